@@ -1,0 +1,1 @@
+//! The native shell of the client engine.

@@ -1,0 +1,1 @@
+//! The offline client engine, without I/O.

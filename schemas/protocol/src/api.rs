@@ -1,0 +1,387 @@
+//! The HTTP API's types. Times are milliseconds since 1970 UTC by the
+//! server's clock unless a field says otherwise.
+//!
+//! | method and path | body → answer | who |
+//! |---|---|---|
+//! | POST `/api/login` | [`Login`] → [`Session`] | anyone |
+//! | POST `/api/enrolments` | [`NewEnrolment`] → [`Enrolment`] | bureau, administrator |
+//! | POST `/api/enrol` | [`Enrol`] → [`Session`] | anyone with a code |
+//! | GET `/api/me` | → [`Me`] | any session |
+//! | GET `/api/rounds` | → `[RoundSummary]` | any session |
+//! | GET `/api/rounds/{round}/packet` | → [`WorkPacket`] | any role in the round |
+//! | GET `/api/rounds/{round}/schools` | → `[SchoolRow]` | any role in the round |
+//! | GET `/api/rounds/{round}/schools/{school}` | → [`SchoolView`] | rights on the school |
+//! | GET `/api/rounds/{round}/conflicts?school=` | → `[ConflictView]`, by impact | desk roles |
+//! | GET `/api/rounds/{round}/schools/{school}/assessment` | → school assessment | rights on the school |
+//! | GET `/api/rounds/{round}/assessment` | → county assessment | desk roles |
+//! | POST `/api/rounds/{round}/what-if` | changes → assessment before and after | desk roles |
+//! | POST `/api/rounds/{round}/import?dry_run=true` | XLSX or CSV bytes → [`ImportReport`] | bureau, administrator |
+//! | POST `/api/rounds` | [`NewRound`] → [`RoundSummary`] | administrator |
+//! | POST `/api/rounds/{round}/assignments` | [`Assignment`] → 204 | bureau, administrator |
+//! | POST `/api/receipts` | [`ReceiptRequest`] → [`ReceiptAnswer`] | any session |
+//! | `/api/files` | tus 1.0 with metadata `sha256`, `round`, `school` | rights to write the survey |
+//! | GET `/api/photos/{sha256}` and `…/thumbnail` | → image | rights on a school that it supports |
+//! | GET `/api/rounds/{round}/feed` | server-sent events, id = journal number | desk roles |
+//! | GET `/sync?token=` | WebSocket, automerge-repo protocol | any session |
+//! | GET `/health`, `/ready`, `/metrics`, `/openapi.yaml` | | anyone on loopback |
+//!
+//! Every other request carries `Authorization: Bearer <token>`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use duxue_document::consolidated::ConsolidatedSchool;
+use duxue_document::school::{Declared, School};
+use duxue_document::{
+    Decimal, DeviceId, DocumentId, DocumentKind, EntryPath, JurisdictionCode, OpId, PersonId, PhotoHash,
+    QuantityId, RoundId, SchoolId,
+};
+
+use crate::receipt::Receipt;
+
+/// What a person may do in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// 督学: captures surveys of assigned schools.
+    Inspector,
+    /// 督导负责人: reviews.
+    Supervisor,
+    /// 教体局: rules on conflicts, county figures.
+    Bureau,
+    /// Operates accounts, rounds and imports; writes no document.
+    Administrator,
+}
+
+/// Name and password of a desk user.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// Account name.
+    pub name: String,
+    /// Password.
+    pub password: String,
+}
+
+/// What a log-in or enrolment gives.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// Opaque; shown once.
+    pub token: String,
+    /// Who is logged in.
+    pub person: PersonId,
+    /// The device, if the session belongs to one.
+    pub device: Option<DeviceId>,
+    /// When the token stops working.
+    pub expires_ms: i64,
+    /// The server's receipt key, lower-case hex.
+    pub server_key: String,
+    /// The server's clock now, for the clock offset.
+    pub server_time_ms: i64,
+}
+
+/// Asks for a one-time code with which a device joins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewEnrolment {
+    /// The inspector's name as shown.
+    pub person_name: String,
+    /// The inspector's id; made from the name's account if absent.
+    pub person: Option<PersonId>,
+    /// Rounds and schools that the person is assigned to.
+    pub round: RoundId,
+    /// The schools.
+    pub schools: BTreeSet<SchoolId>,
+}
+
+/// The one-time code.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// 128 random bits as text; works once.
+    pub code: String,
+    /// Who it is for.
+    pub person: PersonId,
+    /// When it stops working.
+    pub expires_ms: i64,
+}
+
+/// A device joins.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrol {
+    /// The one-time code.
+    pub code: String,
+    /// The device's Ed25519 public key, lower-case hex.
+    pub public_key: String,
+    /// What the owner calls the device.
+    pub device_name: String,
+}
+
+/// Who is logged in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Me {
+    /// The person.
+    pub person: PersonId,
+    /// The name as shown.
+    pub name: String,
+    /// The device, if the session belongs to one.
+    pub device: Option<DeviceId>,
+    /// Roles by round.
+    pub roles: BTreeMap<RoundId, BTreeSet<Role>>,
+}
+
+/// Opens a round.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewRound {
+    /// Its id.
+    pub id: RoundId,
+    /// Its name.
+    pub name: String,
+    /// The county.
+    pub jurisdiction: JurisdictionCode,
+    /// Standard id with version, such as `cn-youzhi-2017`.
+    pub standard: String,
+    /// Overlay standards in order.
+    #[serde(default)]
+    pub overlays: Vec<String>,
+    /// Settings.
+    #[serde(default)]
+    pub settings: RoundSettings,
+}
+
+/// Settings of a round that change results; named in every assessment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundSettings {
+    /// The date that the assessment speaks of, `YYYY-MM-DD`; decides which
+    /// dated reliefs apply.
+    pub as_of: String,
+    /// Largest difference between two measurements of a quantity or field
+    /// that still counts as agreement, by name (`length_m`).
+    #[serde(default)]
+    pub tolerance: BTreeMap<QuantityId, Decimal>,
+    /// Whether entries count only once a supervisor accepted them.
+    #[serde(default)]
+    pub require_acceptance: bool,
+    /// Whether the county's figures are synthetic, shown on every result.
+    #[serde(default)]
+    pub synthetic: bool,
+}
+
+impl Default for RoundSettings {
+    fn default() -> Self {
+        Self {
+            as_of: "2026-09-01".to_owned(),
+            tolerance: BTreeMap::new(),
+            require_acceptance: false,
+            synthetic: false,
+        }
+    }
+}
+
+/// A round in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RoundSummary {
+    /// Its id.
+    pub id: RoundId,
+    /// Its name.
+    pub name: String,
+    /// The county.
+    pub jurisdiction: JurisdictionCode,
+    /// Standard id with version.
+    pub standard: String,
+    /// Overlay standards in order.
+    pub overlays: Vec<String>,
+    /// Settings.
+    pub settings: RoundSettings,
+    /// Number of schools.
+    pub schools: u32,
+}
+
+/// Assigns schools to a person in a role; replaces the earlier assignment of
+/// that person and role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Who.
+    pub person: PersonId,
+    /// As what.
+    pub role: Role,
+    /// Which schools; empty ends the assignment. Ignored for desk roles,
+    /// which see the whole county.
+    pub schools: BTreeSet<SchoolId>,
+}
+
+/// Everything a device needs to work offline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkPacket {
+    /// The round.
+    pub round: RoundSummary,
+    /// The person's roles in it.
+    pub roles: BTreeSet<Role>,
+    /// The schools that the person may see.
+    pub schools: Vec<PacketSchool>,
+    /// Standard files in order, base first, as TOML text.
+    pub standards: Vec<String>,
+    /// Who each known actor (hex) is.
+    pub actors: BTreeMap<String, ActorBinding>,
+    /// The server's clock.
+    pub server_time_ms: i64,
+    /// Journal number that the packet reflects.
+    pub journal: u64,
+}
+
+/// A school in a work packet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PacketSchool {
+    /// The register row.
+    pub school: School,
+    /// What was reported.
+    pub declared: Declared,
+    /// Whether the person may write its survey.
+    pub assigned: bool,
+}
+
+/// Whose changes an actor's changes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActorBinding {
+    /// The person.
+    pub person: PersonId,
+    /// The person's name as shown.
+    pub person_name: String,
+    /// The device, if it came from an enrolled one.
+    pub device: Option<DeviceId>,
+}
+
+/// A school in the desk's list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SchoolRow {
+    /// The register row.
+    pub school: School,
+    /// Its documents' ids by kind.
+    pub documents: BTreeMap<DocumentKind, DocumentId>,
+    /// Sections marked complete, of six.
+    pub sections_complete: u32,
+    /// Entries with a value.
+    pub entries: u32,
+    /// Open conflicts.
+    pub conflicts: u32,
+    /// Findings.
+    pub findings: u32,
+    /// Photos known from the survey, and how many of them arrived.
+    pub photos: u32,
+    /// Photos whose originals are here.
+    pub photos_here: u32,
+}
+
+/// The consolidated survey of a school.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SchoolView {
+    /// The one reading.
+    pub consolidated: ConsolidatedSchool,
+    /// Heads (hex) of the documents it was made from.
+    pub heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Who each actor (hex) in it is.
+    pub actors: BTreeMap<String, ActorBinding>,
+}
+
+/// An open conflict with what each way to settle it would do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConflictView {
+    /// The school.
+    pub school: SchoolId,
+    /// The school's name.
+    pub school_name: String,
+    /// What is in conflict.
+    pub subject: ConflictSubject,
+    /// The candidates with who made them.
+    pub candidates: Vec<CandidateView>,
+    /// Whether some choice changes a met / not met.
+    pub flips: bool,
+    /// Pupils in the stages that it may affect.
+    pub pupils: u32,
+}
+
+/// What is in conflict.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ConflictSubject {
+    /// Candidates that differ.
+    Entry {
+        /// Where.
+        path: EntryPath,
+    },
+    /// Two items that may be the same thing.
+    Duplicate {
+        /// The items.
+        duplicate: duxue_document::consolidated::Duplicate,
+    },
+    /// An edit of a removed item.
+    Removal {
+        /// The item.
+        item: duxue_document::path::ItemKey,
+    },
+}
+
+/// One way to settle a conflict.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CandidateView {
+    /// The candidate's op; for duplicates and removals a word: `merge`, `separate`, `removed`, `present`.
+    pub op: Option<OpId>,
+    /// The choice in words where there is no op.
+    pub choice: Option<String>,
+    /// The candidate itself.
+    pub candidate: Option<duxue_document::consolidated::Candidate>,
+    /// Who made it.
+    pub by: Option<ActorBinding>,
+    /// What the assessment would be with this candidate fixed and all else
+    /// open: indicator (`L4/primary`) to result in words, only where it
+    /// differs between candidates.
+    pub effects: BTreeMap<String, String>,
+}
+
+/// The errors and the effect of an import.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Whether anything was written.
+    pub written: bool,
+    /// Schools read.
+    pub schools: u32,
+    /// Figures read.
+    pub figures: u32,
+    /// What is wrong; nothing is written if there is any.
+    pub errors: Vec<CellError>,
+    /// What looks wrong but is accepted.
+    pub warnings: Vec<CellError>,
+}
+
+/// Something wrong in one cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellError {
+    /// Sheet name, empty for CSV.
+    pub sheet: String,
+    /// Cell as `C12`, or a row as `12`.
+    pub cell: String,
+    /// The problem.
+    pub problem: crate::problem::Problem,
+}
+
+/// Asks what is durable.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReceiptRequest {
+    /// Hex heads by document.
+    #[serde(default)]
+    pub heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Photos.
+    #[serde(default)]
+    pub photos: BTreeSet<PhotoHash>,
+}
+
+/// A receipt for what is durable, and what is not here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReceiptAnswer {
+    /// Signed; states only what is durable.
+    pub receipt: Receipt,
+    /// Heads that the server does not have.
+    pub missing_heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Heads that are durable but held for a supervisor, by document.
+    pub held_heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Photos that the server does not have.
+    pub missing_photos: BTreeSet<PhotoHash>,
+}

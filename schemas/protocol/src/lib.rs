@@ -1,0 +1,9 @@
+//! The words that cross the network.
+//!
+//! [`wire`] is the automerge-repo WebSocket protocol, [`scan`] looks into
+//! chunks before Automerge does, [`api`] and [`problem`] are the HTTP API,
+//! [`receipt`] is the server's signed statement. Pure: no I/O.
+
+pub mod api;
+pub mod problem;
+pub mod receipt;

@@ -1,0 +1,1 @@
+//! Standards as data files, the rule engine and the assessment.

@@ -1,0 +1,3 @@
+//! The warp server: sessions, durable documents, photos, accounts, assessment.
+
+pub mod store;
