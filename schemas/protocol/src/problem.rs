@@ -24,7 +24,12 @@ impl Problem {
     /// A problem without detail.
     #[must_use]
     pub const fn new(code: &'static str, zh: &'static str, en: &'static str) -> Self {
-        Self { code: Cow::Borrowed(code), message_zh: Cow::Borrowed(zh), message_en: Cow::Borrowed(en), detail: None }
+        Self {
+            code: Cow::Borrowed(code),
+            message_zh: Cow::Borrowed(zh),
+            message_en: Cow::Borrowed(en),
+            detail: None,
+        }
     }
 
     /// The same problem, saying what exactly.

@@ -95,7 +95,8 @@ fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], ReceiptError> {
         return Err(ReceiptError::Malformed);
     }
     for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| ReceiptError::Malformed)?;
+        *byte =
+            u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| ReceiptError::Malformed)?;
     }
     Ok(bytes)
 }
