@@ -4,6 +4,10 @@
 //! every event is one record in it, and [`Store::commit`] returns only after
 //! its records are flushed to disk. Everything else can be rebuilt from it.
 
+#[doc(hidden)]
+pub mod conformance;
+pub mod memory;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -120,6 +124,48 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+    /// The caller asked for what no store may do, such as a record above
+    /// [`RECORD_BYTES_MAX`]. Nothing was written.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+/// The largest encoded record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 64 << 20;
+/// The most records in one commit.
+pub const GROUP_RECORDS_MAX: usize = 65_536;
+/// The most encoded bytes in one commit.
+pub const GROUP_BYTES_MAX: usize = 128 << 20;
+/// The longest key of a row, in bytes.
+pub const ROW_KEY_BYTES_MAX: usize = 1024;
+/// The longest name of a table, in bytes.
+pub const TABLE_NAME_BYTES_MAX: usize = 64;
+
+/// What every store refuses before it writes anything. Encoded sizes are
+/// checked where records are encoded.
+fn check_group(records: &[Record]) -> Result<(), StoreError> {
+    if records.len() > GROUP_RECORDS_MAX {
+        return Err(StoreError::Refused(format!("a commit of {} records", records.len())));
+    }
+    for record in records {
+        if let Record::Row { table, key, .. } = record {
+            check_table(table)?;
+            if key.len() > ROW_KEY_BYTES_MAX {
+                return Err(StoreError::Refused(format!("a key of {} bytes in {table}", key.len())));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A table's name is lower-case letters, digits, `_` and `-`, so that it can
+/// stand in front of a key and be told from it.
+fn check_table(name: &str) -> Result<(), StoreError> {
+    let fits = (1..=TABLE_NAME_BYTES_MAX).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.'));
+    if fits { Ok(()) } else { Err(StoreError::Refused(format!("a table named {name:?}"))) }
 }
 
 /// What a store operation gives, in the end.
@@ -129,7 +175,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub trait Store: Send + Sync + 'static {
     /// Appends the records as one group, all or none, and returns the number
     /// of the first after all are flushed to disk. Rows and chunks are visible
-    /// to every later read.
+    /// to every later read. An empty group writes nothing and returns the
+    /// number that the next record will have.
     fn commit(&self, records: Vec<Record>) -> StoreFuture<'_, JournalNumber>;
 
     /// All that is stored of a document; empty if it is unknown.
@@ -137,10 +184,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Replaces the chunks up to and including `through` by a snapshot. The
     /// old go from the index only after the snapshot is durable. The journal
-    /// keeps them.
-    fn compact(&self, document: DocumentId, snapshot: Vec<u8>, through: JournalNumber) -> StoreFuture<'_, ()>;
+    /// keeps them. A snapshot through an earlier record than the stored one
+    /// changes nothing; one through a record that does not exist, or of a
+    /// document that has no chunk, is refused.
+    ///
+    /// A snapshot is derived: a store that rebuilds its index from the journal
+    /// gives the chunks again instead.
+    fn compact(&self, document: DocumentId, snapshot: Vec<u8>, through: JournalNumber)
+    -> StoreFuture<'_, ()>;
 
-    /// Every document that has a chunk, in order of id.
+    /// Every document that ever had a chunk, in order of id.
     fn documents(&self) -> StoreFuture<'_, Vec<DocumentId>>;
 
     /// The value of a row.
