@@ -11,6 +11,7 @@ use super::{Message, Metadata, StorageHeads};
 /// A message as one CBOR map.
 pub(super) struct Frame<'a>(pub &'a Message);
 
+#[expect(clippy::disallowed_methods, reason = "this is serde_cbor's module for the wire")]
 pub(super) fn frame(message: &Message) -> Vec<u8> {
     // Serialising into memory fails only for a map without a known length,
     // and every map here is collected before it is written.
