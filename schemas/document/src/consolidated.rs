@@ -66,8 +66,14 @@ pub enum ValueState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ReviewState {
-    /// No verdict on the present candidates.
+    /// No verdict on the present candidates; the value counts.
     Unreviewed,
+    /// The round requires acceptance and there is none, or the verdicts
+    /// differ: counts as missing.
+    Awaiting {
+        /// Verdicts that hold and differ; empty where there is none.
+        verdicts: BTreeSet<DecisionId>,
+    },
     /// Accepted as it stands.
     Accepted {
         /// The verdict.
@@ -101,28 +107,40 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether the entry counts as missing in an assessment: no value, or
-    /// returned and not overruled.
+    /// Whether the entry counts as missing in an assessment: no value,
+    /// returned and not overruled, or not accepted where the round requires
+    /// that.
     #[must_use]
     pub fn counts_as_missing(&self) -> bool {
         matches!(self.value, ValueState::Missing)
-            || matches!(self.review, ReviewState::Returned { overruled: false, .. })
+            || matches!(
+                self.review,
+                ReviewState::Returned { overruled: false, .. } | ReviewState::Awaiting { .. }
+            )
     }
 
-    /// Every value that the entry may turn out to have, the preferred first;
-    /// empty where it counts as missing.
+    /// Every value that the entry may turn out to have, the preferred first,
+    /// each once; empty where it counts as missing. A value ruled before is
+    /// among them, since the bureau may rule it again.
     #[must_use]
     pub fn possible_values(&self) -> Vec<&Value> {
         if self.counts_as_missing() {
             return Vec::new();
         }
-        match &self.value {
+        let candidates = self.candidates.iter().map(|candidate| &candidate.value);
+        let all: Vec<&Value> = match &self.value {
             ValueState::Missing => Vec::new(),
             ValueState::Agreed { value, .. } | ValueState::Settled { value, .. } => vec![value],
-            ValueState::WithinTolerance { .. } | ValueState::Conflicting { .. } => {
-                self.candidates.iter().map(|candidate| &candidate.value).collect()
+            ValueState::WithinTolerance { .. } => candidates.collect(),
+            ValueState::Conflicting { ruled_before } => candidates.chain(ruled_before).collect(),
+        };
+        let mut each = Vec::with_capacity(all.len());
+        for value in all {
+            if !each.contains(&value) {
+                each.push(value);
             }
         }
+        each
     }
 }
 
@@ -163,6 +181,10 @@ pub struct Duplicate {
     pub key: String,
     /// The items (each the lowest member of its merge group).
     pub items: BTreeSet<ItemId>,
+    /// Whether some of them share the key only in a candidate of an identity
+    /// that is still in conflict.
+    #[serde(default)]
+    pub possible: bool,
 }
 
 /// Something in a document that does not fit; the rest is used (DESIGN §2.8).
@@ -192,6 +214,18 @@ pub struct ConsolidatedSchool {
     pub complete: BTreeSet<Section>,
     /// Possible duplicates that no ruling has answered.
     pub duplicates: Vec<Duplicate>,
+    /// What does not fit.
+    pub findings: Vec<Finding>,
+}
+
+/// The consolidated data of a county in a round: its own figures and answers,
+/// not those of its schools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsolidatedCounty {
+    /// What was reported.
+    pub declared: Declared,
+    /// Quantities and answers. A conflict here is settled by writing again.
+    pub entries: BTreeMap<EntryPath, Entry>,
     /// What does not fit.
     pub findings: Vec<Finding>,
 }

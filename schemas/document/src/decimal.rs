@@ -32,6 +32,12 @@ impl Decimal {
         BigRational::new(BigInt::from(self.0.mantissa()), scale)
     }
 
+    /// The exact value in millionths. At most 21 digits, so it always fits.
+    #[must_use]
+    pub fn to_micros(self) -> i128 {
+        self.0.mantissa() * 10_i128.pow(6_u32.saturating_sub(self.0.scale()))
+    }
+
     /// Whether the number is below zero.
     #[must_use]
     pub fn is_negative(self) -> bool {
@@ -109,6 +115,13 @@ mod tests {
     fn text_is_canonical_and_equality_numeric() {
         for (text, canonical) in [("12", "12"), ("-3.50", "-3.5"), ("0.0", "0"), ("-0", "0"), ("007.10", "7.1")] {
             assert_eq!(text.parse::<Decimal>().unwrap().to_string(), canonical);
+        }
+    }
+
+    #[test]
+    fn micros_are_exact() {
+        for (text, micros) in [("0", 0), ("-3.5", -3_500_000), ("0.000001", 1), ("999999999999999.999999", 999_999_999_999_999_999_999)] {
+            assert_eq!(text.parse::<Decimal>().unwrap().to_micros(), micros, "{text}");
         }
     }
 

@@ -12,6 +12,11 @@ pub mod school;
 pub mod path;
 pub mod claim;
 pub mod consolidated;
+pub mod decision;
+pub mod genesis;
+mod read;
+pub mod schema;
+pub mod write;
 
 pub use claim::{Captured, Claim, Place, Scalar, Value};
 pub use decimal::Decimal;

@@ -1,0 +1,186 @@
+//! Reading documents. It never fails: what does not fit the schema becomes a
+//! finding with its path, and the rest is used.
+
+mod claim;
+mod raw;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::{Automerge, ObjId, ROOT};
+
+use crate::consolidated::{Candidate, Finding};
+use crate::path::ItemKey;
+use crate::{DocumentKind, EntryPath, FieldId, OpId, genesis, schema};
+
+pub(crate) use raw::op_id;
+use raw::{Raw, fields, shorten, values};
+
+/// Collects what does not fit in one document.
+pub(crate) struct Findings {
+    kind: Option<DocumentKind>,
+    found: BTreeSet<Finding>,
+}
+
+impl Findings {
+    /// For a document of this kind.
+    pub(crate) fn of(kind: DocumentKind) -> Self {
+        Self { kind: Some(kind), found: BTreeSet::new() }
+    }
+
+    /// Findings that nobody will see, for reading past states.
+    pub(crate) fn ignored() -> Self {
+        Self { kind: None, found: BTreeSet::new() }
+    }
+
+    pub(crate) fn into_set(self) -> BTreeSet<Finding> {
+        self.found
+    }
+
+    pub(crate) fn add(&mut self, code: &str, path: impl std::fmt::Display, detail: String) {
+        if let Some(kind) = self.kind {
+            let path = format!("{kind}:{path}");
+            self.found.insert(Finding { code: code.to_owned(), path, detail });
+        }
+    }
+
+    pub(crate) fn add_in(&mut self, code: &str, path: impl std::fmt::Display, key: &str, detail: String) {
+        if self.kind.is_some() {
+            self.add(code, format_args!("{path}/{}", shorten(key)), detail);
+        }
+    }
+}
+
+/// One entry or item of a document with what does not fit in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Read<T> {
+    pub(crate) what: T,
+    pub(crate) findings: BTreeSet<Finding>,
+}
+
+/// An item's entries, each with its candidates in the order of their ops.
+pub(crate) type Fields = BTreeMap<FieldId, Vec<Candidate>>;
+
+/// The keys of one container, live now.
+pub(crate) fn keys(doc: &Automerge, kind: DocumentKind, name: &str) -> Vec<String> {
+    use automerge::ReadDoc;
+    genesis::container(kind, name).map(|map| doc.keys(&map).collect()).unwrap_or_default()
+}
+
+/// Reads one item of a survey; `None` where no value is live under its key.
+pub(crate) fn item(doc: &Automerge, kind: DocumentKind, key: &ItemKey) -> Option<Read<Fields>> {
+    let container = genesis::container(kind, key.kind.as_str())?;
+    let live = values(doc, &container, key.item.as_str(), None);
+    if live.is_empty() {
+        return None;
+    }
+    let mut findings = Findings::of(kind);
+    let mut found = Fields::new();
+    let maps = live.iter().filter(|(raw, _)| matches!(raw, Raw::Map(_))).count();
+    if maps > 1 {
+        findings.add("item.twice", key, format!("{maps} maps"));
+    }
+    for (raw, _) in &live {
+        match raw {
+            Raw::Map(map) => item_map(doc, key, map, &mut found, &mut findings),
+            other => findings.add("item.not_map", key, other.describe()),
+        }
+    }
+    found.values_mut().for_each(|candidates| sort(candidates));
+    Some(Read { what: found, findings: findings.into_set() })
+}
+
+fn item_map(doc: &Automerge, key: &ItemKey, map: &ObjId, found: &mut Fields, findings: &mut Findings) {
+    for field in fields(doc, map, None) {
+        let path = schema::item_path(key, &field.key);
+        let Some((path, id)) = path.zip(FieldId::new(field.key.as_str()).ok()) else {
+            findings.add_in("entry.key", key, &field.key, field.raw.describe());
+            continue;
+        };
+        if !schema::knows_entry(key.kind, id.as_str()) {
+            findings.add("entry.unknown", &path, field.raw.describe());
+        }
+        let candidates = found.entry(id).or_default();
+        if field.conflict {
+            for (raw, op) in values(doc, map, &field.key, None) {
+                candidates.extend(candidate(doc, &path, &raw, &op, findings));
+            }
+        } else {
+            candidates.extend(candidate(doc, &path, &field.raw, &field.op, findings));
+        }
+    }
+}
+
+/// Reads one entry that is not a field of an item; `None` where no value is
+/// live under its key.
+pub(crate) fn entry(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Option<Read<Vec<Candidate>>> {
+    let (name, key) = schema::container_of(path);
+    let container = genesis::container(kind, name)?;
+    let live = values(doc, &container, &key, None);
+    if live.is_empty() {
+        return None;
+    }
+    let mut findings = Findings::of(kind);
+    let mut candidates = Vec::new();
+    for (raw, op) in &live {
+        candidates.extend(candidate(doc, path, raw, op, &mut findings));
+    }
+    sort(&mut candidates);
+    Some(Read { what: candidates, findings: findings.into_set() })
+}
+
+fn candidate(
+    doc: &Automerge,
+    path: &EntryPath,
+    raw: &Raw,
+    op: &ObjId,
+    findings: &mut Findings,
+) -> Vec<Candidate> {
+    match raw {
+        Raw::Map(map) => claim::read_claim(doc, path, map, &[], findings),
+        Raw::List(_) | Raw::Null | Raw::Other(_) => {
+            findings.add("claim.not_map", path, raw.describe());
+            Vec::new()
+        }
+        Raw::Text(_) | Raw::Bool(_) | Raw::Number(_) => {
+            claim::read_bare(path, raw, op, findings).into_iter().collect()
+        }
+    }
+}
+
+/// Orders candidates as Automerge orders their ops, each op once.
+fn sort(candidates: &mut Vec<Candidate>) {
+    candidates.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
+    candidates.dedup_by(|a, b| a.op == b.op);
+}
+
+/// Every live op of an item, its removals left out; `None` where the item is
+/// not there.
+pub(crate) fn live_ops(doc: &Automerge, key: &ItemKey) -> Option<BTreeSet<OpId>> {
+    let fields = item(doc, DocumentKind::Survey, key)?.what;
+    Some(edits_of(&fields).cloned().collect())
+}
+
+/// The ops of all candidates of an item but its removals.
+pub(crate) fn edits_of(fields: &Fields) -> impl Iterator<Item = &OpId> {
+    fields
+        .iter()
+        .filter(|(field, _)| field.as_str() != crate::consolidated::fields::REMOVED)
+        .flat_map(|(_, candidates)| candidates.iter().map(|candidate| &candidate.op))
+}
+
+/// What is at the top of a document beside the maps of its genesis.
+pub(crate) fn foreign_top(doc: &Automerge, kind: DocumentKind) -> BTreeSet<Finding> {
+    let mut findings = Findings::of(kind);
+    if !genesis::holds(doc, kind) {
+        findings.add("document.genesis", "", "the document does not hold its first change".to_owned());
+    }
+    for field in fields(doc, &ROOT, None) {
+        let own = genesis::container(kind, &field.key);
+        for (raw, op) in values(doc, &ROOT, &field.key, None) {
+            if own.as_ref() != Some(&op) {
+                findings.add("document.foreign", shorten(&field.key), raw.describe());
+            }
+        }
+    }
+    findings.into_set()
+}

@@ -1,0 +1,175 @@
+//! Values as Automerge holds them, whoever wrote them and however.
+
+use automerge::iter::MapRangeItem;
+use automerge::{
+    Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef,
+};
+
+use crate::{Decimal, OpId};
+
+/// A value of any type. Text objects and scalar strings are both text, since
+/// JavaScript clients write the one and Rust clients the other.
+#[derive(Debug, Clone)]
+pub(crate) enum Raw {
+    Map(ObjId),
+    List(ObjId),
+    Text(String),
+    Bool(bool),
+    /// A number as it is written; a float keeps its shortest decimal form.
+    Number(String),
+    Null,
+    /// Bytes, counters, timestamps and what later versions may invent.
+    Other(String),
+}
+
+impl Raw {
+    /// The value as text for a finding.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Map(_) => "a map".to_owned(),
+            Self::List(_) => "a list".to_owned(),
+            Self::Text(text) => format!("\"{}\"", shorten(text)),
+            Self::Bool(bool) => bool.to_string(),
+            Self::Number(number) => shorten(number),
+            Self::Null => "null".to_owned(),
+            Self::Other(what) => shorten(what),
+        }
+    }
+
+    /// The value where a number is expected. Floats count only without a
+    /// fraction: what 0.1 means is the writer's rounding, not a measurement.
+    pub(crate) fn decimal(&self) -> Option<Decimal> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Number(number) if !number.contains('.') => number.parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Number(text) | Self::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn object(doc: &Automerge, at: At<'_>, kind: ObjType, id: &ObjId) -> Self {
+        match kind {
+            ObjType::Map | ObjType::Table => Self::Map(id.clone()),
+            ObjType::List => Self::List(id.clone()),
+            ObjType::Text => {
+                let text = match at {
+                    None => doc.text(id),
+                    Some(heads) => doc.text_at(id, heads),
+                };
+                Self::Text(text.unwrap_or_default())
+            }
+        }
+    }
+
+    fn scalar(scalar: &ScalarValue) -> Self {
+        match scalar {
+            ScalarValue::Str(text) => Self::Text(text.to_string()),
+            ScalarValue::Int(int) => Self::Number(int.to_string()),
+            ScalarValue::Uint(uint) => Self::Number(uint.to_string()),
+            // Rust prints a float in its shortest exact form without exponent.
+            ScalarValue::F64(float) => Self::Number(float.to_string()),
+            ScalarValue::Boolean(bool) => Self::Bool(*bool),
+            ScalarValue::Null => Self::Null,
+            ScalarValue::Bytes(bytes) => Self::Other(format!("{} bytes", bytes.len())),
+            ScalarValue::Counter(counter) => Self::Other(format!("counter {}", i64::from(counter))),
+            ScalarValue::Timestamp(time) => Self::Other(format!("timestamp {time}")),
+            ScalarValue::Unknown { type_code, .. } => Self::Other(format!("type {type_code}")),
+        }
+    }
+}
+
+/// The heads at which to read; `None` is now.
+pub(crate) type At<'a> = Option<&'a [ChangeHash]>;
+
+/// All values of one key that are live, in the order of their ops.
+pub(crate) fn values(doc: &Automerge, map: &ObjId, key: &str, at: At<'_>) -> Vec<(Raw, ObjId)> {
+    let all = match at {
+        None => doc.get_all(map, key),
+        Some(heads) => doc.get_all_at(map, key, heads),
+    };
+    let raw = |(value, id): (Value<'_>, ObjId)| {
+        let raw = match &value {
+            Value::Object(kind) => Raw::object(doc, at, *kind, &id),
+            Value::Scalar(scalar) => Raw::scalar(scalar),
+        };
+        (raw, id)
+    };
+    all.unwrap_or_default().into_iter().map(raw).collect()
+}
+
+/// One key of a map: the value that Automerge shows, and whether there are
+/// others beside it.
+pub(crate) struct Field {
+    pub(crate) key: String,
+    pub(crate) raw: Raw,
+    pub(crate) op: ObjId,
+    pub(crate) conflict: bool,
+}
+
+/// The fields of a map; one walk.
+pub(crate) fn fields(doc: &Automerge, map: &ObjId, at: At<'_>) -> Vec<Field> {
+    let field = |item: MapRangeItem<'_>| {
+        let op = item.id();
+        let raw = value_ref(doc, at, &item.value, &op);
+        Field { key: item.key.into_owned(), raw, op, conflict: item.conflict }
+    };
+    match at {
+        None => doc.map_range(map, ..).map(field).collect(),
+        Some(heads) => doc.map_range_at(map, .., heads).map(field).collect(),
+    }
+}
+
+/// The elements of a list with the ops that wrote them.
+pub(crate) fn elements(doc: &Automerge, list: &ObjId, at: At<'_>) -> Vec<(Raw, ObjId)> {
+    let range = match at {
+        None => doc.list_range(list, ..),
+        Some(heads) => doc.list_range_at(list, .., heads),
+    };
+    range
+        .map(|item| {
+            let op = item.id();
+            (value_ref(doc, at, &item.value, &op), op)
+        })
+        .collect()
+}
+
+fn value_ref(doc: &Automerge, at: At<'_>, value: &ValueRef<'_>, op: &ObjId) -> Raw {
+    match value {
+        ValueRef::Object(kind) => Raw::object(doc, at, *kind, op),
+        ValueRef::Scalar(ScalarValueRef::Str(text)) => Raw::Text(text.to_string()),
+        ValueRef::Scalar(_) => match value.clone().into_value() {
+            Value::Scalar(scalar) => Raw::scalar(&scalar),
+            Value::Object(kind) => Raw::object(doc, at, kind, op),
+        },
+    }
+}
+
+/// An Automerge op as the identity of a claim; `None` for the root.
+pub(crate) fn op_id(id: &ObjId) -> Option<OpId> {
+    match id {
+        ObjId::Root => None,
+        ObjId::Id(..) => OpId::new(id.to_string()).ok(),
+    }
+}
+
+/// At most 80 characters, for a finding.
+pub(crate) fn shorten(text: &str) -> String {
+    const LIMIT: usize = 80;
+    match text.char_indices().nth(LIMIT) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
