@@ -206,6 +206,9 @@ pub struct Assignment {
     /// Which schools; empty ends the assignment. Ignored for desk roles,
     /// which see the whole county.
     pub schools: BTreeSet<SchoolId>,
+    /// Ends the assignment; the only way to end a desk role.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// Everything a device needs to work offline.

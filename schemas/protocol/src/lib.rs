@@ -7,4 +7,5 @@
 pub mod api;
 pub mod problem;
 pub mod receipt;
+pub mod scan;
 pub mod wire;
