@@ -1,1 +1,7 @@
-//! Standards as data files, the rule engine and the assessment.
+//! Standards as data, the rule engine and the assessment.
+pub mod builtin;
+pub mod date;
+pub mod number;
+pub mod standard;
+
+pub use standard::{Standard, StandardError};

@@ -1,0 +1,527 @@
+//! A standard: what its files say, read and checked.
+
+mod merge;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use duxue_document::path::Section;
+use duxue_document::school::{Part, RoomPurpose, SchoolKind, Setting, Stage};
+use duxue_document::{QuantityId, QuestionId};
+
+use crate::number::Amount;
+
+pub use read::StandardError;
+
+/// A text in both languages, Chinese first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// 中文.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+impl Text {
+    pub(crate) fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self { zh: zh.into(), en: en.into() }
+    }
+}
+
+/// One file that a standard was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHash {
+    /// The file's id, such as `cn-youzhi-2017`.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its text, lower-case hex.
+    pub sha256: String,
+}
+
+/// A standard with its overlays merged in. Only [`Standard::load`] makes one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Standard {
+    /// The base file's id.
+    pub id: String,
+    /// Its name.
+    pub name: Text,
+    /// The regulation.
+    pub source: String,
+    /// Base first, then overlays in order.
+    pub files: Vec<FileHash>,
+    /// What is measured, by id.
+    pub quantities: BTreeMap<QuantityId, Quantity>,
+    /// Dimensions in the order of the regulation.
+    pub dimensions: Vec<Dimension>,
+    /// Indicators in the order of the regulation.
+    pub indicators: Vec<Indicator>,
+    /// The rule that joins the resource items of one school and stage.
+    pub school_rule: Option<SchoolRule>,
+    /// The differences between schools that are tested.
+    pub difference: Option<Difference>,
+    /// Which schools count.
+    pub scope: Scope,
+    /// Weights by which a combined school's resources are split.
+    pub split: BTreeMap<Part, Amount>,
+    /// Quantities printed in 表 I, in order.
+    pub county_facts: Vec<QuantityId>,
+}
+
+/// The basis of an area; one never fills the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// 建筑面积
+    Gross,
+    /// 使用面积
+    Net,
+}
+
+/// Where a figure may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// The quantity's own register, as an inspector verified it.
+    Register,
+    /// The sum, count or list over items of a section marked complete.
+    Items,
+    /// What the school or county reported.
+    Declared,
+}
+
+/// How items make a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "from")]
+pub enum ItemRule {
+    /// Number of rooms with networked multimedia.
+    MultimediaRooms,
+    /// The rooms of a purpose, each with its net area.
+    Rooms {
+        /// 用途.
+        purpose: RoomPurpose,
+    },
+    /// Number of classes of the stage.
+    ClassCount,
+    /// The classes of the stage, each with its pupils.
+    ClassSizes,
+    /// Sum of the pupils in the classes of the stage.
+    ClassPupils,
+    /// Sum over equipment of pieces × unit value.
+    EquipmentValue,
+    /// Sum of the areas of grounds of these kinds.
+    Grounds {
+        /// Outdoor.
+        outdoor: bool,
+        /// On the roof or in the basement.
+        onsite: bool,
+        /// Leased.
+        leased: bool,
+    },
+}
+
+impl ItemRule {
+    /// The section whose completion makes the items count.
+    #[must_use]
+    pub fn section(self) -> Section {
+        match self {
+            Self::MultimediaRooms | Self::Rooms { .. } => Section::Rooms,
+            Self::ClassCount | Self::ClassSizes | Self::ClassPupils => Section::Classes,
+            Self::EquipmentValue => Section::Equipment,
+            Self::Grounds { .. } => Section::Grounds,
+        }
+    }
+}
+
+/// What is measured, and what is known of it before it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Quantity {
+    /// Its id; ends in the unit where it has one.
+    pub id: QuantityId,
+    /// Its name.
+    pub name: Text,
+    /// Its unit.
+    pub unit: Text,
+    /// Whether it is a figure of the county, not of a school.
+    pub county: bool,
+    /// The parts of a school that it is counted for.
+    pub parts: BTreeSet<Part>,
+    /// Sources, the first that has something wins.
+    pub sources: Vec<SourceKind>,
+    /// How items make it.
+    pub items: Option<ItemRule>,
+    /// Area basis.
+    pub basis: Option<Basis>,
+    /// Decimals; a value with more does not fit.
+    pub decimals: u32,
+    /// The largest value possible at all (a percentage: 100). Bounds what is missing.
+    pub bound: Option<Amount>,
+    /// A larger value is unlikely and raises an alarm.
+    pub plausible_max: Option<Amount>,
+    /// Declared and observed that differ by more raise an alarm.
+    pub tolerance: Amount,
+    /// Where the definition stands.
+    pub clause: String,
+}
+
+/// A group of indicators that must all be met.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dimension {
+    /// `A1` …
+    pub id: String,
+    /// Its name.
+    pub name: Text,
+    /// Where it stands.
+    pub clause: String,
+}
+
+/// What an indicator is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// One stage of one school: a row of 表 II-2.
+    Stage,
+    /// One school.
+    School,
+    /// The county.
+    County,
+}
+
+/// One indicator: all of its conditions must hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Indicator {
+    /// `L4`, `A2-11` …
+    pub id: String,
+    /// Its dimension.
+    pub dimension: String,
+    /// Its name.
+    pub name: Text,
+    /// What it is about.
+    pub level: Level,
+    /// Decimals of the form.
+    pub decimals: u32,
+    /// Where it stands.
+    pub clause: String,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// One typed condition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Condition {
+    /// What it asks, where the indicator has several.
+    pub name: Option<Text>,
+    /// The rule.
+    pub rule: Rule,
+    /// The schools that it is for; empty means all.
+    pub who: Who,
+    /// Transitional reliefs.
+    pub reliefs: Vec<Relief>,
+    /// What is lacking when it is not met, for the gap's words.
+    pub lack: Option<Lack>,
+}
+
+/// The unit of a gap.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lack {
+    /// `m²`, `名体育艺术教师` / `PE or art teachers`.
+    pub unit: Text,
+    /// Decimals to which the gap is rounded up.
+    pub decimals: u32,
+}
+
+/// Quantities added and subtracted. A stage quantity is taken for the stage
+/// (at stage level) or summed over the stages of compulsory education.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Added.
+    pub plus: Vec<QuantityId>,
+    /// Subtracted.
+    pub minus: Vec<QuantityId>,
+    /// Only this part, instead of the level's own.
+    pub part: Option<Part>,
+}
+
+/// A limit with the number of decimals in which it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// The value.
+    pub value: Amount,
+    /// Decimals as written: 2 for `0.50`.
+    pub decimals: u32,
+}
+
+/// How a value is held against a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compare {
+    /// ≥ 不低于, 以上
+    AtLeast,
+    /// > 高于
+    Above,
+    /// ≤ 不超过
+    AtMost,
+    /// < 低于
+    Below,
+}
+
+/// A limit by stage of schools, or one for all.
+pub type ByStage = BTreeMap<Stage, Limit>;
+
+/// A kind of room of which one is needed for so many classes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomNeed {
+    /// The list of these rooms, a quantity made from rooms.
+    pub rooms: QuantityId,
+    /// Smallest net area that counts, m², by stage; the largest of a school's
+    /// stages applies.
+    pub area_m2: ByStage,
+    /// What is lacking, for the gap.
+    pub unit: Text,
+}
+
+/// The types of conditions. There is no expression language.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Rule {
+    /// `of` per so many pupils of the stage, held against a limit by stage.
+    /// Whole-school resources of combined schools are split by weight.
+    PerPupils {
+        /// The resource.
+        of: Sum,
+        /// 1 or 100.
+        per: u32,
+        /// Limit.
+        at_least: ByStage,
+    },
+    /// `of ÷ over`, held against a limit.
+    Share {
+        /// Numerator.
+        of: Sum,
+        /// Denominator.
+        over: Sum,
+        /// How.
+        compare: Compare,
+        /// Limit as a number (0.1 for 10 %).
+        limit: Limit,
+        /// At county level: sums over schools instead of county figures.
+        over_schools: bool,
+        /// Printed times this: 100 for a percentage.
+        printed_times: u32,
+    },
+    /// A quantity held against a limit.
+    Bound {
+        /// What.
+        of: Sum,
+        /// How.
+        compare: Compare,
+        /// Limit by kind of school; `default` for the others.
+        limit: LimitByKind,
+    },
+    /// A quantity held against another (year on year: this year against last).
+    Against {
+        /// What.
+        of: Sum,
+        /// How.
+        compare: Compare,
+        /// The other.
+        than: Sum,
+        /// Whether the other is the same figure a year before.
+        year_on_year: bool,
+    },
+    /// One room of each kind, of a smallest area, for each `classes` or part of it.
+    RoomsPerClasses {
+        /// 12.
+        classes: u32,
+        /// The number of classes.
+        of: QuantityId,
+        /// Rooms needed.
+        rooms: Vec<RoomNeed>,
+    },
+    /// No class above the limit.
+    EveryClassAtMost {
+        /// The list of class sizes.
+        of: QuantityId,
+        /// Limit by stage.
+        limit: ByStage,
+    },
+    /// An answer that must be yes (or no).
+    YesNo {
+        /// The checklist item.
+        question: QuestionId,
+        /// What it must be.
+        expect: bool,
+    },
+    /// Schools below `pupils` are funded as if they had that many: funds ≥
+    /// pupils × the county's norm.
+    FundedAs {
+        /// 公用经费 of the school, yuan a year.
+        funds: QuantityId,
+        /// The county's norm per pupil by stage, yuan a year.
+        norm: BTreeMap<Stage, QuantityId>,
+        /// 100.
+        pupils: Amount,
+    },
+}
+
+/// A limit by kind of school.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitByKind {
+    /// For kinds not named.
+    pub default: Limit,
+    /// For these kinds.
+    pub kinds: BTreeMap<SchoolKind, Limit>,
+}
+
+/// Which schools something is for. Every condition given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Kinds; empty means every kind.
+    pub kinds: BTreeSet<SchoolKind>,
+    /// Settings; empty means every setting.
+    pub settings: BTreeSet<Setting>,
+    /// At least so many pupils in the school's compulsory stages.
+    pub pupils_at_least: Option<Amount>,
+    /// Fewer pupils than this.
+    pub pupils_below: Option<Amount>,
+    /// 人口密度过高的中心城区学校.
+    pub dense_centre: bool,
+    /// Planned and built in or before this year.
+    pub built_until: Option<u16>,
+    /// Every class smaller than this.
+    pub every_class_below: Option<Amount>,
+    /// 随迁子女 more than this share of the pupils.
+    pub migrant_share_above: Option<Amount>,
+}
+
+impl Who {
+    /// Whether it names everyone.
+    #[must_use]
+    pub fn is_everyone(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+/// A dated transitional relief: it makes a pass conditional, with a due date.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Relief {
+    /// Its id.
+    pub id: String,
+    /// Its words.
+    pub name: Text,
+    /// Where it stands.
+    pub clause: String,
+    /// First day, `YYYY-MM-DD`.
+    pub from: String,
+    /// Last day.
+    pub until: String,
+    /// Full requirement due so many years after recognition.
+    pub due_years: u16,
+    /// For which schools; any of them.
+    pub who: Vec<Who>,
+    /// What it changes.
+    pub effect: Effect,
+}
+
+/// What a relief changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// These quantities also count.
+    AlsoCount(Vec<QuantityId>),
+    /// Another limit by kind.
+    Limit(LimitByKind),
+    /// Other smallest areas, by list of rooms and stage.
+    Areas(BTreeMap<QuantityId, ByStage>),
+}
+
+/// How the resource items of a school and stage make one result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchoolRule {
+    /// The items.
+    pub items: Vec<String>,
+    /// So many must be met.
+    pub met_at_least: usize,
+    /// The others must reach this share of their requirement.
+    pub floor: Amount,
+    /// Where it stands.
+    pub clause: String,
+    /// Its dimension.
+    pub dimension: String,
+}
+
+/// What is tested of the differences between schools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceTest {
+    /// Every coefficient.
+    Each,
+    /// The mean of the coefficients.
+    Mean,
+}
+
+/// The coefficients of variation between schools, weighted by pupils.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Of these indicators.
+    pub items: Vec<String>,
+    /// What is tested.
+    pub test: DifferenceTest,
+    /// Largest coefficient by stage.
+    pub at_most: ByStage,
+    /// Decimals of the form for county means.
+    pub mean_decimals: u32,
+    /// Decimals of the form for coefficients.
+    pub decimals: u32,
+    /// Where it stands.
+    pub clause: String,
+    /// Its dimension.
+    pub dimension: String,
+}
+
+/// Which schools the resource items are for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Stages that a kind has by itself; attached classes add theirs. A kind
+    /// not named does not count at all.
+    pub stages: BTreeMap<SchoolKind, BTreeSet<Stage>>,
+    /// Sponsors that do not count.
+    pub without_sponsors: BTreeSet<u8>,
+    /// A school of the kind with fewer pupils does not count.
+    pub min_pupils: BTreeMap<SchoolKind, Amount>,
+    /// Where it stands.
+    pub clause: String,
+}
+
+impl Standard {
+    /// Reads a base file and overlays in order.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the files, each with its place.
+    pub fn load(files: &[&str]) -> Result<Self, Vec<StandardError>> {
+        merge::load(files)
+    }
+
+    /// An indicator by id.
+    #[must_use]
+    pub fn indicator(&self, id: &str) -> Option<&Indicator> {
+        self.indicators.iter().find(|indicator| indicator.id == id)
+    }
+
+    /// Every yes/no question that the standard asks of a level, with its words.
+    #[must_use]
+    pub fn questions(&self) -> Vec<(QuestionId, Level, &Text)> {
+        let mut questions = Vec::new();
+        for indicator in &self.indicators {
+            for condition in &indicator.conditions {
+                if let Rule::YesNo { question, .. } = &condition.rule {
+                    let name = condition.name.as_ref().unwrap_or(&indicator.name);
+                    questions.push((question.clone(), indicator.level, name));
+                }
+            }
+        }
+        questions
+    }
+}
