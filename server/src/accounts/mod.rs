@@ -1,0 +1,460 @@
+//! People, devices, sessions: log-in by password for desks, by a one-time
+//! code and a key of its own for devices. Tokens and codes are stored hashed.
+
+pub mod attempts;
+pub mod password;
+pub mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use duxue_document::{DeviceId, PersonId, RoundId, SchoolId};
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use crate::fault::{self, Fault};
+use crate::random;
+use crate::rounds::Rounds;
+use crate::rounds::rows::AssignmentRow;
+use crate::store::{Record, Store, StoreError};
+use attempts::Attempts;
+use password::Passwords;
+use rows::{CODES, Code, DEVICES, Device, PEOPLE, Person, SESSIONS, SessionRow};
+
+/// How long a desk's session lasts.
+pub const DESK_SESSION_MS: i64 = 12 * 60 * 60 * 1000;
+/// How long a device's session lasts; it proves itself by its key for the next.
+pub const DEVICE_SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How long an enrolment code may be used.
+pub const CODE_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a device may take to answer its challenge.
+const CHALLENGE_MS: i64 = 60 * 1000;
+/// Challenges remembered at a time.
+const MOST_CHALLENGES: usize = 10_000;
+/// Longest name of a person or device, in characters.
+const LONGEST_NAME: usize = 100;
+
+type TokenHash = [u8; 32];
+
+/// Who speaks: the person of a valid token, and the device if it is enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The person.
+    pub person: PersonId,
+    /// The device.
+    pub device: Option<DeviceId>,
+    /// Whether the person operates the server.
+    pub administrator: bool,
+    /// When the token stops working.
+    pub expires_ms: i64,
+}
+
+/// A new session with its token, which is shown once.
+#[derive(Clone)]
+pub struct NewSession {
+    /// The token.
+    pub token: String,
+    /// What the token stands for.
+    pub caller: Caller,
+}
+
+/// A person to be added.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    /// The id; random if absent.
+    pub id: Option<PersonId>,
+    /// The name as shown.
+    pub name: String,
+    /// Name and password for logging in.
+    pub login: Option<(String, String)>,
+    /// Whether the person operates the server.
+    pub administrator: bool,
+}
+
+#[derive(Default)]
+struct Cache {
+    people: BTreeMap<PersonId, Person>,
+    logins: BTreeMap<String, PersonId>,
+    devices: BTreeMap<DeviceId, Device>,
+    sessions: HashMap<TokenHash, SessionRow>,
+    codes: HashMap<TokenHash, Code>,
+}
+
+/// All accounts; reading is from memory, writing goes through the store first.
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    cache: RwLock<Cache>,
+    /// Held from the check to the commit, so that a code or a login name is
+    /// given out once.
+    writing: tokio::sync::Mutex<()>,
+    attempts: Mutex<Attempts>,
+    challenges: Mutex<HashMap<[u8; 32], (DeviceId, i64)>>,
+    passwords: Passwords,
+}
+
+impl Accounts {
+    /// Reads all accounts from the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let mut cache = Cache::default();
+        for (_, person) in PEOPLE.rows(&*store, b"").await? {
+            cache.add_person(person);
+        }
+        for (_, device) in DEVICES.rows(&*store, b"").await? {
+            cache.devices.insert(device.id.clone(), device);
+        }
+        for (key, session) in SESSIONS.rows(&*store, b"").await? {
+            cache.sessions.insert(hash_key(key)?, session);
+        }
+        for (key, code) in CODES.rows(&*store, b"").await? {
+            cache.codes.insert(hash_key(key)?, code);
+        }
+        Ok(Self {
+            store,
+            cache: RwLock::new(cache),
+            writing: tokio::sync::Mutex::new(()),
+            attempts: Mutex::default(),
+            challenges: Mutex::default(),
+            passwords: Passwords::default(),
+        })
+    }
+
+    /// Whether nobody has an account yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.read(|cache| cache.people.is_empty())
+    }
+
+    /// A person's account.
+    #[must_use]
+    pub fn person(&self, id: &PersonId) -> Option<Person> {
+        self.read(|cache| cache.people.get(id).cloned())
+    }
+
+    /// The person who logs in under this name.
+    #[must_use]
+    pub fn by_login(&self, login: &str) -> Option<PersonId> {
+        self.read(|cache| cache.logins.get(login).cloned())
+    }
+
+    /// Adds a person.
+    ///
+    /// # Errors
+    /// `exists` for an id or login name in use, `request.invalid` for names or
+    /// passwords that do not fit.
+    pub async fn add_person(&self, new: NewPerson, now_ms: i64) -> Result<Person, Fault> {
+        let _writing = self.writing.lock().await;
+        let name = checked_name(&new.name)?;
+        let id = match new.id {
+            Some(id) => id,
+            None => random_id("p-")?,
+        };
+        let taken = self.read(|cache| {
+            cache.people.contains_key(&id)
+                || new.login.as_ref().is_some_and(|(login, _)| cache.logins.contains_key(login))
+        });
+        if taken {
+            return Err(fault::exists());
+        }
+        let (login, password) = match new.login {
+            Some((login, password)) => {
+                (Some(checked_name(&login)?), Some(self.passwords.hash(password).await?))
+            }
+            None => (None, None),
+        };
+        let person = Person { id, name, login, password, administrator: new.administrator };
+        let records = vec![
+            PEOPLE.put(person.id.as_str().as_bytes(), &person)?,
+            event("person.added", Some(&person.id), now_ms),
+        ];
+        self.store.commit(records).await?;
+        self.write(|cache| cache.add_person(person.clone()));
+        Ok(person)
+    }
+
+    /// Logs in with name and password.
+    ///
+    /// # Errors
+    /// `login.refused` for every reason but one: `login.too_many` after many
+    /// failures for the name.
+    pub async fn login(&self, name: &str, password: String, now_ms: i64) -> Result<NewSession, Fault> {
+        {
+            let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            if attempts.blocked(name, now_ms) {
+                return Err(fault::login_too_many());
+            }
+            attempts.count(name, now_ms);
+        }
+        let person = self.read(|cache| cache.logins.get(name).and_then(|id| cache.people.get(id)).cloned());
+        let hash = person.as_ref().and_then(|person| person.password.clone());
+        let right = self.passwords.verify(password, hash).await?;
+        let Some(person) = person.filter(|_| right) else {
+            self.store.commit(vec![event("login.refused", None, now_ms)]).await?;
+            return Err(fault::login_refused());
+        };
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).succeeded(name);
+        self.open_session(&person.id, None, now_ms + DESK_SESSION_MS, vec![event("login", Some(&person.id), now_ms)])
+            .await
+    }
+
+    /// Makes a one-time code with which a device of the person joins.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn new_code(
+        &self,
+        person: &PersonId,
+        round: &RoundId,
+        schools: BTreeSet<SchoolId>,
+        now_ms: i64,
+    ) -> Result<(String, i64), Fault> {
+        let code = random::hex(&random::bytes::<16>()?);
+        let row = Code {
+            person: person.clone(),
+            round: round.clone(),
+            schools,
+            expires_ms: now_ms + CODE_MS,
+        };
+        let hash = hash_of(&code);
+        let records = vec![CODES.put(&hash, &row)?, event("enrolment.code", Some(person), now_ms)];
+        self.store.commit(records).await?;
+        let expires_ms = row.expires_ms;
+        self.write(|cache| cache.codes.insert(hash, row));
+        Ok((code, expires_ms))
+    }
+
+    /// A device joins with its code: the code is used up, the device is known,
+    /// and the person is assigned to the code's schools, in one commit.
+    ///
+    /// # Errors
+    /// `enrol.refused` for a code that is unknown, used or too old;
+    /// `request.invalid` for a key or name that does not fit.
+    pub async fn enrol(
+        &self,
+        rounds: &Rounds,
+        code: &str,
+        public_key: &str,
+        device_name: &str,
+        now_ms: i64,
+    ) -> Result<NewSession, Fault> {
+        let _writing = self.writing.lock().await;
+        let name = checked_name(device_name)?;
+        let key = random::from_hex::<32>(public_key)
+            .filter(|key| VerifyingKey::from_bytes(key).is_ok())
+            .ok_or_else(|| fault::invalid().with_detail("public_key"))?;
+        let hash = hash_of(code);
+        let row = self
+            .read(|cache| cache.codes.get(&hash).cloned())
+            .filter(|row| row.expires_ms > now_ms)
+            .ok_or_else(fault::code_refused)?;
+        let device = Device {
+            id: random_id("d-")?,
+            person: row.person.clone(),
+            name,
+            public_key: random::hex(&key),
+            enrolled_ms: now_ms,
+        };
+        let mut records = vec![
+            CODES.remove(&hash),
+            DEVICES.put(device.id.as_str().as_bytes(), &device)?,
+            event("enrolled", Some(&row.person), now_ms),
+        ];
+        let _unchanged = rounds.hold_writes().await;
+        let assignment = rounds.assignment_added(&row.round, &row.person, &row.schools)?;
+        if let Some(row) = &assignment {
+            records.push(row.record()?);
+        }
+        let session = self
+            .open_session(&row.person, Some(device.id.clone()), now_ms + DEVICE_SESSION_MS, records)
+            .await?;
+        self.write(|cache| {
+            cache.codes.remove(&hash);
+            cache.devices.insert(device.id.clone(), device);
+        });
+        if let Some(row) = assignment {
+            rounds.assigned(row);
+        }
+        Ok(session)
+    }
+
+    /// Random bytes (hex) that a device signs to open a new session. Unknown
+    /// devices get one too.
+    ///
+    /// # Errors
+    /// Only where the machine fails.
+    pub fn challenge(&self, device: &DeviceId, now_ms: i64) -> Result<String, Fault> {
+        let challenge = random::bytes::<32>()?;
+        let mut challenges = self.challenges.lock().unwrap_or_else(PoisonError::into_inner);
+        if challenges.len() >= MOST_CHALLENGES {
+            challenges.retain(|_, (_, expires_ms)| *expires_ms > now_ms);
+        }
+        if challenges.len() >= MOST_CHALLENGES {
+            return Err(fault::not_ready());
+        }
+        challenges.insert(challenge, (device.clone(), now_ms + CHALLENGE_MS));
+        Ok(random::hex(&challenge))
+    }
+
+    /// Opens a session for a device that signed its challenge
+    /// (`duxue-device-1 <device> <challenge>`).
+    ///
+    /// # Errors
+    /// `device.refused` for every reason.
+    pub async fn device_session(
+        &self,
+        device: &DeviceId,
+        challenge: &str,
+        signature: &str,
+        now_ms: i64,
+    ) -> Result<NewSession, Fault> {
+        let bytes = random::from_hex::<32>(challenge).ok_or_else(fault::device_refused)?;
+        let known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner).remove(&bytes);
+        let row = self.read(|cache| cache.devices.get(device).cloned());
+        let (Some((for_device, expires_ms)), Some(row)) = (known, row) else {
+            return Err(fault::device_refused());
+        };
+        let signed = verify_device(&row.public_key, device, challenge, signature);
+        if for_device != *device || expires_ms <= now_ms || !signed {
+            return Err(fault::device_refused());
+        }
+        let records = vec![event("device.session", Some(&row.person), now_ms)];
+        self.open_session(&row.person, Some(device.clone()), now_ms + DEVICE_SESSION_MS, records).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn logout(&self, token: &str) -> Result<(), Fault> {
+        let hash = hash_of(token);
+        self.store.commit(vec![SESSIONS.remove(&hash)]).await?;
+        self.write(|cache| cache.sessions.remove(&hash));
+        Ok(())
+    }
+
+    /// Who a token stands for, if it is valid now.
+    #[must_use]
+    pub fn caller(&self, token: &str, now_ms: i64) -> Option<Caller> {
+        // The lookup is by hash, so its timing tells nothing about a token.
+        let hash = hash_of(token);
+        self.read(|cache| {
+            let session = cache.sessions.get(&hash).filter(|session| session.expires_ms > now_ms)?;
+            let person = cache.people.get(&session.person)?;
+            Some(Caller {
+                person: session.person.clone(),
+                device: session.device.clone(),
+                administrator: person.administrator,
+                expires_ms: session.expires_ms,
+            })
+        })
+    }
+
+    async fn open_session(
+        &self,
+        person: &PersonId,
+        device: Option<DeviceId>,
+        expires_ms: i64,
+        mut records: Vec<Record>,
+    ) -> Result<NewSession, Fault> {
+        let token = random::hex(&random::bytes::<32>()?);
+        let hash = hash_of(&token);
+        let row = SessionRow { person: person.clone(), device: device.clone(), expires_ms };
+        records.push(SESSIONS.put(&hash, &row)?);
+        self.store.commit(records).await?;
+        self.write(|cache| cache.sessions.insert(hash, row));
+        let administrator = self.person(person).is_some_and(|person| person.administrator);
+        Ok(NewSession { token, caller: Caller { person: person.clone(), device, administrator, expires_ms } })
+    }
+
+    /// Forgets what has expired; called now and then.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn expire(&self, now_ms: i64) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().await;
+        let (sessions, codes) = self.read(|cache| {
+            let sessions = cache.sessions.iter().filter(|(_, row)| row.expires_ms <= now_ms);
+            let codes = cache.codes.iter().filter(|(_, row)| row.expires_ms <= now_ms);
+            let hashes = |(hash, _): (&TokenHash, _)| *hash;
+            (sessions.map(|(hash, _)| *hash).collect::<Vec<_>>(), codes.map(|(k, v)| hashes((k, v))).collect::<Vec<_>>())
+        });
+        let mut records: Vec<Record> = sessions.iter().map(|hash| SESSIONS.remove(hash)).collect();
+        records.extend(codes.iter().map(|hash| CODES.remove(hash)));
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(records).await?;
+        self.write(|cache| {
+            for hash in &sessions {
+                cache.sessions.remove(hash);
+            }
+            for hash in &codes {
+                cache.codes.remove(hash);
+            }
+        });
+        Ok(())
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Cache) -> T) -> T {
+        look(&self.cache.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Cache) -> T) -> T {
+        change(&mut self.cache.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Cache {
+    fn add_person(&mut self, person: Person) {
+        if let Some(login) = &person.login {
+            self.logins.insert(login.clone(), person.id.clone());
+        }
+        self.people.insert(person.id.clone(), person);
+    }
+}
+
+/// The bytes that a device signs to open a session.
+#[must_use]
+pub fn device_statement(device: &DeviceId, challenge: &str) -> String {
+    format!("duxue-device-1 {device} {challenge}")
+}
+
+fn verify_device(public_key: &str, device: &DeviceId, challenge: &str, signature: &str) -> bool {
+    let key = random::from_hex::<32>(public_key).and_then(|key| VerifyingKey::from_bytes(&key).ok());
+    let signature = random::from_hex::<64>(signature).map(|bytes| Signature::from_bytes(&bytes));
+    let (Some(key), Some(signature)) = (key, signature) else { return false };
+    key.verify_strict(device_statement(device, challenge).as_bytes(), &signature).is_ok()
+}
+
+fn checked_name(name: &str) -> Result<String, Fault> {
+    let name = name.trim();
+    let fits = (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    fits.then(|| name.to_owned()).ok_or_else(|| fault::invalid().with_detail("name"))
+}
+
+/// A random id with a prefix that says what it names.
+fn random_id<T: std::str::FromStr>(prefix: &str) -> Result<T, Fault> {
+    format!("{prefix}{}", random::hex(&random::bytes::<10>()?)).parse().map_err(|_| fault::internal())
+}
+
+fn hash_of(secret: &str) -> TokenHash {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn hash_key(key: Vec<u8>) -> Result<TokenHash, StoreError> {
+    key.try_into().map_err(|_| StoreError::Damaged("a key of the sessions or codes table".to_owned()))
+}
+
+/// An event for the audit log.
+#[must_use]
+pub fn event(kind: &str, person: Option<&PersonId>, at_ms: i64) -> Record {
+    Record::Event { kind: kind.to_owned(), person: person.cloned(), detail: String::new(), at_ms }
+}
+
+impl AssignmentRow {
+    fn record(&self) -> Result<Record, StoreError> {
+        crate::rounds::rows::ASSIGNMENTS.put(&self.key(), self)
+    }
+}

@@ -1,0 +1,615 @@
+//! One open document: which of the changes that arrive are taken, which are
+//! held, and what is committed for them. Pure: no store, no sockets, no clock.
+//!
+//! The order is fixed by the types: [`Document::plan`] gives records for what
+//! has arrived, and only their [`Plan`] can be applied, with the number that
+//! the store gave after the flush.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use automerge::sync::Message;
+use automerge::{ActorId, Automerge, Change, ChangeHash};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use duxue_document::{DocumentId, PersonId, genesis};
+
+use crate::random;
+use crate::rounds::{DocumentName, Writing};
+use crate::store::{Delivery, JournalNumber, Record, StoreError, StoredDocument};
+
+use super::admit::changes_of;
+use super::subscriber::Subscriber;
+use super::rows::{
+    ACTORS, ActorRow, Decision, HELD, HeldRow, SET_ASIDE, SetAsideRow, document_key, reason,
+};
+
+/// Σ chunks below which no snapshot is made, in bytes.
+const SNAPSHOT_FLOOR: usize = 16 << 10;
+
+/// An Automerge document that its owner writes and others may read.
+#[derive(Clone)]
+pub struct Shared(Arc<RwLock<Automerge>>);
+
+impl Shared {
+    fn new(doc: Automerge) -> Self {
+        Self(Arc::new(RwLock::new(doc)))
+    }
+
+    /// Reads; keep it short, the owner waits.
+    pub fn read(&self) -> RwLockReadGuard<'_, Automerge> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a session brought.
+pub struct Contribution {
+    /// Names the session in [`Plan::sessions`].
+    pub session: u64,
+    /// Who delivers.
+    pub delivery: Delivery,
+    /// Whether the session may write.
+    pub write: Writing,
+    /// The changes in the order they came.
+    pub changes: Vec<Change>,
+}
+
+/// What is to be committed, and what follows when it was.
+#[derive(Default)]
+pub struct Plan {
+    /// The records, as one group.
+    pub records: Vec<Record>,
+    /// Sessions that brought something new.
+    pub sessions: HashSet<u64>,
+    taken: Vec<Unit>,
+    held: Vec<HeldRow>,
+    decided: Vec<HeldRow>,
+    actors: Vec<(Vec<u8>, ActorRow)>,
+}
+
+/// The changes of one chunk record.
+struct Unit {
+    record: usize,
+    session: Option<u64>,
+    changes: Vec<Change>,
+}
+
+/// A chunk that could not be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The chunk's record.
+    pub chunk: JournalNumber,
+    /// The session that brought it, if one did.
+    pub session: Option<u64>,
+    /// Stable code.
+    pub reason: &'static str,
+    /// The hashes of its changes.
+    pub hashes: Vec<ChangeHash>,
+}
+
+/// Rows of a document as the store has them.
+pub struct Rows {
+    /// Actor bindings.
+    pub actors: Vec<ActorRow>,
+    /// Held changes, decided ones too.
+    pub held: Vec<HeldRow>,
+    /// Changes set aside.
+    pub set_aside: Vec<SetAsideRow>,
+}
+
+/// An open document.
+pub struct Document {
+    id: DocumentId,
+    name: DocumentName,
+    doc: Shared,
+    actors: HashMap<Vec<u8>, ActorRow>,
+    /// Undecided.
+    held: BTreeMap<u64, HeldRow>,
+    held_hashes: HashSet<ChangeHash>,
+    set_aside: HashSet<ChangeHash>,
+    /// Committed, but waiting in Automerge for what they depend on.
+    waiting: HashSet<ChangeHash>,
+    snapshot_bytes: usize,
+    chunk_bytes: usize,
+    /// Σ of the chunks that a snapshot in the making holds.
+    in_snapshot: usize,
+    /// The last chunk record that the document holds.
+    through: JournalNumber,
+}
+
+impl Document {
+    /// Builds a document from what is stored, and names the chunks that could
+    /// not be applied.
+    #[must_use]
+    pub fn load(name: DocumentName, stored: &StoredDocument, rows: Rows) -> (Self, Vec<Failed>) {
+        let (doc, failed) = build(&name, stored);
+        let mut document = Self {
+            id: name.id(),
+            name,
+            doc: Shared::new(doc),
+            actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
+            held: BTreeMap::new(),
+            held_hashes: HashSet::new(),
+            set_aside: rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect(),
+            waiting: HashSet::new(),
+            snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
+            chunk_bytes: stored.chunks.iter().map(|(_, bytes)| bytes.len()).sum(),
+            in_snapshot: 0,
+            through: stored.chunks.last().map_or(JournalNumber(0), |(number, _)| *number),
+        };
+        for row in rows.held {
+            document.remember_held(row);
+        }
+        document.find_waiting(stored);
+        (document, failed)
+    }
+
+    /// The document's id.
+    #[must_use]
+    pub fn id(&self) -> DocumentId {
+        self.id
+    }
+
+    /// Which document it is.
+    #[must_use]
+    pub fn name(&self) -> &DocumentName {
+        &self.name
+    }
+
+    /// The Automerge document; it holds nothing that is not flushed.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.doc
+    }
+
+    /// Decides about what has arrived. `right` says what a person may do with
+    /// this document now; `next_held` gives numbers for held items.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where a row cannot be written as JSON.
+    pub fn plan(
+        &self,
+        contributions: Vec<Contribution>,
+        right: &dyn Fn(&PersonId) -> Writing,
+        next_held: &mut dyn FnMut() -> u64,
+        now_ms: i64,
+    ) -> Result<Plan, StoreError> {
+        let mut plan = Plan::default();
+        let mut fresh: HashMap<Vec<u8>, ActorRow> = HashMap::new();
+        let mut seen = HashSet::new();
+        let mut held_now = HashSet::new();
+        for contribution in contributions {
+            let Contribution { session, delivery, write, changes } = contribution;
+            let (mut take, mut hold) = (Vec::new(), Vec::new());
+            let mut depends = Vec::new();
+            for change in changes {
+                if write == Writing::No || self.knows(&change.hash()) || !seen.insert(change.hash()) {
+                    continue;
+                }
+                let actor = change.actor_id().to_bytes();
+                let owner = self.actors.get(actor).or_else(|| fresh.get(actor)).cloned();
+                let owner = owner.unwrap_or_else(|| {
+                    let row = ActorRow {
+                        actor: random::hex(actor),
+                        person: delivery.person.clone(),
+                        device: delivery.device.clone(),
+                    };
+                    fresh.insert(actor.to_vec(), row.clone());
+                    row
+                });
+                // What a session brings whose own right has ended is held even
+                // if it names another's actor: actor ids are claims.
+                if write == Writing::Ended || right(&owner.person) != Writing::Yes {
+                    held_now.insert(change.hash());
+                    hold.push(change);
+                } else if change.deps().iter().any(|d| self.held_hashes.contains(d) || held_now.contains(d)) {
+                    held_now.insert(change.hash());
+                    depends.push(change);
+                } else {
+                    take.push(change);
+                }
+            }
+            // A change may come before the held one that it depends on.
+            while let Some(at) = take.iter().position(|c| c.deps().iter().any(|d| held_now.contains(d))) {
+                let change = take.remove(at);
+                held_now.insert(change.hash());
+                depends.push(change);
+            }
+            if !take.is_empty() {
+                plan.take(self.id, Some(session), Some(&delivery), take, now_ms);
+            }
+            for (changes, reason) in [(hold, reason::RIGHT_ENDED), (depends, reason::DEPENDS)] {
+                if !changes.is_empty() {
+                    plan.hold(self.id, session, next_held(), &delivery, reason, &changes, now_ms)?;
+                }
+            }
+        }
+        for (actor, row) in fresh {
+            plan.records.push(ACTORS.put(&document_key(&self.id, &actor), &row)?);
+            plan.actors.push((actor, row));
+        }
+        Ok(plan)
+    }
+
+    /// Plans to let held changes in, with those that were held only because
+    /// they depend on them; or to leave them out.
+    ///
+    /// # Errors
+    /// `Ok(None)` for a number that is not held here;
+    /// [`StoreError::Damaged`] where a row cannot be read or written.
+    pub fn decide(
+        &self,
+        number: u64,
+        admit: bool,
+        by: &PersonId,
+        now_ms: i64,
+    ) -> Result<Option<Plan>, StoreError> {
+        let Some(row) = self.held.get(&number) else { return Ok(None) };
+        let mut plan = Plan::default();
+        let decision = Decision { admitted: admit, by: Some(by.clone()), at_ms: now_ms };
+        if !admit {
+            plan.decide(self.id, row.clone(), decision)?;
+            return Ok(Some(plan));
+        }
+        let mut still_held = self.held_hashes.clone();
+        self.let_in(&mut plan, row, decision, &mut still_held, now_ms)?;
+        let follows = Decision { admitted: true, by: None, at_ms: now_ms };
+        loop {
+            let planned: HashSet<u64> = plan.decided.iter().map(|row| row.number).collect();
+            let mut next = None;
+            for row in self.held.values() {
+                if row.reason == reason::DEPENDS && !planned.contains(&row.number) {
+                    let own: HashSet<ChangeHash> = row.hashes.iter().filter_map(|h| hash_from_hex(h)).collect();
+                    let waits = row_changes(row)?
+                        .iter()
+                        .flat_map(|change| change.deps().to_vec())
+                        .any(|dep| still_held.contains(&dep) && !own.contains(&dep));
+                    if !waits {
+                        next = Some(row);
+                        break;
+                    }
+                }
+            }
+            let Some(row) = next else { return Ok(Some(plan)) };
+            self.let_in(&mut plan, row, follows.clone(), &mut still_held, now_ms)?;
+        }
+    }
+
+    fn let_in(
+        &self,
+        plan: &mut Plan,
+        row: &HeldRow,
+        decision: Decision,
+        still_held: &mut HashSet<ChangeHash>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let changes = row_changes(row)?;
+        for change in &changes {
+            still_held.remove(&change.hash());
+        }
+        let delivery = Delivery { person: row.person.clone(), device: row.device.clone() };
+        plan.take(self.id, None, Some(&delivery), changes, now_ms);
+        plan.decide(self.id, row.clone(), decision)
+    }
+
+    /// Applies a plan whose records are flushed, `first` being the number of
+    /// its first record. On an error the document must be rebuilt from the
+    /// store; nothing may be read from it before.
+    ///
+    /// # Errors
+    /// The chunks that could not be applied, or all of the plan's where
+    /// Automerge does not say which.
+    pub fn apply(&mut self, plan: Plan, first: JournalNumber) -> Result<(), Vec<Failed>> {
+        for row in plan.held {
+            self.remember_held(row);
+        }
+        for row in plan.decided {
+            self.held.remove(&row.number);
+            self.remember_held(row);
+        }
+        self.actors.extend(plan.actors);
+        let number = |unit: &Unit| JournalNumber(first.0 + unit.record as u64);
+        let changes: Vec<Change> = plan.taken.iter().flat_map(|unit| unit.changes.iter().cloned()).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for unit in &plan.taken {
+            self.through = self.through.max(number(unit));
+            self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
+        }
+        let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+        let mut doc = self.doc.0.write().unwrap_or_else(PoisonError::into_inner);
+        let outcome = apply_guarded(&mut doc, changes);
+        if let Err(reason) = outcome {
+            let failed = |unit: &Unit| Failed {
+                chunk: number(unit),
+                session: unit.session,
+                reason,
+                hashes: unit.changes.iter().map(Change::hash).collect(),
+            };
+            return Err(plan.taken.iter().map(failed).collect());
+        }
+        self.waiting.extend(hashes);
+        self.waiting.retain(|hash| doc.get_change_meta_by_hash(hash).is_none());
+        Ok(())
+    }
+
+    /// Whether a change is durable here, applied with all it depends on.
+    #[must_use]
+    pub fn has(&self, hash: &ChangeHash) -> bool {
+        self.doc.read().get_change_meta_by_hash(hash).is_some()
+    }
+
+    /// Whether a change is durable but held.
+    #[must_use]
+    pub fn holds(&self, hash: &ChangeHash) -> bool {
+        self.held_hashes.contains(hash)
+    }
+
+    /// Whose an actor's changes are.
+    #[must_use]
+    pub fn actors(&self) -> Vec<ActorRow> {
+        self.actors.values().cloned().collect()
+    }
+
+    /// The last chunk record that the document holds, if it is time for a
+    /// snapshot through it.
+    #[must_use]
+    pub fn snapshot_due(&self) -> Option<JournalNumber> {
+        (self.chunk_bytes >= self.snapshot_bytes.max(SNAPSHOT_FLOOR)).then_some(self.through)
+    }
+
+    /// Notes that a snapshot is being made.
+    pub fn snapshot_started(&mut self, chunk_bytes: usize) {
+        self.in_snapshot = chunk_bytes;
+    }
+
+    /// Notes how the snapshot went: its bytes, if it is durable.
+    pub fn snapshot_made(&mut self, bytes: Option<usize>) {
+        let covered = std::mem::take(&mut self.in_snapshot);
+        if let Some(bytes) = bytes {
+            self.snapshot_bytes = bytes;
+            self.chunk_bytes = self.chunk_bytes.saturating_sub(covered);
+        }
+    }
+
+    /// Tells a sync state what was received; false for a message that makes
+    /// no sense. Changes were dealt with before.
+    pub fn receive(&self, subscriber: &mut Subscriber, message: Message, had_changes: bool) -> bool {
+        let mut doc = self.doc.0.write().unwrap_or_else(PoisonError::into_inner);
+        catch_unwind(AssertUnwindSafe(|| subscriber.receive(&mut doc, message, had_changes)))
+            .is_ok_and(|received| received.is_ok())
+    }
+
+    /// The message that is due to a subscriber, if one is.
+    ///
+    /// # Errors
+    /// Where Automerge panicked.
+    #[expect(clippy::result_unit_err, reason = "the panic was reported by the panic hook")]
+    pub fn generate(&self, subscriber: &mut Subscriber) -> Result<Option<Vec<u8>>, ()> {
+        let doc = self.doc.read();
+        catch_unwind(AssertUnwindSafe(|| subscriber.generate(&doc))).map_err(|_| ())
+    }
+
+    /// Σ of the chunks that no snapshot holds, in bytes.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
+    /// The records that set chunks aside.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where a row cannot be written as JSON.
+    pub fn set_aside(&mut self, failed: &[Failed]) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        for failed in failed {
+            records.push(Record::SetAside {
+                chunk: failed.chunk,
+                document: self.id,
+                reason: failed.reason.to_owned(),
+            });
+            for hash in &failed.hashes {
+                self.set_aside.insert(*hash);
+                let row = SetAsideRow {
+                    hash: random::hex(&hash.0),
+                    journal: failed.chunk.0,
+                    reason: failed.reason.to_owned(),
+                };
+                records.push(SET_ASIDE.put(&document_key(&self.id, &hash.0), &row)?);
+            }
+        }
+        Ok(records)
+    }
+
+    fn knows(&self, hash: &ChangeHash) -> bool {
+        self.held_hashes.contains(hash)
+            || self.set_aside.contains(hash)
+            || self.waiting.contains(hash)
+            || self.has(hash)
+    }
+
+    fn remember_held(&mut self, row: HeldRow) {
+        let hashes = row.hashes.iter().filter_map(|hash| hash_from_hex(hash));
+        match &row.decision {
+            // What was left out stays known, so that it is not held again.
+            None => {
+                self.held_hashes.extend(hashes);
+                self.held.insert(row.number, row);
+            }
+            Some(decision) if decision.admitted => {
+                for hash in hashes {
+                    self.held_hashes.remove(&hash);
+                }
+            }
+            Some(_) => self.held_hashes.extend(hashes),
+        }
+    }
+
+    fn find_waiting(&mut self, stored: &StoredDocument) {
+        let doc = self.doc.read();
+        let mut changes = Vec::new();
+        for (_, bytes) in &stored.chunks {
+            // A chunk that cannot be read was set aside by the load.
+            let _ = changes_of(bytes, &mut changes);
+        }
+        let waiting = changes.iter().map(Change::hash);
+        let waiting: HashSet<ChangeHash> =
+            waiting.filter(|hash| doc.get_change_meta_by_hash(hash).is_none()).collect();
+        drop(doc);
+        self.waiting = waiting;
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether anything changes the document.
+    #[must_use]
+    pub fn changes_document(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
+    /// Operations to apply.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.taken.iter().flat_map(|unit| &unit.changes).map(Change::len).sum()
+    }
+
+    fn take(
+        &mut self,
+        document: DocumentId,
+        session: Option<u64>,
+        delivery: Option<&Delivery>,
+        changes: Vec<Change>,
+        received_ms: i64,
+    ) {
+        self.sessions.extend(session);
+        let bytes = concatenated(&changes);
+        self.taken.push(Unit { record: self.records.len(), session, changes });
+        self.records.push(Record::Chunk { document, bytes, delivery: delivery.cloned(), received_ms });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one argument for each column of the row")]
+    fn hold(
+        &mut self,
+        document: DocumentId,
+        session: u64,
+        number: u64,
+        delivery: &Delivery,
+        reason: &str,
+        changes: &[Change],
+        received_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.sessions.insert(session);
+        let bytes = concatenated(changes);
+        let row = HeldRow {
+            number,
+            document,
+            person: delivery.person.clone(),
+            device: delivery.device.clone(),
+            reason: reason.to_owned(),
+            received_ms,
+            hashes: changes.iter().map(|change| random::hex(&change.hash().0)).collect(),
+            chunks: BASE64.encode(&bytes),
+            decision: None,
+        };
+        self.records.push(Record::Held {
+            document,
+            bytes,
+            delivery: delivery.clone(),
+            reason: reason.to_owned(),
+            received_ms,
+        });
+        self.records.push(HELD.put(&document_key(&document, &number.to_be_bytes()), &row)?);
+        self.held.push(row);
+        Ok(())
+    }
+
+    fn decide(&mut self, document: DocumentId, mut row: HeldRow, decision: Decision) -> Result<(), StoreError> {
+        row.decision = Some(decision);
+        self.records.push(HELD.put(&document_key(&document, &row.number.to_be_bytes()), &row)?);
+        self.decided.push(row);
+        Ok(())
+    }
+}
+
+fn concatenated(changes: &[Change]) -> Vec<u8> {
+    changes.iter().flat_map(|change| change.raw_bytes().iter().copied()).collect()
+}
+
+fn row_changes(row: &HeldRow) -> Result<Vec<Change>, StoreError> {
+    let damaged = || StoreError::Damaged(format!("held item {}", row.number));
+    let bytes = BASE64.decode(&row.chunks).map_err(|_| damaged())?;
+    let mut changes = Vec::new();
+    changes_of(&bytes, &mut changes).map_err(|_| damaged())?;
+    Ok(changes)
+}
+
+fn hash_from_hex(text: &str) -> Option<ChangeHash> {
+    random::from_hex::<32>(text).map(ChangeHash)
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    text.is_ascii().then_some(())?;
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+/// A document with its genesis. The server writes nothing itself, so the actor
+/// does not matter.
+fn empty(name: &DocumentName) -> Automerge {
+    genesis::document(name.kind, ActorId::from([0_u8; 16]))
+}
+
+/// Builds a document from its snapshot and chunks. Chunks that fail are named
+/// and left out.
+fn build(name: &DocumentName, stored: &StoredDocument) -> (Automerge, Vec<Failed>) {
+    let mut failed = Vec::new();
+    let mut units: Vec<(JournalNumber, Vec<Change>)> = Vec::new();
+    let snapshot = stored.snapshot.as_deref().map(|bytes| (JournalNumber(0), bytes));
+    let chunks = stored.chunks.iter().map(|(number, bytes)| (*number, bytes.as_slice()));
+    let mut doc = empty(name);
+    for (number, bytes) in snapshot.into_iter().chain(chunks) {
+        let mut changes = Vec::new();
+        let read = catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes)));
+        match read {
+            Ok(Ok(())) => units.push((number, changes)),
+            _ => failed.push(Failed { chunk: number, session: None, reason: "chunk.unreadable", hashes: Vec::new() }),
+        }
+    }
+    let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
+    if apply_guarded(&mut doc, all).is_ok() {
+        return (doc, failed);
+    }
+    // Some chunk is bad: find which, each on a copy, since a document is not
+    // to be trusted after a failure.
+    let mut doc = empty(name);
+    for (number, changes) in units {
+        let mut copy = doc.clone();
+        let hashes = changes.iter().map(Change::hash).collect();
+        match apply_guarded(&mut copy, changes) {
+            Ok(()) => doc = copy,
+            Err(reason) => failed.push(Failed { chunk: number, session: None, reason, hashes }),
+        }
+    }
+    (doc, failed)
+}
+
+fn apply_guarded(doc: &mut Automerge, changes: Vec<Change>) -> Result<(), &'static str> {
+    match catch_unwind(AssertUnwindSafe(|| doc.apply_changes(changes))) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a change could not be applied");
+            Err("chunk.not_applicable")
+        }
+        Err(_) => Err("chunk.panic"),
+    }
+}

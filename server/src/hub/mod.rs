@@ -1,0 +1,308 @@
+//! The sync hub: sessions on one side, one owner task for each open document
+//! on the other. Nothing here walks over connections × documents.
+
+pub mod admit;
+pub mod document;
+pub mod peer;
+pub mod rows;
+pub mod session;
+pub mod subscriber;
+pub mod task;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use automerge::ChangeHash;
+use duxue_document::{DocumentId, PersonId};
+use duxue_protocol::scan::ScanLimits;
+use duxue_protocol::wire::{self, Limits};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::fault::{self, Fault};
+use crate::rounds::{DocumentName, Rounds};
+use crate::store::{JournalNumber, Store, StoreError};
+
+use document::Shared;
+use peer::Peer;
+use rows::{HELD, HeldRow};
+use task::{Durable, Event, INBOX, Reading};
+
+/// What the hub takes from outside.
+#[derive(Debug, Clone)]
+pub struct HubLimits {
+    /// Of a frame, before anything is decoded.
+    pub wire: Limits,
+    /// Of a sync message, before Automerge sees it.
+    pub scan: ScanLimits,
+    /// Documents that one connection may subscribe to.
+    pub documents: usize,
+    /// Bytes of sync messages that are being worked on.
+    pub in_flight: usize,
+    /// Bytes of an ephemeral message.
+    pub ephemeral_bytes: usize,
+    /// Ephemeral messages of a connection in a second.
+    pub ephemeral_rate: u32,
+    /// How long an idle document without subscribers stays open.
+    pub idle: Duration,
+    /// Between two pings; a socket that is silent for two of them ends.
+    pub ping: Duration,
+    /// For the join after the upgrade.
+    pub handshake: Duration,
+}
+
+impl Default for HubLimits {
+    fn default() -> Self {
+        Self {
+            wire: Limits::default(),
+            scan: ScanLimits::default(),
+            documents: 4_096,
+            in_flight: 64 << 20,
+            ephemeral_bytes: 16 << 10,
+            ephemeral_rate: 50,
+            idle: task::IDLE,
+            ping: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Hears of every batch that was applied.
+pub trait Observer: Send + Sync + 'static {
+    /// `document` holds everything up to `journal` now. Must not wait.
+    fn applied(&self, name: &DocumentName, journal: JournalNumber, document: &Shared);
+}
+
+/// Everyone who hears of applied batches.
+pub struct Observers(Vec<Arc<dyn Observer>>);
+
+impl Observers {
+    fn applied(&self, name: &DocumentName, journal: JournalNumber, document: &Shared) {
+        for observer in &self.0 {
+            observer.applied(name, journal, document);
+        }
+    }
+}
+
+/// What all sessions and documents share.
+pub struct Inner {
+    store: Arc<dyn Store>,
+    rounds: Arc<Rounds>,
+    limits: HubLimits,
+    observers: Observers,
+    server_id: String,
+    open: Mutex<HashMap<DocumentId, mpsc::Sender<Event>>>,
+    sender_ids: Mutex<HashMap<String, (PersonId, usize)>>,
+    in_flight: Arc<Semaphore>,
+    next_session: AtomicU64,
+    next_held: AtomicU64,
+    sessions: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The hub; clones share it.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+impl Hub {
+    /// A hub over a store. `server_id` is the server's `senderId`.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn new(
+        store: Arc<dyn Store>,
+        rounds: Arc<Rounds>,
+        limits: HubLimits,
+        observers: Vec<Arc<dyn Observer>>,
+        server_id: String,
+    ) -> Result<Self, StoreError> {
+        let held = HELD.rows(&*store, b"").await?;
+        let last = held.iter().map(|(_, row)| row.number).max().unwrap_or(0);
+        let in_flight = Arc::new(Semaphore::new(limits.in_flight));
+        Ok(Self(Arc::new(Inner {
+            store,
+            rounds,
+            limits,
+            observers: Observers(observers),
+            server_id,
+            open: Mutex::default(),
+            sender_ids: Mutex::default(),
+            in_flight,
+            next_session: AtomicU64::new(1),
+            next_held: AtomicU64::new(last + 1),
+            sessions: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })))
+    }
+
+    /// A document for reading; it holds only what is flushed.
+    ///
+    /// # Errors
+    /// `store.failed` where the document cannot be loaded.
+    pub async fn read(&self, name: &DocumentName) -> Result<Reading, Fault> {
+        let (answer, reading) = oneshot::channel();
+        self.0.send(name, Event::Read { answer }).await;
+        reading.await.map_err(|_| fault::store_failed())
+    }
+
+    /// Which of these changes are durable.
+    ///
+    /// # Errors
+    /// `store.failed` where the document cannot be loaded.
+    pub async fn durable(&self, name: &DocumentName, hashes: Vec<ChangeHash>) -> Result<Vec<Durable>, Fault> {
+        let (answer, words) = oneshot::channel();
+        self.0.send(name, Event::Durable { hashes, answer }).await;
+        words.await.map_err(|_| fault::store_failed())
+    }
+
+    /// Every held item, decided ones too.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn held(&self) -> Result<Vec<HeldRow>, Fault> {
+        let rows = HELD.rows(&*self.0.store, b"").await?;
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// Lets held changes in or leaves them out.
+    ///
+    /// # Errors
+    /// `held.decided`, or what the store says.
+    pub async fn decide(&self, name: &DocumentName, number: u64, admit: bool, by: &PersonId) -> Result<(), Fault> {
+        let (answer, outcome) = oneshot::channel();
+        self.0.send(name, Event::Decide { number, admit, by: by.clone(), answer }).await;
+        outcome.await.map_err(|_| fault::store_failed())?
+    }
+
+    /// Documents that are open now.
+    #[must_use]
+    pub fn open_documents(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Ends every session and waits until every document has written what it
+    /// took.
+    pub async fn stop(&self) {
+        self.0.sessions.cancel();
+        self.0.tasks.close();
+        self.0.lock().clear();
+        self.0.tasks.wait().await;
+    }
+}
+
+impl Inner {
+    /// Gives an event to the document's owner, which is started if need be.
+    async fn send(self: &Arc<Self>, name: &DocumentName, event: Event) {
+        let mut event = event;
+        loop {
+            let inbox = self.inbox(name);
+            match inbox.send(event).await {
+                Ok(()) => return,
+                // The owner has ended since; another one takes over.
+                Err(mpsc::error::SendError(returned)) => event = returned,
+            }
+            self.forget_same(&name.id(), &inbox);
+        }
+    }
+
+    /// Gives an event to the document's owner if there is one.
+    async fn send_if_open(&self, document: &DocumentId, event: Event) {
+        let inbox = self.lock().get(document).cloned();
+        if let Some(inbox) = inbox {
+            let _ = inbox.send(event).await;
+        }
+    }
+
+    fn inbox(self: &Arc<Self>, name: &DocumentName) -> mpsc::Sender<Event> {
+        let mut open = self.lock();
+        if let Some(inbox) = open.get(&name.id()) {
+            return inbox.clone();
+        }
+        let (inbox, events) = mpsc::channel(INBOX);
+        open.insert(name.id(), inbox.clone());
+        metrics::gauge!("duxue_open_documents").set(count(open.len()));
+        self.tasks.spawn(task::run(Arc::clone(self), name.clone(), events));
+        inbox
+    }
+
+    /// Takes a document off the list if `idle` holds while nobody can send.
+    fn forget_if(&self, document: &DocumentId, idle: impl FnOnce() -> bool) -> bool {
+        let mut open = self.lock();
+        if !idle() {
+            return false;
+        }
+        open.remove(document);
+        metrics::gauge!("duxue_open_documents").set(count(open.len()));
+        true
+    }
+
+    fn forget(&self, document: &DocumentId) {
+        self.forget_if(document, || true);
+    }
+
+    fn forget_same(&self, document: &DocumentId, inbox: &mpsc::Sender<Event>) {
+        let mut open = self.lock();
+        if open.get(document).is_some_and(|current| current.same_channel(inbox)) {
+            open.remove(document);
+        }
+    }
+
+    /// Hands what arrived after the last look to the document's next owner.
+    async fn pass_on(self: &Arc<Self>, document: &DocumentId, inbox: &mut mpsc::Receiver<Event>) {
+        inbox.close();
+        while let Some(event) = inbox.recv().await {
+            if let Some(name) = self.rounds.document(document) {
+                self.send(&name, event).await;
+            }
+        }
+    }
+
+    /// Ends a document that failed; what had arrived is answered by closing.
+    async fn abandon(&self, document: &DocumentId, inbox: &mut mpsc::Receiver<Event>) {
+        self.forget(document);
+        inbox.close();
+        while let Some(event) = inbox.recv().await {
+            if let Event::Sync { peer, .. } = event {
+                peer.close(1011, "document.failed");
+            }
+        }
+    }
+
+    fn next_held(&self) -> u64 {
+        self.next_held.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn sync_frame(&self, peer: &Peer, document: &DocumentId, data: Vec<u8>) -> Vec<u8> {
+        wire::encode(&wire::Message::Sync {
+            sender_id: self.server_id.clone(),
+            target_id: peer.sender_id.clone(),
+            document_id: document.to_string(),
+            data,
+        })
+    }
+
+    fn unavailable(&self, peer: &Peer, document: &DocumentId) -> Vec<u8> {
+        self.unavailable_text(peer, document.to_string())
+    }
+
+    fn unavailable_text(&self, peer: &Peer, document_id: String) -> Vec<u8> {
+        wire::encode(&wire::Message::DocUnavailable {
+            sender_id: self.server_id.clone(),
+            target_id: peer.sender_id.clone(),
+            document_id,
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DocumentId, mpsc::Sender<Event>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A count as metrics take it.
+#[must_use]
+pub fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}

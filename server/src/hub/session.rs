@@ -1,0 +1,346 @@
+//! One WebSocket: the handshake, frames to documents, frames to the socket,
+//! keep-alive, and an end that says why.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use duxue_document::DocumentId;
+use duxue_protocol::wire::{self, Message as Wire, Metadata, PROTOCOL_VERSION};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::accounts::{Accounts, Caller};
+use crate::clock::now_ms;
+
+use super::admit::admit;
+use super::peer::Peer;
+use super::task::{Event, heavy};
+use super::{Hub, Inner, count};
+
+/// How long a socket may take for one frame.
+const SEND: Duration = Duration::from_secs(30);
+/// Bytes of a frame above which taking it apart leaves the async threads.
+const LARGE_FRAME: usize = 64 << 10;
+
+/// A WebSocket on which a session runs.
+pub trait Socket: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + 'static {}
+impl<S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + 'static> Socket for S {}
+
+/// Who a socket belongs to.
+pub enum Admission {
+    /// A valid token.
+    Caller {
+        /// Who speaks.
+        caller: Caller,
+        /// The token, to see whether it still stands.
+        token: String,
+    },
+    /// No valid token: the client is told, then closed. An upgrade that is
+    /// refused with a status would end the process of a Node client.
+    Stranger,
+}
+
+enum End {
+    /// The client went, or the socket failed.
+    Quiet,
+    /// The server closes, with a close code and a stable code.
+    Close(u16, &'static str),
+}
+
+impl Hub {
+    /// Runs a session until its socket ends.
+    pub async fn session(&self, admission: Admission, accounts: Arc<Accounts>, socket: impl Socket) {
+        let hub = Arc::clone(&self.0);
+        let work = hub.tasks.track_future(run(Arc::clone(&hub), admission, accounts, socket));
+        work.await;
+    }
+}
+
+async fn run(hub: Arc<Inner>, admission: Admission, accounts: Arc<Accounts>, socket: impl Socket) {
+    let (mut sink, mut stream) = socket.split();
+    let joined = match timeout(hub.limits.handshake, join(&hub, &mut stream)).await {
+        Ok(Ok(sender_id)) => sender_id,
+        Ok(Err(End::Close(code, reason))) => return refuse(&hub, &mut sink, None, code, reason).await,
+        Ok(Err(End::Quiet)) => return,
+        Err(_) => return refuse(&hub, &mut sink, None, 1008, "join.timeout").await,
+    };
+    let Admission::Caller { caller, token } = admission else {
+        return refuse(&hub, &mut sink, Some(joined), 1008, "session.missing").await;
+    };
+    let Some(_name) = SenderId::take(&hub, &joined, &caller) else {
+        return refuse(&hub, &mut sink, Some(joined), 1008, "join.sender_in_use").await;
+    };
+    let id = hub.next_session.fetch_add(1, Ordering::Relaxed);
+    let (peer, frames) = Peer::new(id, caller, joined);
+    let peer = Arc::new(peer);
+    let alive = Arc::new(AtomicBool::new(true));
+    metrics::gauge!("duxue_sync_sessions").increment(1.0);
+    peer.offer(wire::encode(&Wire::Peer {
+        sender_id: hub.server_id.clone(),
+        metadata: Metadata { storage_id: None, is_ephemeral: Some(false) },
+        selected_protocol_version: PROTOCOL_VERSION.to_owned(),
+        target_id: peer.sender_id.clone(),
+    }));
+    let writer = hub.tasks.spawn(write(Arc::clone(&hub), Arc::clone(&peer), frames, sink, Arc::clone(&alive), accounts, token));
+    let mut session = Session { hub: Arc::clone(&hub), peer: Arc::clone(&peer), documents: HashSet::new(), ephemeral: Bucket::new() };
+    tokio::select! {
+        () = peer.closed() => {}
+        () = hub.sessions.cancelled() => peer.close(1012, "restart"),
+        end = session.read(&mut stream, &alive) => match end {
+            End::Quiet => peer.close(1000, ""),
+            End::Close(code, reason) => peer.close(code, reason),
+        }
+    }
+    let _ = writer.await;
+    for document in session.documents {
+        hub.send_if_open(&document, Event::Gone { session: id }).await;
+    }
+    metrics::gauge!("duxue_sync_sessions").decrement(1.0);
+}
+
+/// Waits for the client's first frame.
+async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(hub: &Inner, stream: &mut S) -> Result<String, End> {
+    loop {
+        let frame = match stream.next().await {
+            Some(Ok(Message::Binary(frame))) => frame,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Text(_))) => return Err(End::Close(1003, "frame.text")),
+            _ => return Err(End::Quiet),
+        };
+        return match wire::decode(&frame, &hub.limits.wire) {
+            Ok(Wire::Join { sender_id, supported_protocol_versions, .. }) => {
+                // npm clients of early versions send no list at all.
+                let known = supported_protocol_versions.iter().any(|version| version == PROTOCOL_VERSION);
+                if !known && !supported_protocol_versions.is_empty() {
+                    return Err(End::Close(1002, "join.version"));
+                }
+                let fits = (1..=128).contains(&sender_id.len()) && sender_id != hub.server_id;
+                if fits { Ok(sender_id) } else { Err(End::Close(1008, "join.sender")) }
+            }
+            Ok(_) => Err(End::Close(1008, "join.missing")),
+            Err(error) => Err(End::Close(1008, error.code())),
+        };
+    }
+}
+
+async fn refuse<S: Sink<Message, Error = Error> + Unpin>(
+    hub: &Inner,
+    sink: &mut S,
+    target_id: Option<String>,
+    code: u16,
+    reason: &'static str,
+) {
+    metrics::counter!("duxue_sync_refused_sessions_total", "reason" => reason).increment(1);
+    let _ = timeout(SEND, say_why(hub, sink, target_id, code, reason)).await;
+}
+
+/// automerge-repo's `error`, then a close frame.
+async fn say_why<S: Sink<Message, Error = Error> + Unpin>(
+    hub: &Inner,
+    sink: &mut S,
+    target_id: Option<String>,
+    code: u16,
+    reason: &'static str,
+) -> Result<(), Error> {
+    if !reason.is_empty() {
+        let error = Wire::Error {
+            sender_id: Some(hub.server_id.clone()),
+            message: reason.to_owned(),
+            target_id: Some(target_id.unwrap_or_default()),
+        };
+        sink.send(Message::Binary(wire::encode(&error).into())).await?;
+    }
+    sink.send(Message::Close(Some(CloseFrame { code: code.into(), reason: reason.into() }))).await?;
+    sink.close().await
+}
+
+/// Writes frames to the socket, pings it, and ends it when it is dead or its
+/// token no longer stands.
+async fn write<S: Sink<Message, Error = Error> + Unpin>(
+    hub: Arc<Inner>,
+    peer: Arc<Peer>,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+    mut sink: S,
+    alive: Arc<AtomicBool>,
+    accounts: Arc<Accounts>,
+    token: String,
+) {
+    let mut ping = tokio::time::interval_at(Instant::now() + hub.limits.ping, hub.limits.ping);
+    ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = peer.closed() => break,
+            frame = frames.recv() => match frame {
+                Some(frame) => Message::Binary(frame.into()),
+                None => break,
+            },
+            _ = ping.tick() => {
+                if accounts.caller(&token, now_ms()).is_none() {
+                    peer.close(1008, "session.missing");
+                    continue;
+                }
+                if !alive.swap(false, Ordering::Relaxed) {
+                    peer.close(1001, "ping.unanswered");
+                    continue;
+                }
+                Message::Ping(Vec::new().into())
+            }
+        };
+        let sent = tokio::select! {
+            sent = timeout(SEND, sink.send(message)) => sent,
+            () = peer.closed() => break,
+        };
+        if !matches!(sent, Ok(Ok(()))) {
+            peer.close(1001, "");
+            return;
+        }
+        while let Some(document) = peer.unblocked() {
+            hub.send_if_open(&document, Event::Room { session: peer.id }).await;
+        }
+    }
+    let closing = peer.closing();
+    let (code, reason) = closing.map_or((1000, ""), |closing| (closing.code, closing.reason));
+    let _ = timeout(SEND, say_why(&hub, &mut sink, Some(peer.sender_id.clone()), code, reason)).await;
+}
+
+/// What reading a socket needs.
+struct Session {
+    hub: Arc<Inner>,
+    peer: Arc<Peer>,
+    documents: HashSet<DocumentId>,
+    ephemeral: Bucket,
+}
+
+impl Session {
+    async fn read<S: Stream<Item = Result<Message, Error>> + Unpin>(&mut self, stream: &mut S, alive: &AtomicBool) -> End {
+        loop {
+            let message = match stream.next().await {
+                Some(Ok(message)) => message,
+                Some(Err(Error::Capacity(_))) => return End::Close(1009, "frame.too_large"),
+                Some(Err(_)) | None => return End::Quiet,
+            };
+            alive.store(true, Ordering::Relaxed);
+            let frame = match message {
+                Message::Binary(frame) => frame,
+                Message::Text(_) => return End::Close(1003, "frame.text"),
+                Message::Close(_) => return End::Quiet,
+                _ => continue,
+            };
+            metrics::counter!("duxue_sync_received_bytes_total").increment(frame.len() as u64);
+            match self.frame(&frame).await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn frame(&mut self, frame: &[u8]) -> Result<(), End> {
+        let message = wire::decode(frame, &self.hub.limits.wire).map_err(|error| End::Close(1008, error.code()))?;
+        match message {
+            Wire::Sync { sender_id, document_id, data, .. } | Wire::Request { sender_id, document_id, data, .. } => {
+                if sender_id != self.peer.sender_id {
+                    return Ok(());
+                }
+                self.sync(document_id, data).await
+            }
+            Wire::Ephemeral { ref sender_id, ref document_id, ref data, .. } => {
+                let fits = data.len() <= self.hub.limits.ephemeral_bytes && *sender_id == self.peer.sender_id;
+                let document = wire::document_id(document_id).ok().filter(|id| self.documents.contains(id));
+                if let (true, Some(document)) = (fits && self.ephemeral.take(self.hub.limits.ephemeral_rate), document) {
+                    self.hub.send_if_open(&document, Event::Ephemeral { session: self.peer.id, message }).await;
+                }
+                Ok(())
+            }
+            Wire::Leave { .. } => Err(End::Quiet),
+            Wire::Join { .. } => Err(End::Close(1008, "join.again")),
+            // Gossip about other stores' heads is an offer that this server
+            // does not make use of; unknown types may come from newer clients.
+            _ => Ok(()),
+        }
+    }
+
+    async fn sync(&mut self, document_id: String, data: Vec<u8>) -> Result<(), End> {
+        let name = wire::document_id(&document_id).ok().and_then(|id| self.hub.rounds.document(&id));
+        let name = name.filter(|name| self.hub.rounds.access(&self.peer.caller.person, name).any());
+        let Some(name) = name else {
+            let answer = self.hub.unavailable_text(&self.peer, document_id);
+            self.peer.send(answer).await;
+            return Ok(());
+        };
+        if self.documents.len() >= self.hub.limits.documents && !self.documents.contains(&name.id()) {
+            return Err(End::Close(1008, "documents.too_many"));
+        }
+        self.documents.insert(name.id());
+        // At most one frame's worth, so that a frame always gets its turn.
+        let weight = u32::try_from(data.len().clamp(1, self.hub.limits.in_flight)).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(&self.hub.in_flight).acquire_many_owned(weight).await else {
+            return Err(End::Quiet);
+        };
+        let operations = if data.len() > LARGE_FRAME { usize::MAX } else { 0 };
+        let admitted = heavy(operations, || admit(&data, &self.hub.limits.scan)).map_err(|refused| {
+            metrics::counter!("duxue_sync_refused_messages_total", "reason" => refused.code).increment(1);
+            tracing::warn!(document = %name.id(), code = refused.code, "a sync message was refused");
+            End::Close(1008, refused.code)
+        })?;
+        self.hub.send(&name, Event::Sync { peer: Arc::clone(&self.peer), admitted, permit }).await;
+        Ok(())
+    }
+}
+
+/// A `senderId` in use: bound to the person, who may have several sockets
+/// under it while one of them is dying.
+struct SenderId {
+    hub: Arc<Inner>,
+    name: String,
+}
+
+impl SenderId {
+    fn take(hub: &Arc<Inner>, name: &str, caller: &Caller) -> Option<Self> {
+        let mut names = hub.sender_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let entry = names.entry(name.to_owned()).or_insert_with(|| (caller.person.clone(), 0));
+        if entry.0 != caller.person {
+            return None;
+        }
+        entry.1 += 1;
+        metrics::gauge!("duxue_sync_peers").set(count(names.len()));
+        Some(Self { hub: Arc::clone(hub), name: name.to_owned() })
+    }
+}
+
+impl Drop for SenderId {
+    fn drop(&mut self) {
+        let mut names = self.hub.sender_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(entry) = names.get_mut(&self.name) {
+            entry.1 -= 1;
+            if entry.1 == 0 {
+                names.remove(&self.name);
+            }
+        }
+    }
+}
+
+/// So many in a second.
+struct Bucket {
+    since: Instant,
+    taken: u32,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        Self { since: Instant::now(), taken: 0 }
+    }
+
+    fn take(&mut self, rate: u32) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self::new();
+        }
+        self.taken += 1;
+        self.taken <= rate
+    }
+}

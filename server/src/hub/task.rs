@@ -1,0 +1,492 @@
+//! The owner of one open document: drains what has arrived, commits it as one
+//! group, applies it, and only then answers.
+//!
+//! The phases are the code's order: loading, then ready; flushing is the await
+//! of a commit; evicted is the end. Nothing is generated from a document that
+//! holds an unflushed change, because changes are applied after the flush.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::ChangeHash;
+use automerge::sync::Message as SyncMessage;
+use duxue_document::{DocumentId, PersonId};
+use duxue_protocol::wire;
+use tokio::runtime::RuntimeFlavor;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::clock::now_ms;
+use crate::fault::{self, Fault};
+use crate::rounds::DocumentName;
+use crate::store::{Delivery, JournalNumber, StoreError};
+
+use super::Inner;
+use super::admit::Admitted;
+use super::document::{Contribution, Document, Failed, Plan, Rows, Shared};
+use super::peer::Peer;
+use super::rows::{ACTORS, ActorRow, HELD, SET_ASIDE};
+use super::subscriber::Subscriber;
+
+/// Events that may wait for a document.
+pub const INBOX: usize = 64;
+/// Events taken in at once.
+const BATCH: usize = 256;
+/// Operations above which applying leaves the async threads.
+const LARGE: usize = 2_000;
+
+/// Something for an open document.
+pub enum Event {
+    /// A sync message.
+    Sync {
+        /// The session that sent it.
+        peer: Arc<Peer>,
+        /// The message, scanned and taken apart.
+        admitted: Admitted,
+        /// Its bytes count against what may be in flight.
+        permit: OwnedSemaphorePermit,
+    },
+    /// An ephemeral message, to be forwarded.
+    Ephemeral {
+        /// The session that sent it.
+        session: u64,
+        /// The message.
+        message: wire::Message,
+    },
+    /// There is room in a session's outbox.
+    Room {
+        /// The session.
+        session: u64,
+    },
+    /// A session ended.
+    Gone {
+        /// The session.
+        session: u64,
+    },
+    /// Someone wants to read.
+    Read {
+        /// Gets the document.
+        answer: oneshot::Sender<Reading>,
+    },
+    /// Someone asks which changes are durable.
+    Durable {
+        /// The changes.
+        hashes: Vec<ChangeHash>,
+        /// Gets one word for each.
+        answer: oneshot::Sender<Vec<Durable>>,
+    },
+    /// A supervisor decided about held changes.
+    Decide {
+        /// The held item.
+        number: u64,
+        /// Whether to let them in.
+        admit: bool,
+        /// Who decides.
+        by: PersonId,
+        /// Gets the outcome.
+        answer: oneshot::Sender<Result<(), Fault>>,
+    },
+}
+
+/// A document for reading.
+#[derive(Clone)]
+pub struct Reading {
+    /// The document.
+    pub shared: Shared,
+    /// Whose each actor's changes are.
+    pub actors: Vec<ActorRow>,
+}
+
+/// What is known of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// Applied, with all that it depends on.
+    Yes,
+    /// Kept outside the document.
+    Held,
+    /// Not here.
+    No,
+}
+
+/// Runs a document until it is idle without subscribers, or the hub stops.
+pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<Event>) {
+    let id = name.id();
+    let document = match load(&hub, &name).await {
+        Ok(document) => document,
+        Err(error) => {
+            tracing::error!(document = %id, %error, "a document could not be loaded");
+            hub.forget(&id);
+            inbox.close();
+            while let Some(event) = inbox.recv().await {
+                if let Event::Sync { peer, .. } = event {
+                    peer.close(1011, "store.failed");
+                }
+            }
+            return;
+        }
+    };
+    let mut owner = Owner { hub, id, document, subscribers: BTreeMap::new(), compacting: None };
+    owner.ready(&mut inbox).await;
+}
+
+async fn load(hub: &Inner, name: &DocumentName) -> Result<Document, StoreError> {
+    let id = name.id();
+    let prefix = id.0;
+    let stored = hub.store.load(id).await?;
+    let values = |rows: Vec<(Vec<u8>, _)>| rows.into_iter().map(|(_, row)| row).collect();
+    let actors = values(ACTORS.rows(&*hub.store, &prefix).await?);
+    let held = HELD.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
+    let set_aside = SET_ASIDE.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
+    let rows = Rows { actors, held, set_aside };
+    let name = name.clone();
+    let (mut document, failed) = tokio::task::spawn_blocking(move || Document::load(name, &stored, rows))
+        .await
+        .map_err(|error| StoreError::Damaged(error.to_string()))?;
+    if failed.iter().any(|failed| failed.chunk == JournalNumber(0)) {
+        return Err(StoreError::Damaged(format!("the snapshot of {id}")));
+    }
+    if !failed.is_empty() {
+        let records = document.set_aside(&failed)?;
+        hub.store.commit(records).await?;
+    }
+    Ok(document)
+}
+
+struct Owner {
+    hub: Arc<Inner>,
+    id: DocumentId,
+    document: Document,
+    subscribers: BTreeMap<u64, Subscriber>,
+    /// Set while a snapshot is made in the background.
+    compacting: Option<oneshot::Receiver<Option<usize>>>,
+}
+
+/// A message that waits for its batch to be flushed.
+struct Waiting {
+    session: u64,
+    message: SyncMessage,
+    had_changes: bool,
+}
+
+impl Owner {
+    async fn ready(&mut self, inbox: &mut mpsc::Receiver<Event>) {
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            let idle = tokio::time::timeout(self.hub.limits.idle, inbox.recv_many(&mut batch, BATCH));
+            match idle.await {
+                Ok(0) => return,
+                Ok(_) => {
+                    let batch = std::mem::take(&mut batch);
+                    if let Err(error) = self.tick(batch).await {
+                        // The document in memory may not be what is stored, so
+                        // nothing more may be said from it.
+                        tracing::error!(document = %self.id, %error, "a document was closed");
+                        for subscriber in self.subscribers.values() {
+                            subscriber.peer.close(1011, "document.failed");
+                        }
+                        self.subscribers.clear();
+                        if self.evict(inbox).await {
+                            return;
+                        }
+                        return self.hub.abandon(&self.id, inbox).await;
+                    }
+                }
+                Err(_) if self.subscribers.is_empty() && self.compacting.is_none() => {
+                    if self.evict(inbox).await {
+                        return;
+                    }
+                }
+                Err(_) => self.compacted(),
+            }
+        }
+    }
+
+    /// Gives up ownership unless something has arrived meanwhile.
+    async fn evict(&mut self, inbox: &mut mpsc::Receiver<Event>) -> bool {
+        if !self.hub.forget_if(&self.id, || inbox.is_empty()) {
+            return false;
+        }
+        self.hub.pass_on(&self.id, inbox).await;
+        true
+    }
+
+    async fn tick(&mut self, batch: Vec<Event>) -> Result<(), StoreError> {
+        self.compacted();
+        let mut contributions = Vec::new();
+        let mut waiting = Vec::new();
+        let mut permits = Vec::new();
+        let mut decisions = Vec::new();
+        for event in batch {
+            match event {
+                Event::Sync { peer, admitted, permit } => {
+                    permits.push(permit);
+                    self.take_in(&peer, admitted, &mut contributions, &mut waiting);
+                }
+                Event::Ephemeral { session, message } => self.forward(session, message),
+                Event::Room { session } => {
+                    if let Some(subscriber) = self.subscribers.get_mut(&session) {
+                        subscriber.dirty = true;
+                    }
+                }
+                Event::Gone { session } => {
+                    self.subscribers.remove(&session);
+                }
+                Event::Read { answer } => {
+                    let reading =
+                        Reading { shared: self.document.shared().clone(), actors: self.document.actors() };
+                    let _ = answer.send(reading);
+                }
+                Event::Durable { hashes, answer } => {
+                    let words = hashes.iter().map(|hash| self.durable(hash)).collect();
+                    let _ = answer.send(words);
+                }
+                Event::Decide { number, admit, by, answer } => decisions.push((number, admit, by, answer)),
+            }
+        }
+        self.flush(contributions).await?;
+        for (number, admit, by, answer) in decisions {
+            let outcome = self.decide(number, admit, &by).await?;
+            let _ = answer.send(outcome);
+        }
+        self.settle(waiting);
+        self.answer();
+        self.compact();
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        peer: &Arc<Peer>,
+        admitted: Admitted,
+        contributions: &mut Vec<Contribution>,
+        waiting: &mut Vec<Waiting>,
+    ) {
+        let access = self.hub.rounds.access(&peer.caller.person, self.document.name());
+        if !access.any() || peer.is_closed() {
+            self.subscribers.remove(&peer.id);
+            peer.offer(self.hub.unavailable(peer, &self.id));
+            return;
+        }
+        let subscriber =
+            self.subscribers.entry(peer.id).or_insert_with(|| Subscriber::new(Arc::clone(peer), access));
+        subscriber.set_access(access);
+        let Admitted { message, changes } = admitted;
+        waiting.push(Waiting { session: peer.id, message, had_changes: !changes.is_empty() });
+        if !changes.is_empty() {
+            let delivery =
+                Delivery { person: peer.caller.person.clone(), device: peer.caller.device.clone() };
+            contributions.push(Contribution { session: peer.id, delivery, write: access.write, changes });
+        }
+    }
+
+    /// Commits and applies what has arrived. A store that refuses costs the
+    /// senders their connection and nothing else: they come back with a new
+    /// sync state and send again.
+    async fn flush(&mut self, contributions: Vec<Contribution>) -> Result<(), StoreError> {
+        if contributions.is_empty() {
+            return Ok(());
+        }
+        let name = self.document.name().clone();
+        let rounds = Arc::clone(&self.hub.rounds);
+        let right = move |person: &PersonId| rounds.access(person, &name).write;
+        let hub = Arc::clone(&self.hub);
+        let plan = self.document.plan(contributions, &right, &mut || hub.next_held(), now_ms())?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let senders = plan.sessions.clone();
+        if let Err(error) = self.commit(plan).await? {
+            tracing::error!(document = %self.id, %error, "changes were refused by the store");
+            metrics::counter!("duxue_sync_refused_commits_total").increment(1);
+            let reason = if matches!(error, StoreError::Full) { "store.full" } else { "store.failed" };
+            self.close(&senders, reason);
+        }
+        Ok(())
+    }
+
+    async fn decide(&mut self, number: u64, admit: bool, by: &PersonId) -> Result<Result<(), Fault>, StoreError> {
+        let Some(plan) = self.document.decide(number, admit, by, now_ms())? else {
+            return Ok(Err(fault::decided()));
+        };
+        Ok(self.commit(plan).await?.map_err(Fault::from))
+    }
+
+    /// Flushes a plan and applies it. The inner error is the store's refusal,
+    /// after which nothing has changed.
+    async fn commit(&mut self, mut plan: Plan) -> Result<Result<(), StoreError>, StoreError> {
+        let records = std::mem::take(&mut plan.records);
+        let count = records.len() as u64;
+        let first = match self.hub.store.commit(records).await {
+            Ok(first) => first,
+            Err(error) => return Ok(Err(error)),
+        };
+        let changes_document = plan.changes_document();
+        let last = JournalNumber(first.0 + count - 1);
+        let applied = heavy(plan.operations(), || self.document.apply(plan, first));
+        if let Err(failed) = applied {
+            self.rebuild(&failed).await?;
+        }
+        metrics::counter!("duxue_sync_commits_total").increment(1);
+        for subscriber in self.subscribers.values_mut() {
+            subscriber.dirty |= changes_document;
+        }
+        self.hub.observers.applied(self.document.name(), last, self.document.shared());
+        Ok(Ok(()))
+    }
+
+    /// After a failure: the document anew from what is stored, without the
+    /// chunks that cannot be applied; their senders lose the connection.
+    async fn rebuild(&mut self, suspects: &[Failed]) -> Result<(), StoreError> {
+        metrics::counter!("duxue_documents_rebuilt_total").increment(1);
+        let stored = self.hub.store.load(self.id).await?;
+        let kept: HashSet<JournalNumber> = stored.chunks.iter().map(|(number, _)| *number).collect();
+        self.document = load(&self.hub, self.document.name()).await?;
+        let after = self.hub.store.load(self.id).await?;
+        let now: HashSet<JournalNumber> = after.chunks.iter().map(|(number, _)| *number).collect();
+        let gone: HashSet<u64> = suspects
+            .iter()
+            .filter(|failed| kept.contains(&failed.chunk) && !now.contains(&failed.chunk))
+            .filter_map(|failed| failed.session)
+            .collect();
+        self.close(&gone, "change.set_aside");
+        // A sync state is never kept across a rebuilt document.
+        for subscriber in self.subscribers.values_mut() {
+            *subscriber = Subscriber::new(Arc::clone(&subscriber.peer), subscriber.access());
+            subscriber.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, sessions: &HashSet<u64>, reason: &'static str) {
+        for session in sessions {
+            if let Some(subscriber) = self.subscribers.remove(session) {
+                subscriber.peer.close(1011, reason);
+            }
+        }
+    }
+
+    /// Tells the sync states what was received, now that it is flushed.
+    fn settle(&mut self, waiting: Vec<Waiting>) {
+        for Waiting { session, message, had_changes } in waiting {
+            let Some(subscriber) = self.subscribers.get_mut(&session) else { continue };
+            let received = self.document.receive(subscriber, message, had_changes);
+            if !received {
+                subscriber.peer.close(1008, "sync.malformed");
+                self.subscribers.remove(&session);
+            }
+        }
+    }
+
+    /// At most one message for each subscriber that has one coming and room
+    /// for it.
+    fn answer(&mut self) {
+        let mut gone = Vec::new();
+        for (session, subscriber) in self.subscribers.iter_mut().filter(|(_, s)| s.dirty) {
+            let access = self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name());
+            if !access.any() || subscriber.peer.is_closed() {
+                subscriber.peer.offer(self.hub.unavailable(&subscriber.peer, &self.id));
+                gone.push(*session);
+                continue;
+            }
+            subscriber.set_access(access);
+            let peer = Arc::clone(&subscriber.peer);
+            let Some(place) = peer.reserve(self.id) else { continue };
+            match self.document.generate(subscriber) {
+                Ok(Some(data)) => place.send(self.hub.sync_frame(&peer, &self.id, data)),
+                Ok(None) => {}
+                Err(()) => {
+                    peer.close(1011, "sync.panic");
+                    gone.push(*session);
+                }
+            }
+        }
+        for session in gone {
+            self.subscribers.remove(&session);
+        }
+    }
+
+    fn forward(&self, session: u64, message: wire::Message) {
+        let wire::Message::Ephemeral { sender_id, count, session_id, document_id, data, .. } = message else {
+            return;
+        };
+        if !self.subscribers.get(&session).is_some_and(|subscriber| subscriber.access().read) {
+            return;
+        }
+        for (other, subscriber) in &self.subscribers {
+            if *other != session && subscriber.access().read {
+                subscriber.peer.offer(wire::encode(&wire::Message::Ephemeral {
+                    sender_id: sender_id.clone(),
+                    target_id: subscriber.peer.sender_id.clone(),
+                    document_id: document_id.clone(),
+                    count,
+                    session_id: session_id.clone(),
+                    data: data.clone(),
+                }));
+            }
+        }
+    }
+
+    fn durable(&self, hash: &ChangeHash) -> Durable {
+        if self.document.has(hash) {
+            Durable::Yes
+        } else if self.document.holds(hash) {
+            Durable::Held
+        } else {
+            Durable::No
+        }
+    }
+
+    /// Starts a snapshot in the background when the chunks outgrow the last.
+    fn compact(&mut self) {
+        if self.compacting.is_some() {
+            return;
+        }
+        let Some(through) = self.document.snapshot_due() else { return };
+        let (done, outcome) = oneshot::channel();
+        let (store, shared, id) = (Arc::clone(&self.hub.store), self.document.shared().clone(), self.id);
+        // The copy is taken now, so that it holds exactly what `through` says.
+        let copy = shared.read().clone();
+        let before = self.document.chunk_bytes();
+        self.compacting = Some(outcome);
+        self.hub.tasks.spawn(async move {
+            let saved = tokio::task::spawn_blocking(move || copy.save()).await;
+            let made = match saved {
+                Ok(snapshot) => {
+                    let bytes = snapshot.len();
+                    store.compact(id, snapshot, through).await.map(|()| bytes).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = &made {
+                tracing::warn!(document = %id, %error, "a snapshot could not be made");
+            }
+            let _ = done.send(made.ok());
+        });
+        self.document.snapshot_started(before);
+    }
+
+    fn compacted(&mut self) {
+        let Some(outcome) = &mut self.compacting else { return };
+        match outcome.try_recv() {
+            Ok(made) => {
+                self.document.snapshot_made(made);
+                self.compacting = None;
+            }
+            Err(oneshot::error::TryRecvError::Closed) => {
+                self.document.snapshot_made(None);
+                self.compacting = None;
+            }
+            Err(oneshot::error::TryRecvError::Empty) => {}
+        }
+    }
+}
+
+/// How long an idle document without subscribers stays open.
+pub const IDLE: Duration = Duration::from_secs(60);
+
+/// Runs much work where it does not stop the other tasks of its thread.
+pub fn heavy<T>(operations: usize, work: impl FnOnce() -> T) -> T {
+    let many_threads = tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if operations > LARGE && many_threads { tokio::task::block_in_place(work) } else { work() }
+}

@@ -1,0 +1,251 @@
+//! Rounds, their register, declared figures and assignments: typed rows in
+//! the store, read from memory.
+
+pub mod round;
+pub mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use duxue_document::school::{Declared, School};
+use duxue_document::{DocumentId, PersonId, RoundId, SchoolId};
+use duxue_protocol::api::{Assignment, NewRound, Role};
+
+use crate::accounts::event;
+use crate::fault::{self, Fault};
+use crate::rows::key;
+use crate::store::{Store, StoreError};
+pub use round::{Access, DocumentName, Round, Writing};
+use rows::{ASSIGNMENTS, AssignmentRow, COUNTY_DECLARED, DECLARED, ROUNDS, RoundRow, SCHOOLS};
+
+/// Rows of a commit of an import; one commit takes them all.
+const MOST_SCHOOLS: usize = 10_000;
+
+#[derive(Default)]
+struct Cache {
+    rounds: BTreeMap<RoundId, Arc<Round>>,
+    documents: HashMap<DocumentId, DocumentName>,
+}
+
+/// All rounds; reading is from memory, writing goes through the store first.
+pub struct Rounds {
+    store: Arc<dyn Store>,
+    cache: RwLock<Cache>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Rounds {
+    /// Reads all rounds from the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let mut cache = Cache::default();
+        for (_, row) in ROUNDS.rows(&*store, b"").await? {
+            let round = load_round(&*store, row).await?;
+            cache.put(round);
+        }
+        Ok(Self { store, cache: RwLock::new(cache), writing: tokio::sync::Mutex::new(()) })
+    }
+
+    /// A round.
+    #[must_use]
+    pub fn get(&self, round: &RoundId) -> Option<Arc<Round>> {
+        self.read(|cache| cache.rounds.get(round).cloned())
+    }
+
+    /// Every round.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Round>> {
+        self.read(|cache| cache.rounds.values().cloned().collect())
+    }
+
+    /// Which document an id names, if it is one of a round.
+    #[must_use]
+    pub fn document(&self, id: &DocumentId) -> Option<DocumentName> {
+        self.read(|cache| cache.documents.get(id).cloned())
+    }
+
+    /// What a person may do with a document now.
+    #[must_use]
+    pub fn access(&self, person: &PersonId, name: &DocumentName) -> Access {
+        self.get(&name.round).map_or(Access::NONE, |round| round.access(person, name))
+    }
+
+    /// Opens a round.
+    ///
+    /// # Errors
+    /// `exists`, or what the store says.
+    pub async fn open(&self, new: NewRound, by: Option<&PersonId>, now_ms: i64) -> Result<Arc<Round>, Fault> {
+        let _writing = self.writing.lock().await;
+        if self.get(&new.id).is_some() {
+            return Err(fault::exists());
+        }
+        let row = RoundRow {
+            id: new.id,
+            name: new.name,
+            jurisdiction: new.jurisdiction,
+            standard: new.standard,
+            overlays: new.overlays,
+            settings: new.settings,
+        };
+        let records = vec![ROUNDS.put(row.id.as_str().as_bytes(), &row)?, event("round.opened", by, now_ms)];
+        self.store.commit(records).await?;
+        Ok(self.put(Round::new(row)))
+    }
+
+    /// Replaces register rows and declared figures of the schools given, and
+    /// the county's figures if given; all or nothing.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown round, or what the store says.
+    pub async fn import(
+        &self,
+        id: &RoundId,
+        schools: Vec<(School, Declared)>,
+        county: Option<Declared>,
+        by: Option<&PersonId>,
+        now_ms: i64,
+    ) -> Result<Arc<Round>, Fault> {
+        let _writing = self.writing.lock().await;
+        let mut round = (*self.get(id).ok_or_else(fault::not_found)?).clone();
+        if round.schools.len() + schools.len() > MOST_SCHOOLS {
+            return Err(fault::invalid().with_detail("schools"));
+        }
+        let mut records = Vec::with_capacity(2 * schools.len() + 2);
+        for (school, declared) in &schools {
+            let key = key(&[id.as_str(), school.id.as_str()]);
+            records.push(SCHOOLS.put(&key, school)?);
+            records.push(DECLARED.put(&key, declared)?);
+        }
+        if let Some(county) = &county {
+            records.push(COUNTY_DECLARED.put(id.as_str().as_bytes(), county)?);
+        }
+        records.push(event("round.imported", by, now_ms));
+        self.store.commit(records).await?;
+        round.schools.extend(schools.into_iter().map(|(school, declared)| (school.id.clone(), (school, declared))));
+        if let Some(county) = county {
+            round.county = county;
+        }
+        Ok(self.put(round))
+    }
+
+    /// Assigns a person; replaces the earlier assignment of person and role.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown round, `request.invalid` for a school that
+    /// is not in it, or what the store says.
+    pub async fn assign(
+        &self,
+        id: &RoundId,
+        assignment: Assignment,
+        by: Option<&PersonId>,
+        now_ms: i64,
+    ) -> Result<(), Fault> {
+        let _writing = self.writing.lock().await;
+        let round = self.get(id).ok_or_else(fault::not_found)?;
+        if let Some(school) = assignment.schools.iter().find(|school| !round.schools.contains_key(*school)) {
+            return Err(fault::invalid().with_detail(school.to_string()));
+        }
+        if assignment.role == Role::Administrator {
+            return Err(fault::invalid().with_detail("role"));
+        }
+        let mut row = known_row(&round, &assignment.person, assignment.role);
+        let county_wide = assignment.role != Role::Inspector;
+        row.stands = !assignment.ended && (county_wide || !assignment.schools.is_empty());
+        row.schools = if row.stands && !county_wide { assignment.schools } else { BTreeSet::new() };
+        row.ever.extend(row.schools.iter().cloned());
+        let records = vec![ASSIGNMENTS.put(&row.key(), &row)?, event("assigned", by, now_ms)];
+        self.store.commit(records).await?;
+        self.assigned(row);
+        Ok(())
+    }
+
+    /// Keeps assignments as they are while the guard lives.
+    pub async fn hold_writes(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.writing.lock().await
+    }
+
+    /// The assignment of an inspector with schools added, not yet stored.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown round.
+    pub fn assignment_added(
+        &self,
+        id: &RoundId,
+        person: &PersonId,
+        schools: &BTreeSet<SchoolId>,
+    ) -> Result<Option<AssignmentRow>, Fault> {
+        let round = self.get(id).ok_or_else(fault::not_found)?;
+        let mut row = known_row(&round, person, Role::Inspector);
+        let added: Vec<SchoolId> = schools.iter().filter(|id| round.schools.contains_key(*id)).cloned().collect();
+        if added.is_empty() {
+            return Ok(None);
+        }
+        row.stands = true;
+        row.ever.extend(added.iter().cloned());
+        row.schools.extend(added);
+        Ok(Some(row))
+    }
+
+    /// Makes a stored assignment visible.
+    pub fn assigned(&self, row: AssignmentRow) {
+        self.write(|cache| {
+            if let Some(round) = cache.rounds.get_mut(&row.round) {
+                Arc::make_mut(round).assignments.insert((row.person.clone(), row.role), row);
+            }
+        });
+    }
+
+    fn put(&self, round: Round) -> Arc<Round> {
+        self.write(|cache| cache.put(round))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Cache) -> T) -> T {
+        look(&self.cache.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Cache) -> T) -> T {
+        change(&mut self.cache.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Cache {
+    fn put(&mut self, round: Round) -> Arc<Round> {
+        for name in round.documents() {
+            self.documents.insert(name.id(), name);
+        }
+        let round = Arc::new(round);
+        self.rounds.insert(round.row.id.clone(), Arc::clone(&round));
+        round
+    }
+}
+
+fn known_row(round: &Round, person: &PersonId, role: Role) -> AssignmentRow {
+    round.assignments.get(&(person.clone(), role)).cloned().unwrap_or_else(|| AssignmentRow {
+        round: round.row.id.clone(),
+        person: person.clone(),
+        role,
+        stands: false,
+        schools: BTreeSet::new(),
+        ever: BTreeSet::new(),
+    })
+}
+
+async fn load_round(store: &dyn Store, row: RoundRow) -> Result<Round, StoreError> {
+    let prefix = key(&[row.id.as_str(), ""]);
+    let mut declared: HashMap<Vec<u8>, Declared> =
+        DECLARED.rows(store, &prefix).await?.into_iter().collect();
+    let county = COUNTY_DECLARED.rows(store, row.id.as_str().as_bytes()).await?;
+    let county = county.into_iter().find(|(key, _)| key == row.id.as_str().as_bytes());
+    let mut round = Round::new(row);
+    round.county = county.map(|(_, county)| county).unwrap_or_default();
+    for (key, school) in SCHOOLS.rows(store, &prefix).await? {
+        let figures = declared.remove(&key).unwrap_or_default();
+        round.schools.insert(school.id.clone(), (school, figures));
+    }
+    for (_, assignment) in ASSIGNMENTS.rows(store, &prefix).await? {
+        round.assignments.insert((assignment.person.clone(), assignment.role), assignment);
+    }
+    Ok(round)
+}
