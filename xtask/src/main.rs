@@ -1,9 +1,10 @@
 //! See the library's documentation, or `cargo xtask help`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::steps;
+use xtask::{demo, steps};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The only build tool of Duxue")]
@@ -19,6 +20,11 @@ enum Task {
         /// Leave out the documentation and the wasm32 build
         #[arg(long)]
         quick: bool,
+    },
+    /// Writes the demonstration county's files to a folder
+    Demo {
+        /// Where to; made if it is not there
+        folder: PathBuf,
     },
     /// Only the format
     Fmt,
@@ -41,6 +47,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { quick } => steps::test(quick),
+        Task::Demo { folder } => demo::write(&folder),
         Task::Fmt => steps::one("fmt"),
         Task::Tidy => steps::one("tidy"),
         Task::Deny => steps::one("deny"),
