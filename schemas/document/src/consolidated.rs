@@ -50,6 +50,10 @@ pub enum ValueState {
     Conflicting {
         /// The value of a ruling that no longer covers all candidates.
         ruled_before: Option<Value>,
+        /// The values of standing rulings that contradict each other and that
+        /// nothing supersedes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        contradicting: Vec<Value>,
     },
     /// A standing ruling says which value holds.
     Settled {
@@ -120,8 +124,8 @@ impl Entry {
     }
 
     /// Every value that the entry may turn out to have, the preferred first,
-    /// each once; empty where it counts as missing. A value ruled before is
-    /// among them, since the bureau may rule it again.
+    /// each once; empty where it counts as missing. Ruled values are among
+    /// them even where no ruling stands, since the bureau may rule so again.
     #[must_use]
     pub fn possible_values(&self) -> Vec<&Value> {
         if self.counts_as_missing() {
@@ -132,7 +136,9 @@ impl Entry {
             ValueState::Missing => Vec::new(),
             ValueState::Agreed { value, .. } | ValueState::Settled { value, .. } => vec![value],
             ValueState::WithinTolerance { .. } => candidates.collect(),
-            ValueState::Conflicting { ruled_before } => candidates.chain(ruled_before).collect(),
+            ValueState::Conflicting { ruled_before, contradicting } => {
+                candidates.chain(ruled_before).chain(contradicting).collect()
+            }
         };
         let mut each = Vec::with_capacity(all.len());
         for value in all {
@@ -172,8 +178,9 @@ pub enum Removal {
     },
 }
 
-/// Items that share a natural key and so may be the same thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Items that share a natural key and so may be the same thing, or that some
+/// rulings merge and others separate (then without a key).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Duplicate {
     /// The map they are in.
     pub kind: ItemKind,
@@ -264,4 +271,3 @@ pub mod fields {
     /// Removal with its reason.
     pub const REMOVED: &str = "removed";
 }
-

@@ -113,21 +113,41 @@ mod tests {
 
     #[test]
     fn text_is_canonical_and_equality_numeric() {
-        for (text, canonical) in [("12", "12"), ("-3.50", "-3.5"), ("0.0", "0"), ("-0", "0"), ("007.10", "7.1")] {
+        for (text, canonical) in
+            [("12", "12"), ("-3.50", "-3.5"), ("0.0", "0"), ("-0", "0"), ("007.10", "7.1")]
+        {
             assert_eq!(text.parse::<Decimal>().unwrap().to_string(), canonical);
         }
     }
 
     #[test]
     fn micros_are_exact() {
-        for (text, micros) in [("0", 0), ("-3.5", -3_500_000), ("0.000001", 1), ("999999999999999.999999", 999_999_999_999_999_999_999)] {
+        for (text, micros) in [
+            ("0", 0),
+            ("-3.5", -3_500_000),
+            ("0.000001", 1),
+            ("999999999999999.999999", 999_999_999_999_999_999_999),
+        ] {
             assert_eq!(text.parse::<Decimal>().unwrap().to_micros(), micros, "{text}");
         }
     }
 
     #[test]
     fn what_is_not_a_plain_decimal_is_refused() {
-        for text in ["", "-", ".", "1e3", "+1", "1,000", "NaN", "0x10", "1.2345678", "1234567890123456", " 1", "1.2.3"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1e3",
+            "+1",
+            "1,000",
+            "NaN",
+            "0x10",
+            "1.2345678",
+            "1234567890123456",
+            " 1",
+            "1.2.3",
+        ] {
             assert_eq!(text.parse::<Decimal>(), Err(DecimalError), "{text:?}");
         }
     }

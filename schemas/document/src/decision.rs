@@ -3,12 +3,14 @@
 //! A decision is appended under a random id and put whole; it is never edited.
 //! It is taken back or changed by a later decision that supersedes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use automerge::Automerge;
 use serde::{Deserialize, Serialize};
 
+use crate::changed::Unit;
 use crate::path::ItemKey;
-use crate::{Captured, DecisionId, EntryPath, OpId, Value};
+use crate::{Captured, DecisionId, DocumentKind, EntryPath, OpId, Value, read};
 
 /// A supervisor's word on an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,4 +104,25 @@ pub enum RulingChoice {
     Select(OpId),
     /// A value that the bureau states itself.
     Set(Value),
+}
+
+/// Every verdict of a review document that can be used, superseded or not.
+#[must_use]
+pub fn verdicts(review: &Automerge) -> BTreeMap<DecisionId, Verdict> {
+    let verdict = |id: &DecisionId| read::decision::verdict(review, id)?.what;
+    ids(review, DocumentKind::Review).filter_map(|id| Some((id.clone(), verdict(&id)?))).collect()
+}
+
+/// Every ruling of a ruling document that can be used, superseded or not.
+#[must_use]
+pub fn rulings(ruling: &Automerge) -> BTreeMap<DecisionId, Ruling> {
+    let read = |id: &DecisionId| read::decision::ruling(ruling, id)?.what;
+    ids(ruling, DocumentKind::Ruling).filter_map(|id| Some((id.clone(), read(&id)?))).collect()
+}
+
+fn ids(doc: &Automerge, kind: DocumentKind) -> impl Iterator<Item = DecisionId> {
+    read::units(doc, kind).into_iter().filter_map(|unit| match unit {
+        Unit::Decision(id) => Some(id),
+        _ => None,
+    })
 }

@@ -31,7 +31,14 @@ static SURVEY: Genesis = Genesis {
     actor: actor(1),
     hash: hex("8d323a4691a6e3f4837bdd5a6e59a45a22d5c2e6c5fe4fa6ac38db89c1582842"),
     containers: &[
-        "classes", "rooms", "grounds", "equipment", "quantities", "answers", "sections", "evidence",
+        "classes",
+        "rooms",
+        "grounds",
+        "equipment",
+        "quantities",
+        "answers",
+        "sections",
+        "evidence",
     ],
 };
 static REVIEW: Genesis = Genesis {
@@ -87,7 +94,11 @@ pub fn hash(kind: DocumentKind) -> [u8; 32] {
 /// reserved actor.
 #[must_use]
 pub fn reserved(actor: &[u8]) -> Option<[u8; 32]> {
-    DocumentKind::ALL.into_iter().map(genesis).find(|genesis| genesis.actor == actor).map(|genesis| genesis.hash)
+    DocumentKind::ALL
+        .into_iter()
+        .map(genesis)
+        .find(|genesis| genesis.actor == actor)
+        .map(|genesis| genesis.hash)
 }
 
 /// A document of this kind that holds its genesis and nothing else, whose

@@ -6,16 +6,19 @@
 //! exactly the same way. Words are those of the regulation 教督〔2017〕6号 and
 //! of Automerge.
 
-pub mod ids;
-pub mod decimal;
-pub mod school;
-pub mod path;
+pub mod changed;
 pub mod claim;
+pub mod conflict;
+pub mod consolidate;
 pub mod consolidated;
+pub mod decimal;
 pub mod decision;
 pub mod genesis;
+pub mod ids;
+pub mod path;
 mod read;
 pub mod schema;
+pub mod school;
 pub mod write;
 
 pub use claim::{Captured, Claim, Place, Scalar, Value};

@@ -143,6 +143,17 @@ pub enum EntryPath {
     Evidence(PhotoHash),
 }
 
+impl EntryPath {
+    /// The item that the entry is a field of, if it is one.
+    #[must_use]
+    pub fn item(&self) -> Option<ItemKey> {
+        match self {
+            Self::Item { kind, item, .. } => Some(ItemKey { kind: *kind, item: item.clone() }),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for EntryPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -52,7 +52,9 @@ pub fn field_type(path: &EntryPath, field: &str) -> FieldType {
         EntryPath::Quantity(_) if field == "value" => Number,
         EntryPath::Answer(_) if field == "value" => Bool,
         EntryPath::Section(_) if field == "complete" => Bool,
-        EntryPath::Quantity(_) | EntryPath::Answer(_) | EntryPath::Section(_) | EntryPath::Evidence(_) => Unknown,
+        EntryPath::Quantity(_) | EntryPath::Answer(_) | EntryPath::Section(_) | EntryPath::Evidence(_) => {
+            Unknown
+        }
     }
 }
 

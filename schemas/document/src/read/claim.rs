@@ -55,7 +55,12 @@ pub(super) fn read_past_claim(doc: &Automerge, path: &EntryPath, map: &ObjId, ha
 
 /// A candidate from a bare scalar where a claim is expected: it has the field
 /// `value` and nothing is known of its circumstances.
-pub(super) fn read_bare(path: &EntryPath, raw: &Raw, op: &ObjId, findings: &mut Findings) -> Option<Candidate> {
+pub(super) fn read_bare(
+    path: &EntryPath,
+    raw: &Raw,
+    op: &ObjId,
+    findings: &mut Findings,
+) -> Option<Candidate> {
     findings.add("claim.bare", path, raw.describe());
     let field = match path {
         EntryPath::Section(_) => "complete",
@@ -77,7 +82,7 @@ fn candidate(op: &ObjId, claim: Claim) -> Option<Candidate> {
 
 /// The changes that edited a claim after it was put, each with its highest op
 /// there, in the order of these ops.
-fn edits<'a>(
+pub(super) fn edits<'a>(
     doc: &Automerge,
     map: &ObjId,
     inner: impl Iterator<Item = &'a ObjId> + Clone,
@@ -149,7 +154,7 @@ fn read_at(doc: &Automerge, path: &EntryPath, map: &ObjId, at: At<'_>, findings:
 }
 
 /// Collects the ops of a field; more than one where edits were concurrent.
-fn all_ops(doc: &Automerge, map: &ObjId, field: &Field, at: At<'_>, ops: &mut Vec<ObjId>) {
+pub(super) fn all_ops(doc: &Automerge, map: &ObjId, field: &Field, at: At<'_>, ops: &mut Vec<ObjId>) {
     if field.conflict {
         ops.extend(super::raw::values(doc, map, &field.key, at).into_iter().map(|(_, op)| op));
     } else {
@@ -183,9 +188,9 @@ pub(super) fn scalar(path: &EntryPath, field: &str, raw: &Raw, findings: &mut Fi
     Some(kept)
 }
 
-fn captured(
+pub(super) fn captured(
     doc: &Automerge,
-    path: &EntryPath,
+    path: &impl std::fmt::Display,
     raw: &Raw,
     at: At<'_>,
     ops: &mut Vec<ObjId>,

@@ -2,12 +2,14 @@
 //! finding with its path, and the rest is used.
 
 mod claim;
+pub(crate) mod decision;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Automerge, ObjId, ROOT};
+use automerge::{ActorId, Automerge, ObjId, Prop, ROOT, ReadDoc};
 
+use crate::changed::Unit;
 use crate::consolidated::{Candidate, Finding};
 use crate::path::ItemKey;
 use crate::{DocumentKind, EntryPath, FieldId, OpId, genesis, schema};
@@ -60,10 +62,33 @@ pub(crate) struct Read<T> {
 /// An item's entries, each with its candidates in the order of their ops.
 pub(crate) type Fields = BTreeMap<FieldId, Vec<Candidate>>;
 
-/// The keys of one container, live now.
-pub(crate) fn keys(doc: &Automerge, kind: DocumentKind, name: &str) -> Vec<String> {
-    use automerge::ReadDoc;
-    genesis::container(kind, name).map(|map| doc.keys(&map).collect()).unwrap_or_default()
+/// Everything that is live in a document, to be read one by one.
+pub(crate) fn units(doc: &Automerge, kind: DocumentKind) -> Vec<Unit> {
+    let mut units = vec![Unit::Top];
+    for name in genesis::containers(kind) {
+        if let Some(map) = genesis::container(kind, name) {
+            units.extend(doc.keys(&map).map(|key| Unit::at(name, &key)));
+        }
+    }
+    units
+}
+
+/// What does not fit in a part of a document that is no item, entry or
+/// decision.
+pub(crate) fn foreign(doc: &Automerge, kind: DocumentKind, unit: &Unit) -> BTreeSet<Finding> {
+    match unit {
+        Unit::Top => foreign_top(doc, kind),
+        Unit::Foreign { container, key } => {
+            let mut findings = Findings::of(kind);
+            if let Some(map) = genesis::container(kind, container) {
+                for (raw, _) in values(doc, &map, key, None) {
+                    findings.add_in("document.key", container, key, raw.describe());
+                }
+            }
+            findings.into_set()
+        }
+        Unit::Item(_) | Unit::Entry(_) | Unit::Decision(_) => BTreeSet::new(),
+    }
 }
 
 /// Reads one item of a survey; `None` where no value is live under its key.
@@ -147,8 +172,38 @@ fn candidate(
     }
 }
 
+/// The value of a claim that need not be live any more, by the op that wrote
+/// it; `None` where the op is no claim of such an entry.
+pub(crate) fn past_value(doc: &Automerge, path: &EntryPath, op: &OpId) -> Option<crate::Value> {
+    let id = obj_id(op)?;
+    let hash = doc.hash_for_opid(&id)?;
+    let place: Vec<Prop> = doc.parents(&id).ok()?.map(|parent| parent.prop).collect();
+    let expected = match path {
+        EntryPath::Item { kind, field, .. } => (2, field.as_str(), kind.as_str()),
+        _ => (1, "", schema::container_of(path).0),
+    };
+    let is = |prop: Option<&Prop>, name: &str| matches!(prop, Some(Prop::Map(key)) if key == name);
+    let (depth, field, container) = expected;
+    let fits = place.len() == depth + 1
+        && is(place.last(), container)
+        && (field.is_empty() || is(place.first(), field));
+    let value = fits.then(|| claim::read_past_claim(doc, path, &id, hash).value)?;
+    (!value.is_empty()).then_some(value)
+}
+
+/// An op as Automerge names it.
+fn obj_id(op: &OpId) -> Option<ObjId> {
+    let bytes: Option<Vec<u8>> = op
+        .actor()
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    Some(ObjId::Id(op.counter(), ActorId::from(bytes?), 0))
+}
+
 /// Orders candidates as Automerge orders their ops, each op once.
-fn sort(candidates: &mut Vec<Candidate>) {
+pub(crate) fn sort(candidates: &mut Vec<Candidate>) {
     candidates.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
     candidates.dedup_by(|a, b| a.op == b.op);
 }
@@ -169,7 +224,7 @@ pub(crate) fn edits_of(fields: &Fields) -> impl Iterator<Item = &OpId> {
 }
 
 /// What is at the top of a document beside the maps of its genesis.
-pub(crate) fn foreign_top(doc: &Automerge, kind: DocumentKind) -> BTreeSet<Finding> {
+fn foreign_top(doc: &Automerge, kind: DocumentKind) -> BTreeSet<Finding> {
     let mut findings = Findings::of(kind);
     if !genesis::holds(doc, kind) {
         findings.add("document.genesis", "", "the document does not hold its first change".to_owned());
