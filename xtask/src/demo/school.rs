@@ -127,7 +127,7 @@ impl School {
         else {
             return Err(bad());
         };
-        let count = |text: &str| text.is_empty().then_some(Ok(0)).unwrap_or_else(|| text.parse::<u64>());
+        let count = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<u64>() };
         let number: u64 = number.parse().map_err(|_| bad())?;
         let pupils = [count(primary).map_err(|_| bad())?, count(junior).map_err(|_| bad())?];
         let senior = count(senior).map_err(|_| bad())?;
