@@ -22,7 +22,12 @@ pub const STEPS: [Step; 8] = [
     Step { name: "tidy", what: "the rules that no compiler checks", quick: true, run: tidy::step },
     Step { name: "deny", what: "licences, bans and sources of dependencies", quick: true, run: policy::step },
     Step { name: "clippy", what: "lints of every target, warnings denied", quick: true, run: clippy },
-    Step { name: "build", what: "the programs that the tests start", quick: true, run: build },
+    Step {
+        name: "build",
+        what: "every target, among them the programs that tests start",
+        quick: true,
+        run: build,
+    },
     Step { name: "unit", what: "all tests of the workspace", quick: true, run: tests },
     Step { name: "doc", what: "the documentation, warnings denied", quick: false, run: doc },
     Step { name: "wasm", what: "the pure crates for wasm32", quick: false, run: wasm::step },
@@ -81,7 +86,9 @@ fn clippy() -> Outcome {
 }
 
 fn build() -> Outcome {
-    run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))
+    // All targets at once, so that features are resolved as for the tests and
+    // nothing is built twice.
+    run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))
 }
 
 fn tests() -> Outcome {

@@ -83,6 +83,7 @@ impl Changed {
 struct Places<'a> {
     kind: DocumentKind,
     doc: &'a Automerge,
+    /// Looked up by object, never iterated: the order of a hash map is random.
     of: HashMap<legacy::ObjectId, Vec<String>>,
 }
 
