@@ -10,3 +10,4 @@ pub mod random;
 pub mod rounds;
 pub mod rows;
 pub mod store;
+pub mod transport;

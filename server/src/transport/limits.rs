@@ -1,0 +1,73 @@
+//! What a stranger may cost before anyone has looked at what they send.
+
+use std::time::Duration;
+
+/// Limits of the HTTP side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once, open WebSockets among them. More wait in the
+    /// system's queue. A county has some 300 people; each browser holds a few.
+    pub connections: usize,
+    /// For the TLS handshake: three round trips on a bad mobile line.
+    pub tls_handshake: Duration,
+    /// For a request's headers, and how long a connection may be idle between
+    /// requests. Without it a client that sends a byte a minute keeps its slot.
+    pub headers: Duration,
+    /// Bytes of a request's headers, and of hyper's read buffer.
+    pub header_bytes: usize,
+    /// Between HTTP/2 pings; finds phones that went away without a word.
+    pub ping_every: Duration,
+    /// For the answer to an HTTP/2 ping.
+    pub ping_answer: Duration,
+    /// Requests at once on one HTTP/2 connection; a page loads some twenty.
+    pub streams: u32,
+    /// Bodies below this are sent as they are; a packet holds no less.
+    pub compress_above: u64,
+    /// For running requests and sockets to end after the server was told to
+    /// stop; then they are dropped. Service managers wait 30 to 90 seconds.
+    pub stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 2_000,
+            tls_handshake: Duration::from_secs(10),
+            headers: Duration::from_secs(15),
+            header_bytes: 16 << 10,
+            ping_every: Duration::from_secs(20),
+            ping_answer: Duration::from_secs(20),
+            streams: 64,
+            compress_above: 1_024,
+            stop: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Limits of one WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketLimits {
+    /// Bytes of one message, in however many frames. The same as a frame of
+    /// the sync protocol may have.
+    pub message_bytes: usize,
+    /// Bytes of one frame; peers send each message in one.
+    pub frame_bytes: usize,
+    /// Resident for each socket from its first read, so it decides what an
+    /// idle client costs; tungstenite's own choice is 128 KiB.
+    pub read_buffer_bytes: usize,
+    /// Bytes that wait to be written before sending fails: one message and
+    /// its head. What is more waits in the session, which can recompute it.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for SocketLimits {
+    fn default() -> Self {
+        let message_bytes = duxue_protocol::wire::Limits::default().frame_bytes;
+        Self {
+            message_bytes,
+            frame_bytes: message_bytes,
+            read_buffer_bytes: 4 << 10,
+            write_buffer_bytes: 2 * message_bytes,
+        }
+    }
+}
