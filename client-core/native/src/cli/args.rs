@@ -1,0 +1,528 @@
+//! The command line's shape.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::batch::Record;
+
+/// 语言 / language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// 中文
+    Zh,
+    /// English
+    En,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    Yes,
+    No,
+}
+
+/// 督学：离线采集、同步与评估 / inspection capture offline, sync and assessment.
+///
+/// 退出码 / exit codes: 0 完成 done; 1 被拒绝或有错 refused or wrong; 2 命令写错 usage;
+/// 3 还有内容在等 something still waits; 4 回执无效 a receipt does not hold; 5 数据目录无法使用 home unusable
+#[derive(Parser)]
+#[command(name = "duxue", version)]
+pub struct Args {
+    /// 数据目录 / home folder (default: ~/.duxue)
+    #[arg(long, global = true, env = "DUXUE_HOME")]
+    pub home: Option<PathBuf>,
+    /// 输出 JSON / machine-readable output, one JSON value a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// 语言 / language
+    #[arg(long, global = true, env = "DUXUE_LANG", default_value = "zh")]
+    pub lang: Lang,
+    /// 督导轮次 / round, if there is more than one
+    #[arg(long, global = true)]
+    pub round: Option<String>,
+    /// 允许不加密的远程地址 / allow http:// to other machines
+    #[arg(long, global = true)]
+    pub insecure: bool,
+    #[command(subcommand)]
+    pub command: Sub,
+}
+
+#[derive(Subcommand)]
+pub enum Sub {
+    /// 用一次性代码登记本设备 / join a server with a one-time code
+    Enrol {
+        /// 服务器地址 / address, https://host[:port]
+        #[arg(long)]
+        server: String,
+        /// 一次性代码 / one-time code
+        #[arg(long)]
+        code: String,
+        /// 设备名称 / what you call this device
+        #[arg(long, default_value = "duxue")]
+        name: String,
+    },
+    /// 桌面用户登录（密码从 DUXUE_PASSWORD、管道或提示读取）/ log in; password from DUXUE_PASSWORD, a pipe or a prompt
+    Login {
+        /// 服务器地址 / address
+        #[arg(long)]
+        server: String,
+        /// 用户名 / account
+        #[arg(long)]
+        name: String,
+    },
+    /// 下载任务包 / fetch the work packet
+    Packet,
+    /// 当前身份 / who is logged in
+    Whoami,
+    /// 学校与进度 / schools with progress
+    Schools,
+    /// 一所学校的调查 / one survey with its open points
+    Survey {
+        /// 学校标识码或名称 / code or name
+        school: String,
+    },
+    /// 批量录入 / record field sheets from a file
+    Capture {
+        /// 学校 / school
+        school: String,
+        /// JSON 行或 CSV 文件，- 为标准输入 / JSON lines or CSV, - for stdin
+        #[arg(long)]
+        batch: String,
+    },
+    /// 用房 / rooms
+    Room {
+        #[command(subcommand)]
+        action: RoomAction,
+    },
+    /// 班级 / classes
+    Class {
+        #[command(subcommand)]
+        action: ClassAction,
+    },
+    /// 运动场地 / grounds
+    Ground {
+        #[command(subcommand)]
+        action: GroundAction,
+    },
+    /// 仪器设备 / equipment
+    Equipment {
+        #[command(subcommand)]
+        action: EquipmentAction,
+    },
+    /// 数量 / quantities
+    Quantity {
+        #[command(subcommand)]
+        action: QuantityAction,
+    },
+    /// 核查清单 / answer a checklist item
+    Answer {
+        /// 学校 / school
+        school: String,
+        /// 条目，如 A2-1 / item
+        question: String,
+        /// 是否符合 / answer
+        answer: YesNo,
+        /// 备注 / remark
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// 改写一个条目 / state an entry again: duxue set SCHOOL rooms/ID/size length_m=9 width_m=8
+    Set {
+        /// 学校 / school
+        school: String,
+        /// 条目路径 / entry path
+        entry: String,
+        /// 字段=值 / field=value
+        #[arg(required = true)]
+        values: Vec<String>,
+        /// 备注 / remark
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// 标记一节已完成 / mark a section complete
+    Complete {
+        /// 学校 / school
+        school: String,
+        /// classes, rooms, grounds, equipment, quantities, checklist
+        section: String,
+        /// 取消标记 / take the mark back
+        #[arg(long)]
+        not: bool,
+    },
+    /// 照片 / photos
+    Photo {
+        #[command(subcommand)]
+        action: PhotoAction,
+    },
+    /// 按已有的一项新增 / add an item like another
+    Copy {
+        /// 学校 / school
+        school: String,
+        /// 已有的项，如 rooms/ID / the item
+        item: String,
+        /// 不同之处，如 identity.number=102 / what differs: entry.field=value
+        #[arg(required = true)]
+        values: Vec<String>,
+    },
+    /// 撤销本机对一个条目的最后一次填写 / state again what the entry held before
+    Undo {
+        /// 学校 / school
+        school: String,
+        /// 条目路径 / entry path
+        entry: String,
+    },
+    /// 删除一项（保留记录）/ say that an item is not there; its record stays
+    Remove {
+        /// 学校 / school
+        school: String,
+        /// 如 rooms/ID / the item
+        item: String,
+        /// 原因 / reason
+        #[arg(long)]
+        reason: String,
+    },
+    /// 离线指标预览 / offline indicator preview
+    Preview {
+        /// 学校 / school
+        school: String,
+    },
+    /// 与服务器同步 / sync with the server
+    Sync {
+        /// 一直保持同步 / stay connected
+        #[arg(long)]
+        watch: bool,
+        /// 多少秒没有进展就停止 / give up after this many seconds without progress
+        #[arg(long, default_value = "45")]
+        timeout: u64,
+    },
+    /// 还在本机等待发送的内容 / what is still only here, and why
+    Outbox,
+    /// 回执 / receipts
+    Receipts {
+        /// 逐一验证签名 / verify each signature
+        #[arg(long)]
+        verify: bool,
+    },
+    /// 待裁决的冲突 / open conflicts with the effect of each choice
+    Conflicts {
+        /// 学校 / school
+        school: Option<String>,
+    },
+    /// 裁决一个冲突 / rule on a conflict
+    Rule(RuleArgs),
+    /// 采信条目 / accept entries
+    Accept {
+        /// 学校 / school
+        school: String,
+        /// 条目路径 / entry paths
+        #[arg(required = true)]
+        entries: Vec<String>,
+    },
+    /// 退回条目 / send entries back
+    Return {
+        /// 学校 / school
+        school: String,
+        /// 条目路径 / entry paths
+        #[arg(required = true)]
+        entries: Vec<String>,
+        /// 原因 / reason
+        #[arg(long)]
+        reason: String,
+    },
+    /// 评估结果 / assessment of the county, or of one school
+    Assessment {
+        /// 学校 / school
+        school: Option<String>,
+    },
+    /// 假设分析 / what if: changes as JSON, - for stdin
+    WhatIf {
+        /// JSON 文件或 - / JSON file or -
+        changes: String,
+    },
+    /// 导入学校名录和上报数据 / import register and declared figures
+    Import {
+        /// XLSX 或 CSV / XLSX or CSV
+        file: PathBuf,
+        /// 只检查 / check only
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 被扣留待处理的更改 / changes held for a supervisor
+    Held,
+    /// 验证一份回执文件 / verify a receipt file
+    VerifyReceipt {
+        /// 回执 JSON / receipt JSON
+        file: PathBuf,
+        /// 服务器公钥（十六进制）/ server key in hex; default: the enrolled server's
+        #[arg(long)]
+        key: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum RoomAction {
+    /// 新增一间用房 / add a room
+    Add(RoomArgs),
+}
+
+#[derive(Subcommand)]
+pub enum ClassAction {
+    /// 新增一个班 / add a class
+    Add(ClassArgs),
+}
+
+#[derive(Subcommand)]
+pub enum GroundAction {
+    /// 新增一块场地 / add a ground
+    Add(GroundArgs),
+}
+
+#[derive(Subcommand)]
+pub enum EquipmentAction {
+    /// 新增一种设备 / add equipment
+    Add(EquipmentArgs),
+}
+
+#[derive(Subcommand)]
+pub enum QuantityAction {
+    /// 填写一个数量 / state a quantity
+    Set(QuantityArgs),
+}
+
+#[derive(Subcommand)]
+pub enum PhotoAction {
+    /// 添加照片并关联条目 / add a photo to the entries that it supports
+    Add {
+        /// 学校 / school
+        school: String,
+        /// 照片文件 / file
+        file: PathBuf,
+        /// 条目路径 / entry paths
+        #[arg(long = "entry", required = true)]
+        entries: Vec<String>,
+    },
+    /// 本机的照片 / photos on this device
+    List,
+    /// 重试被拒绝的照片 / try a refused photo again
+    Retry {
+        /// 照片的 SHA-256（可只写开头）/ hash or its beginning
+        photo: String,
+    },
+    /// 删除已有回执的照片的本机副本 / free local copies that a receipt covers
+    Free,
+}
+
+#[derive(clap::Args)]
+pub struct RoomArgs {
+    /// 学校 / school
+    pub school: String,
+    /// 楼 / building
+    #[arg(long)]
+    building: Option<String>,
+    /// 房号 / number
+    #[arg(long)]
+    number: String,
+    /// classroom, music, art, laboratory, computer, library, indoor_sports, counselling, other
+    #[arg(long)]
+    purpose: String,
+    /// primary, junior
+    #[arg(long)]
+    stage: Option<String>,
+    #[command(flatten)]
+    size: SizeArgs,
+    /// 网络多媒体教室 / networked multimedia
+    #[arg(long)]
+    multimedia: Option<YesNo>,
+    #[command(flatten)]
+    extra: Extra,
+}
+
+#[derive(clap::Args)]
+pub struct SizeArgs {
+    /// 长（米）/ length in metres
+    #[arg(long, requires = "width", conflicts_with = "area")]
+    length: Option<String>,
+    /// 宽（米）/ width in metres
+    #[arg(long, requires = "length", conflicts_with = "area")]
+    width: Option<String>,
+    /// 面积（平方米）/ area in m²
+    #[arg(long)]
+    area: Option<String>,
+    /// 测量方法，如 tape、laser / how it was measured
+    #[arg(long)]
+    method: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Extra {
+    /// 照片 / photos
+    #[arg(long = "photo")]
+    photos: Vec<String>,
+    /// 备注 / remark
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct ClassArgs {
+    /// 学校 / school
+    pub school: String,
+    /// primary, junior
+    #[arg(long)]
+    stage: String,
+    /// 年级 / grade
+    #[arg(long)]
+    grade: String,
+    /// 班号 / number
+    #[arg(long)]
+    number: String,
+    /// 学生数 / pupils
+    #[arg(long)]
+    pupils: Option<String>,
+    #[command(flatten)]
+    extra: Extra,
+}
+
+#[derive(clap::Args)]
+pub struct GroundArgs {
+    /// 学校 / school
+    pub school: String,
+    /// outdoor, rooftop, basement, leased
+    #[arg(long)]
+    kind: String,
+    /// 名称 / name
+    #[arg(long)]
+    name: String,
+    #[command(flatten)]
+    size: SizeArgs,
+    #[command(flatten)]
+    extra: Extra,
+}
+
+#[derive(clap::Args)]
+pub struct EquipmentArgs {
+    /// 学校 / school
+    pub school: String,
+    /// 目录编号 / catalogue code
+    #[arg(long)]
+    code: String,
+    /// 名称 / name
+    #[arg(long)]
+    name: String,
+    /// 所在房间 / room
+    #[arg(long)]
+    room: Option<String>,
+    /// 件数 / pieces
+    #[arg(long)]
+    count: Option<String>,
+    /// 单价（元）/ yuan a piece
+    #[arg(long)]
+    unit_value: Option<String>,
+    #[command(flatten)]
+    extra: Extra,
+}
+
+#[derive(clap::Args)]
+pub struct QuantityArgs {
+    /// 学校 / school
+    pub school: String,
+    /// 数量，如 pupils:primary 或 computers / quantity with its part; part defaults to whole
+    quantity: String,
+    /// 值 / value
+    value: String,
+    #[command(flatten)]
+    extra: Extra,
+}
+
+#[derive(clap::Args)]
+pub struct RuleArgs {
+    /// 学校 / school
+    pub school: String,
+    /// 冲突：条目路径、项或其开头 / the conflict: entry path or item, or its beginning
+    pub conflict: String,
+    /// 采用第几个候选或其操作号 / candidate by number or op id
+    #[arg(long, group = "choice")]
+    pub select: Option<String>,
+    /// 另定值：字段=值 / another value: field=value
+    #[arg(long, group = "choice", num_args = 1..)]
+    pub set: Vec<String>,
+    /// 是同一项 / the items are one thing
+    #[arg(long, group = "choice")]
+    pub merge: bool,
+    /// 是不同的项 / the items are different things
+    #[arg(long, group = "choice")]
+    pub separate: bool,
+    /// 该项已不在 / the item is gone
+    #[arg(long, group = "choice")]
+    pub removed: bool,
+    /// 该项仍在 / the item is there
+    #[arg(long, group = "choice")]
+    pub present: bool,
+    /// 理由 / reason
+    #[arg(long)]
+    pub reason: String,
+}
+
+impl RoomArgs {
+    pub fn record(self) -> Record {
+        let mut record = Record::of("room", self.extra.photos, self.extra.note);
+        record.put("building", self.building);
+        record.put("number", Some(self.number));
+        record.put("purpose", Some(self.purpose));
+        record.put("stage", self.stage);
+        record.put("multimedia", self.multimedia.map(|answer| (answer == YesNo::Yes).to_string()));
+        self.size.put(&mut record);
+        record
+    }
+}
+
+impl SizeArgs {
+    fn put(self, record: &mut Record) {
+        record.put("length_m", self.length);
+        record.put("width_m", self.width);
+        record.put("area_m2", self.area);
+        record.put("method", self.method);
+    }
+}
+
+impl ClassArgs {
+    pub fn record(self) -> Record {
+        let mut record = Record::of("class", self.extra.photos, self.extra.note);
+        record.put("stage", Some(self.stage));
+        record.put("grade", Some(self.grade));
+        record.put("number", Some(self.number));
+        record.put("pupils", self.pupils);
+        record
+    }
+}
+
+impl GroundArgs {
+    pub fn record(self) -> Record {
+        let mut record = Record::of("ground", self.extra.photos, self.extra.note);
+        record.put("kind", Some(self.kind));
+        record.put("name", Some(self.name));
+        self.size.put(&mut record);
+        record
+    }
+}
+
+impl EquipmentArgs {
+    pub fn record(self) -> Record {
+        let mut record = Record::of("equipment", self.extra.photos, self.extra.note);
+        record.put("code", Some(self.code));
+        record.put("name", Some(self.name));
+        record.put("room", self.room);
+        record.put("count", self.count);
+        record.put("unit_value_yuan", self.unit_value);
+        record
+    }
+}
+
+impl QuantityArgs {
+    pub fn record(self) -> Record {
+        let mut record = Record::of("quantity", self.extra.photos, self.extra.note);
+        record.put("quantity", Some(self.quantity));
+        record.put("value", Some(self.value));
+        record
+    }
+}

@@ -1,0 +1,203 @@
+//! Capturing: batches and single things by hand.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use duxue_client_core::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject};
+use duxue_document::path::ItemKey;
+use duxue_document::{EntryPath, FieldId, PhotoHash, Value};
+use duxue_protocol::problem::Problem;
+
+use super::batch::{self, Record};
+use super::context::{Context, Failure, parsed};
+
+/// Captures a whole sheet. Every line is on disk before it is reported. A
+/// sheet that was cut off goes on where it stopped: how far it is, is stored
+/// with each line's claims.
+pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), Failure> {
+    let subject = cx.subject(school)?;
+    let text = read_source(source)?;
+    let records = batch::read(&text)?;
+    let sheet = (source != "-").then(|| Path::new(source));
+    // Every line is checked before the first is captured.
+    for (line, record) in &records {
+        let checked = record.clone().command(&subject, photos_of_shape(record), None);
+        checked.map_err(|problem| batch::at_line(*line, problem))?;
+        for file in record.photo_files() {
+            let path = batch::beside(sheet, file);
+            if !path.is_file() {
+                return Err(batch::at_line(*line, no_file(&path)).into());
+            }
+        }
+    }
+    let form = format!("batch/{}/{}", subject.school, PhotoHash::of(text.as_bytes()));
+    let done: usize =
+        cx.driver.engine().drafts().get(&form).and_then(|text| text.parse().ok()).unwrap_or(0);
+    if done > 0 {
+        cx.out.line(
+            format!("这份文件已录入 {done} 条，从下一条继续"),
+            format!("{done} records of this sheet are saved already; going on after them"),
+        );
+    }
+    let progress = progress(cx, records.len());
+    for (index, (line, record)) in records.into_iter().enumerate().skip(done) {
+        let mark = Mark { form: form.clone(), text: (index + 1).to_string() };
+        let saved = capture_record(cx, &subject, record, sheet, Some(mark)).await;
+        let saved = saved.map_err(|failure| Failure::from(batch::at_line(line, failure.problem)))?;
+        if let Some(bar) = &progress {
+            bar.inc(1);
+        }
+        report(cx, Some(line), &saved, progress.is_none());
+    }
+    if let Some(bar) = progress {
+        bar.finish_and_clear();
+    }
+    cx.out.line("已全部保存在本机；联网后运行 duxue sync", "all saved on this device; run duxue sync when online");
+    Ok(())
+}
+
+fn progress(cx: &Context, count: usize) -> Option<indicatif::ProgressBar> {
+    let style = indicatif::ProgressStyle::with_template("{bar:30} {pos}/{len}").ok()?;
+    let show = cx.out.is_live() && count > 20;
+    show.then(|| indicatif::ProgressBar::new(count as u64).with_style(style))
+}
+
+/// Captures one record by hand.
+pub async fn one(cx: &mut Context, school: &str, record: Record) -> Result<(), Failure> {
+    let subject = cx.subject(school)?;
+    let saved = capture_record(cx, &subject, record, None, None).await?;
+    report(cx, None, &saved, true);
+    Ok(())
+}
+
+/// The lines are checked without reading photos: only their number matters.
+fn photos_of_shape(record: &Record) -> Vec<NewPhoto> {
+    let shape = |file: &String| NewPhoto { photo: PhotoHash::of(file.as_bytes()), length: 0, media: String::new() };
+    record.photo_files().iter().map(shape).collect()
+}
+
+async fn capture_record(
+    cx: &mut Context,
+    subject: &Subject,
+    record: Record,
+    sheet: Option<&Path>,
+    mark: Option<Mark>,
+) -> Result<Saved, Failure> {
+    let mut photos = Vec::new();
+    for file in record.photo_files() {
+        photos.push(super::photos::store(cx, &batch::beside(sheet, file))?);
+    }
+    let command = record.command(subject, photos, mark)?;
+    saved(cx.run(command).await?)
+}
+
+fn saved(reply: Reply) -> Result<Saved, Failure> {
+    match reply {
+        Reply::Saved(saved) => Ok(saved),
+        _ => Err(duxue_client_core::CommandError::BadAnswer.into()),
+    }
+}
+
+fn report(cx: &Context, line: Option<usize>, saved: &Saved, talk: bool) {
+    cx.out.json(&serde_json::json!({
+        "saved": true, "line": line, "item": saved.item, "claims": saved.claims, "warnings": saved.warnings,
+    }));
+    if talk {
+        let paths: Vec<String> = saved.claims.iter().map(|(path, _)| path.to_string()).collect();
+        let number = line.map(|line| format!("{line}: ")).unwrap_or_default();
+        cx.out.line(format!("{number}已保存 {}", paths.join(" ")), format!("{number}saved {}", paths.join(" ")));
+    }
+    for warning in &saved.warnings {
+        cx.out.warning(&warning.problem);
+    }
+}
+
+/// States an entry again.
+pub async fn set(
+    cx: &mut Context,
+    school: &str,
+    entry: &str,
+    values: &[String],
+    note: Option<String>,
+) -> Result<(), Failure> {
+    let subject = cx.subject(school)?;
+    let path: EntryPath = parsed(entry)?;
+    let statement = Statement { value: assignments(&path, values)?, note, ..Statement::default() };
+    let claims = vec![(path, statement)];
+    let reply = cx.run(Command::PutClaims { subject, claims, photos: Vec::new(), mark: None }).await?;
+    report(cx, None, &saved(reply)?, true);
+    Ok(())
+}
+
+/// Reads `field=value` words.
+pub fn assignments(path: &EntryPath, words: &[String]) -> Result<Value, Failure> {
+    let mut value = Value::new();
+    for word in words {
+        // A single plain word is the entry's only value.
+        let (field, text) = word.split_once('=').unwrap_or(("value", word));
+        value.extend(batch::value_of(path, field, text)?);
+    }
+    Ok(value)
+}
+
+pub async fn complete(cx: &mut Context, school: &str, section: &str, complete: bool) -> Result<(), Failure> {
+    let subject = cx.subject(school)?;
+    let section = batch::section(section)?;
+    let reply = cx.run(Command::MarkSection { subject, section, complete }).await?;
+    report(cx, None, &saved(reply)?, true);
+    Ok(())
+}
+
+pub async fn copy(cx: &mut Context, school: &str, item: &str, values: &[String]) -> Result<(), Failure> {
+    let subject = cx.subject(school)?;
+    let item: ItemKey = parsed(item)?;
+    let mut changes: BTreeMap<FieldId, Statement> = BTreeMap::new();
+    for word in values {
+        let (entry, assignment) = word.split_once('.').ok_or_else(|| bad_word(word))?;
+        let entry: FieldId = parsed(entry)?;
+        let path = EntryPath::Item { kind: item.kind, item: item.item.clone(), field: entry.clone() };
+        let value = assignments(&path, &[assignment.to_owned()])?;
+        changes.entry(entry).or_default().value.extend(value);
+    }
+    let reply = cx.run(Command::CopyItem { subject, item, changes }).await?;
+    report(cx, None, &saved(reply)?, true);
+    Ok(())
+}
+
+pub async fn undo(cx: &mut Context, school: &str, entry: &str) -> Result<(), Failure> {
+    let (subject, path) = (cx.subject(school)?, parsed(entry)?);
+    let reply = cx.run(Command::Undo { subject, path }).await?;
+    report(cx, None, &saved(reply)?, true);
+    Ok(())
+}
+
+pub async fn remove(cx: &mut Context, school: &str, item: &str, reason: String) -> Result<(), Failure> {
+    let (subject, item) = (cx.subject(school)?, parsed(item)?);
+    let reply = cx.run(Command::RemoveItem { subject, item, reason }).await?;
+    report(cx, None, &saved(reply)?, true);
+    Ok(())
+}
+
+fn bad_word(word: &str) -> Failure {
+    Problem::new("cli.bad_argument", "应写成 条目.字段=值", "write entry.field=value").with_detail(word).into()
+}
+
+/// The text of a file, or of standard input for `-`.
+pub fn read_source(source: &str) -> Result<String, Failure> {
+    let read = if source == "-" {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(source)
+    };
+    read.map_err(|error| {
+        Problem::new("cli.no_file", "文件无法读取", "the file cannot be read")
+            .with_detail(format!("{source}: {error}"))
+            .into()
+    })
+}
+
+fn no_file(path: &Path) -> Problem {
+    Problem::new("cli.no_file", "文件无法读取", "the file cannot be read").with_detail(path.display().to_string())
+}

@@ -1,0 +1,165 @@
+//! What every subcommand needs: the open driver, the output, the school.
+
+use std::path::PathBuf;
+
+use duxue_client_core::{Command, CommandError, Reply, Subject};
+use duxue_document::{RoundId, SchoolId};
+use duxue_protocol::api::RoundSummary;
+use duxue_protocol::problem::Problem;
+
+use super::args::Args;
+use super::out::Out;
+use crate::driver::Driver;
+
+/// Why a subcommand ended without success.
+#[derive(Debug)]
+pub struct Failure {
+    pub problem: Problem,
+    code: u8,
+}
+
+impl Failure {
+    /// Something still waits; exit code 3.
+    pub fn waiting(problem: Problem) -> Self {
+        Self { problem, code: 3 }
+    }
+
+    /// A receipt that does not hold; exit code 4.
+    pub fn invalid(problem: Problem) -> Self {
+        Self { problem, code: 4 }
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let code = match problem.code.as_ref() {
+            "network.unreachable" => 3,
+            "store.locked" | "store.io" | "store.damaged" | "store.newer" | "store.unreadable" => 5,
+            _ => 1,
+        };
+        Self { problem, code }
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        error.problem().into()
+    }
+}
+
+/// An open home folder with the command line's settings.
+pub struct Context {
+    pub driver: Driver,
+    pub out: Out,
+    round: Option<String>,
+}
+
+impl Context {
+    pub async fn open(args: &Args, out: &Out) -> Result<Self, Failure> {
+        let driver = Driver::open(&home(args)?, args.insecure).await?;
+        Ok(Self { driver, out: *out, round: args.round.clone() })
+    }
+
+    pub async fn run(&mut self, command: Command) -> Result<Reply, Failure> {
+        Ok(self.driver.run(command).await?)
+    }
+
+    /// A school by its code, or by a part of its name that only one has.
+    pub fn subject(&self, text: &str) -> Result<Subject, Failure> {
+        let mut found: Vec<Subject> = Vec::new();
+        for packet in self.driver.engine().packets() {
+            let round = &packet.packet.round.id;
+            if self.round.as_ref().is_some_and(|wanted| wanted != round.as_str()) {
+                continue;
+            }
+            for school in &packet.packet.schools {
+                let exact = school.school.id.as_str() == text || school.school.name == text;
+                if exact || school.school.name.contains(text) {
+                    let subject = Subject { round: round.clone(), school: school.school.id.clone() };
+                    if exact {
+                        return Ok(subject);
+                    }
+                    found.push(subject);
+                }
+            }
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(CommandError::UnknownSchool.problem().with_detail(text).into()),
+            _ => Err(Problem::new(
+                "client.ambiguous_school",
+                "有几所学校符合：请写学校标识码",
+                "several schools match: give the school's code",
+            )
+            .with_detail(found.iter().map(|subject| subject.school.as_str()).collect::<Vec<_>>().join(", "))
+            .into()),
+        }
+    }
+
+    /// The round: the one named, or the only one.
+    pub fn round(&self) -> Result<RoundSummary, Failure> {
+        let mut rounds: Vec<&RoundSummary> =
+            self.driver.engine().packets().map(|packet| &packet.packet.round).collect();
+        if let Some(wanted) = &self.round {
+            rounds.retain(|round| round.id.as_str() == wanted);
+        }
+        match rounds.as_slice() {
+            [round] => Ok((*round).clone()),
+            [] => Err(Problem::new(
+                "client.no_round",
+                "还没有任务包：请先运行 duxue packet",
+                "there is no work packet: run duxue packet first",
+            )
+            .into()),
+            _ => Err(Problem::new(
+                "client.ambiguous_round",
+                "有几个督导轮次：请用 --round 指定",
+                "there are several rounds: name one with --round",
+            )
+            .with_detail(rounds.iter().map(|round| round.id.as_str()).collect::<Vec<_>>().join(", "))
+            .into()),
+        }
+    }
+
+    pub fn wanted_round(&self) -> Result<Option<RoundId>, Failure> {
+        self.round.as_ref().map(|round| parsed(round)).transpose()
+    }
+
+    /// The name of a school as people know it.
+    pub fn school_name(&self, school: &SchoolId) -> String {
+        let schools = self.driver.engine().packets().flat_map(|packet| &packet.packet.schools);
+        let mut named = schools.filter(|known| known.school.id == *school);
+        named.next().map_or_else(|| school.to_string(), |known| known.school.name.clone())
+    }
+}
+
+/// The home folder.
+pub fn home(args: &Args) -> Result<PathBuf, Failure> {
+    if let Some(home) = &args.home {
+        return Ok(home.clone());
+    }
+    std::env::home_dir().map(|home| home.join(".duxue")).ok_or_else(|| {
+        Problem::new(
+            "store.io",
+            "找不到用户目录：请用 --home 指定数据目录",
+            "there is no home directory: name one with --home",
+        )
+        .into()
+    })
+}
+
+/// Reads an id or a path from the command line.
+pub fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, Failure>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| {
+        Problem::new("cli.bad_argument", "参数写得不对", "an argument cannot be read")
+            .with_detail(format!("{text}: {error}"))
+            .into()
+    })
+}

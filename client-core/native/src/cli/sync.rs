@@ -1,0 +1,182 @@
+//! Syncing and what waits.
+
+use std::time::Duration;
+
+use duxue_client_core::views::{OutboxItem, OutboxWhat, Waiting};
+use duxue_client_core::{Command, Notice};
+use duxue_protocol::problem::Problem;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::context::{Context, Failure};
+use super::out::bytes;
+
+/// Syncs until nothing more can be exchanged, or for ever.
+pub async fn sync(cx: &mut Context, watch: bool, timeout_s: u64) -> Result<(), Failure> {
+    let before = cx.driver.engine().outbox();
+    let bar = bar(cx, before.bytes);
+    cx.run(Command::Online { wanted: true }).await?;
+    let outcome = exchange(cx, watch, Duration::from_secs(timeout_s), bar.as_ref()).await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    outcome?;
+    report(cx, before.bytes)
+}
+
+fn bar(cx: &Context, total: u64) -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}").ok()?;
+    (cx.out.is_live() && total > 0).then(|| ProgressBar::new(total).with_style(style))
+}
+
+async fn exchange(
+    cx: &mut Context,
+    watch: bool,
+    timeout: Duration,
+    bar: Option<&ProgressBar>,
+) -> Result<(), Failure> {
+    let mut reason = None;
+    loop {
+        let step = tokio::select! {
+            notices = tokio::time::timeout(timeout, progress(cx)) => notices,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        let Ok(notices) = step else {
+            if watch {
+                continue;
+            }
+            return Err(unfinished(reason));
+        };
+        for notice in notices {
+            if let Some(bar) = bar {
+                bar.set_position(bar.length().unwrap_or(0).saturating_sub(cx.driver.engine().outbox().bytes));
+            }
+            if watch {
+                cx.out.json(&notice);
+            }
+            match notice {
+                Notice::Settled { .. } if !watch => return Ok(()),
+                Notice::Settled { .. } => cx.out.line("已同步", "in sync"),
+                Notice::LoginNeeded => return Err(login_needed()),
+                Notice::Trouble { problem } => cx.out.warning(&problem),
+                Notice::Offline { reason: why, .. } => {
+                    if watch {
+                        cx.out.line(format!("已断开：{why}"), format!("offline: {why}"));
+                    } else if reason.is_some() {
+                        // The second failure in one run: the inspector has
+                        // other things to do than wait for a network.
+                        return Err(unfinished(Some(why)));
+                    }
+                    reason = Some(why);
+                }
+                Notice::Ready
+                | Notice::Broken { .. }
+                | Notice::Changed { .. }
+                | Notice::Online
+                | Notice::SavedLate { .. }
+                | Notice::Photo { .. } => {}
+            }
+        }
+    }
+}
+
+/// Waits until something is worth noticing.
+async fn progress(cx: &mut Context) -> Vec<Notice> {
+    loop {
+        let notices = cx.driver.step().await;
+        if !notices.is_empty() {
+            return notices;
+        }
+    }
+}
+
+fn unfinished(reason: Option<String>) -> Failure {
+    let problem = Problem::new(
+        "network.unreachable",
+        "没有同步完：数据都在本机，稍后再运行 duxue sync，会从断点继续",
+        "not finished: everything is on this device; run duxue sync again, it goes on where it stopped",
+    );
+    Failure::waiting(match reason {
+        Some(reason) => problem.with_detail(reason),
+        None => problem,
+    })
+}
+
+fn login_needed() -> Failure {
+    Problem::new(
+        "client.login_needed",
+        "登录已失效：请重新运行 duxue login 或 duxue enrol；本机数据不受影响",
+        "the log-in has ended: run duxue login or duxue enrol again; local data is untouched",
+    )
+    .into()
+}
+
+fn report(cx: &Context, before: u64) -> Result<(), Failure> {
+    let outbox = cx.driver.engine().outbox();
+    let sent = before.saturating_sub(outbox.bytes);
+    cx.out.json(&serde_json::json!({
+        "synced": outbox.items.is_empty(), "sent_bytes": sent, "waiting": outbox.items,
+    }));
+    if outbox.items.is_empty() {
+        let size = bytes(sent);
+        cx.out.line(
+            format!("同步完成：{size} 已送达，服务器已出具回执"),
+            format!("in sync: {size} delivered and receipted"),
+        );
+        return Ok(());
+    }
+    table(cx, &outbox.items);
+    Err(Failure::waiting(Problem::new(
+        "sync.waiting",
+        "还有内容没有送达，原因见上；数据都在本机",
+        "some things still wait, for the reasons above; everything is on this device",
+    )))
+}
+
+/// What is still only on this device.
+pub fn outbox(cx: &Context) -> Result<(), Failure> {
+    let outbox = cx.driver.engine().outbox();
+    cx.out.json(&outbox);
+    if outbox.items.is_empty() {
+        cx.out.line("没有等待发送的内容", "nothing waits");
+    } else {
+        table(cx, &outbox.items);
+        let (count, size) = (outbox.items.len(), bytes(outbox.bytes));
+        cx.out.line(format!("共 {count} 项，{size}"), format!("{count} items, {size}"));
+    }
+    Ok(())
+}
+
+fn table(cx: &Context, items: &[OutboxItem]) {
+    let row = |item: &OutboxItem| {
+        let what = match &item.what {
+            OutboxWhat::Changes { kind, count, .. } => {
+                format!("{kind}: {count} {}", cx.out.say("处更改", "changes"))
+            }
+            OutboxWhat::Photo { photo } => {
+                format!("{} {}", cx.out.say("照片", "photo"), &photo.to_string()[..12])
+            }
+        };
+        let school = item.subject.as_ref().map(|subject| cx.school_name(&subject.school)).unwrap_or_default();
+        vec![what, school, bytes(item.bytes), why(cx, &item.reason)]
+    };
+    cx.out.table(
+        &[("内容", "what"), ("学校", "school"), ("大小", "size"), ("为什么等待", "why it waits")],
+        items.iter().map(row).collect(),
+    );
+}
+
+fn why(cx: &Context, waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::NotSaved => cx.out.say("还没有写入磁盘", "not on disk yet").to_owned(),
+        Waiting::Offline => cx.out.say("没有联网", "offline").to_owned(),
+        Waiting::Sending { sent } => format!("{} {}", cx.out.say("正在发送，已到", "sending,"), bytes(*sent)),
+        Waiting::NoReceipt => cx.out.say("已发送，等待回执", "sent, no receipt yet").to_owned(),
+        Waiting::Denied => cx.out.say("服务器不接收：没有权限", "the server does not take it: no right").to_owned(),
+        Waiting::Held => cx.out.say("服务器已收到，等负责人处理", "held for a supervisor").to_owned(),
+        Waiting::Stuck { problem } => format!(
+            "{}: {}",
+            cx.out.say("被拒绝", "refused"),
+            cx.out.say(&problem.message_zh, &problem.message_en)
+        ),
+    }
+}

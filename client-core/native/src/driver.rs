@@ -1,0 +1,301 @@
+//! The one loop around the engine: runs its effects, feeds it events.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use duxue_client_core::{
+    Command, CommandError, CommandId, Effect, Engine, Event, HttpBody, HttpRequest, LinkId, Notice, Reply,
+    StorageTask,
+};
+use duxue_protocol::problem::Problem;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use tokio::sync::mpsc;
+
+use crate::network;
+use crate::store::{OpenError, Store};
+
+/// An engine with disk, network, clock and randomness.
+pub struct Driver {
+    engine: Engine,
+    rng: ChaCha20Rng,
+    store: Arc<Store>,
+    http: reqwest::Client,
+    insecure: bool,
+    events: mpsc::UnboundedReceiver<Event>,
+    sender: mpsc::UnboundedSender<Event>,
+    sockets: BTreeMap<LinkId, mpsc::UnboundedSender<Vec<u8>>>,
+    timer_ms: Option<i64>,
+    next_command: u64,
+    replies: BTreeMap<u64, Result<Reply, Problem>>,
+    notices: Vec<Notice>,
+}
+
+impl Driver {
+    /// Opens a home folder and reads it.
+    ///
+    /// # Errors
+    /// What people should know: locked, damaged, written by a newer version.
+    pub async fn open(home: &Path, insecure: bool) -> Result<Self, Problem> {
+        let store = Store::open(home).map_err(|error| open_problem(&error))?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| broken(&error.to_string()))?;
+        let http = network::client().map_err(|error| broken(&error.to_string()))?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let info = store.info().map_err(|error| broken(&error.to_string()))?;
+        let mut driver = Self {
+            engine: Engine::new(),
+            rng: ChaCha20Rng::from_seed(seed),
+            store: Arc::new(store),
+            http,
+            insecure,
+            events,
+            sender,
+            sockets: BTreeMap::new(),
+            timer_ms: None,
+            next_command: 1,
+            replies: BTreeMap::new(),
+            notices: Vec::new(),
+        };
+        driver.feed(Event::Start(info)).await;
+        while !driver.engine.is_ready() {
+            for notice in driver.step().await {
+                if let Notice::Broken { problem } = notice {
+                    return Err(problem);
+                }
+            }
+        }
+        Ok(driver)
+    }
+
+    /// The engine, for queries.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether unencrypted addresses of other machines are allowed.
+    #[must_use]
+    pub fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// The store, for photos.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// The engine's problem.
+    pub async fn run(&mut self, command: Command) -> Result<Reply, Problem> {
+        let id = self.next_command;
+        self.next_command += 1;
+        self.feed(Event::Command { id: CommandId(id), command }).await;
+        loop {
+            if let Some(result) = self.replies.remove(&id) {
+                return result;
+            }
+            let notices = self.step().await;
+            self.notices.extend(notices);
+        }
+    }
+
+    /// Waits for the next event, handles it and gives the notices since the
+    /// last call.
+    pub async fn step(&mut self) -> Vec<Notice> {
+        if self.notices.is_empty() {
+            let event = tokio::select! {
+                event = self.events.recv() => event.unwrap_or(Event::Timer),
+                () = sleep_until(self.timer_ms) => {
+                    self.timer_ms = None;
+                    Event::Timer
+                }
+            };
+            self.feed(event).await;
+        }
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Handles one event and what follows from it.
+    async fn feed(&mut self, event: Event) {
+        let effects = self.engine.handle(now_ms(), &mut self.rng, event);
+        for effect in effects {
+            self.act(effect).await;
+        }
+    }
+
+    async fn act(&mut self, effect: Effect) {
+        match effect {
+            Effect::Storage { id, task } => {
+                let store = Arc::clone(&self.store);
+                // One task at a time, in order: that is what makes a later
+                // record imply an earlier one.
+                let result = tokio::task::spawn_blocking(move || run_storage(&store, &task)).await;
+                let result = result.unwrap_or_else(|error| {
+                    Err(duxue_client_core::StorageError::Failed(error.to_string()))
+                });
+                self.later(Event::Stored { id, result });
+            }
+            Effect::Connect { link, url } => {
+                if !network::is_allowed(&url.0, self.insecure) {
+                    let reason = insecure_problem().message_en.into_owned();
+                    self.later(Event::Disconnected { link, reason });
+                    return;
+                }
+                let (frames, outgoing) = mpsc::unbounded_channel();
+                self.sockets.insert(link, frames);
+                tokio::spawn(network::socket(link, url.0, outgoing, self.sender.clone()));
+            }
+            Effect::SendFrame { link, bytes } => {
+                if let Some(socket) = self.sockets.get(&link) {
+                    // A socket that just ended reports that by itself.
+                    let _ = socket.send(bytes);
+                }
+            }
+            Effect::Close { link } => {
+                self.sockets.remove(&link);
+            }
+            Effect::Http { id, request } => {
+                let (http, store, sender) = (self.http.clone(), Arc::clone(&self.store), self.sender.clone());
+                let allowed = network::is_allowed(&request.url, self.insecure);
+                tokio::spawn(async move {
+                    let result = if allowed {
+                        send(&http, &store, request).await
+                    } else {
+                        Err(insecure_problem().message_en.into_owned())
+                    };
+                    let _ = sender.send(Event::Http { id, result });
+                });
+            }
+            Effect::SetTimer { at_ms } => self.timer_ms = Some(at_ms),
+            Effect::FreePhoto { photo } => self.store.free_photo(&photo),
+            Effect::Reply { id, result } => {
+                self.replies.insert(id.0, result);
+            }
+            Effect::Notice(notice) => self.notices.push(notice),
+        }
+    }
+
+    fn later(&self, event: Event) {
+        // The receiver lives as long as the driver.
+        let _ = self.sender.send(event);
+    }
+
+    /// Asks the server something that changes nothing on this device.
+    ///
+    /// # Errors
+    /// The server's problem, or that it cannot be reached.
+    pub async fn ask(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: HttpBodyBytes,
+    ) -> Result<Vec<u8>, Problem> {
+        let identity = self.engine.identity().ok_or_else(|| CommandError::NotLoggedIn.problem())?;
+        let url = format!("{}{path}", identity.server);
+        if !network::is_allowed(&url, self.insecure) {
+            return Err(insecure_problem());
+        }
+        let mut headers = vec![("authorization", format!("Bearer {}", identity.token))];
+        let part = body.map(|(media, bytes)| {
+            headers.push(("content-type", media.to_owned()));
+            bytes
+        });
+        let photo = duxue_document::PhotoHash([0; 32]);
+        let body = match &part {
+            // The bytes are passed beside the request, as a photo's part is.
+            Some(bytes) => HttpBody::Photo { photo, offset: 0, length: bytes.len() as u64 },
+            None => HttpBody::Empty,
+        };
+        let request = HttpRequest { method, url, headers, body };
+        let answer = network::send(&self.http, request, part)
+            .await
+            .map_err(|reason| CommandError::Unreachable(reason).problem())?;
+        if (200..300).contains(&answer.status) {
+            Ok(answer.body)
+        } else {
+            Err(duxue_client_core::photo::refusal(answer.status, &answer.body))
+        }
+    }
+}
+
+/// A body with its media type.
+pub type HttpBodyBytes = Option<(&'static str, Vec<u8>)>;
+
+fn run_storage(
+    store: &Store,
+    task: &StorageTask,
+) -> Result<duxue_client_core::StorageAnswer, duxue_client_core::StorageError> {
+    store.run(task)
+}
+
+async fn send(
+    http: &reqwest::Client,
+    store: &Store,
+    request: HttpRequest,
+) -> Result<duxue_client_core::HttpAnswer, String> {
+    let part = match &request.body {
+        HttpBody::Photo { photo, offset, length } => {
+            Some(store.read_photo(photo, *offset, *length).map_err(|error| error.to_string())?)
+        }
+        HttpBody::Empty | HttpBody::Json(_) => None,
+    };
+    network::send(http, request, part).await
+}
+
+/// This device's clock.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+async fn sleep_until(at_ms: Option<i64>) {
+    match at_ms {
+        Some(at) => tokio::time::sleep(Duration::from_millis((at - now_ms()).max(0).unsigned_abs())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The address would send a token in the clear.
+#[must_use]
+pub fn insecure_problem() -> Problem {
+    Problem::new(
+        "network.insecure",
+        "这个地址不加密：请用 https://，或确认是内网测试后加 --insecure",
+        "this address is not encrypted: use https://, or add --insecure if you know that network",
+    )
+}
+
+fn open_problem(error: &OpenError) -> Problem {
+    match error {
+        OpenError::Locked(path) => Problem::new(
+            "store.locked",
+            "另一个 duxue 正在使用这个数据目录：请等它结束，或用 --home 指定另一个目录",
+            "another duxue uses this home folder: wait for it, or name another with --home",
+        )
+        .with_detail(path.display().to_string()),
+        OpenError::Io(path, error) => Problem::new(
+            "store.io",
+            "数据目录无法使用：请检查权限和磁盘",
+            "the home folder cannot be used: check permissions and disk",
+        )
+        .with_detail(format!("{}: {error}", path.display())),
+        OpenError::Damaged(reason) => Problem::new(
+            "store.damaged",
+            "数据目录已损坏：请保留原样（其中的照片可以读出），换一个目录重新登记后联系管理员",
+            "the home folder is damaged: keep it as it is (its photos can be read), enrol in another one and tell the operator",
+        )
+        .with_detail(reason.clone()),
+    }
+}
+
+fn broken(reason: &str) -> Problem {
+    Problem::new("client.environment", "运行环境有问题", "the environment does not allow this")
+        .with_detail(reason)
+}

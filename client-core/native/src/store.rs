@@ -1,0 +1,268 @@
+//! The store on disk: sled for small records, files by hash for big ones and
+//! for photos. A write has happened when it is flushed.
+//!
+//! ```text
+//! HOME/lock            held while the store is open
+//! HOME/records/        sled
+//! HOME/blobs/<sha256>  values too big for sled
+//! HOME/photos/<sha256>
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use duxue_client_core::{Key, StorageAnswer, StorageError, StorageTask, StoreInfo};
+use duxue_document::PhotoHash;
+use sha2::Digest;
+
+/// sled leaks the files that it makes for big values, so they are ours.
+const INLINE_BYTES: usize = 32 * 1024;
+const INLINE: u8 = 0;
+const BLOB: u8 = 1;
+
+/// Why a home folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another program has it open.
+    #[error("another program has {0} open")]
+    Locked(PathBuf),
+    /// The folder or a file in it cannot be used.
+    #[error("{0}: {1}")]
+    Io(PathBuf, io::Error),
+    /// sled does not open.
+    #[error("the records are damaged: {0}")]
+    Damaged(String),
+}
+
+/// An open home folder; nobody else can open it meanwhile.
+pub struct Store {
+    home: PathBuf,
+    records: sled::Db,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens or creates a home folder.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(home: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::Io(home.to_owned(), error);
+        for folder in ["", "blobs", "photos"] {
+            private_folder(&home.join(folder)).map_err(failed)?;
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(home.join("lock"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(home.to_owned())),
+            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let path = home.join("records");
+        // sled panics on some kinds of damage instead of returning an error.
+        let opened = std::panic::catch_unwind(|| {
+            sled::Config::new().path(&path).cache_capacity(16 << 20).mode(sled::Mode::LowSpace).open()
+        });
+        let records = match opened {
+            Ok(Ok(records)) => records,
+            Ok(Err(error)) => return Err(OpenError::Damaged(error.to_string())),
+            Err(_) => return Err(OpenError::Damaged(path.display().to_string())),
+        };
+        sync_folder(home).map_err(failed)?;
+        Ok(Self { home: home.to_owned(), records, _lock: lock })
+    }
+
+    /// Names this physical store. A copy has other inodes.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be asked.
+    pub fn info(&self) -> io::Result<StoreInfo> {
+        let meta = fs::metadata(self.home.join("lock"))?;
+        let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        Ok(StoreInfo { stamp: format!("{}:{}", machine.trim(), place(&meta)), exclusive: true })
+    }
+
+    /// Runs one task of the engine.
+    ///
+    /// # Errors
+    /// [`StorageError`]; a failed write has changed nothing.
+    pub fn run(&self, task: &StorageTask) -> Result<StorageAnswer, StorageError> {
+        match task {
+            StorageTask::LoadRange { prefix } => self.load(prefix).map(StorageAnswer::Range),
+            StorageTask::Write { puts, deletes } => self.write(puts, deletes).map(|()| StorageAnswer::Written),
+        }
+    }
+
+    fn load(&self, prefix: &str) -> Result<Vec<(Key, Vec<u8>)>, StorageError> {
+        let mut rows = Vec::new();
+        for row in self.records.scan_prefix(prefix.as_bytes()) {
+            let (key, value) = row.map_err(sled_error)?;
+            let key = String::from_utf8_lossy(&key).into_owned();
+            match value.split_first() {
+                Some((&INLINE, bytes)) => rows.push((key, bytes.to_vec())),
+                Some((&BLOB, name)) => {
+                    let path = self.home.join("blobs").join(&*String::from_utf8_lossy(name));
+                    rows.push((key, fs::read(path).map_err(|error| io_error(&error))?));
+                }
+                _ => return Err(StorageError::Failed(format!("unreadable value of {key}"))),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn write(&self, puts: &[(Key, Vec<u8>)], deletes: &[Key]) -> Result<(), StorageError> {
+        let mut batch = sled::Batch::default();
+        let mut replaced = Vec::new();
+        for (key, bytes) in puts {
+            let value = if bytes.len() <= INLINE_BYTES {
+                [&[INLINE], bytes.as_slice()].concat()
+            } else {
+                let name = PhotoHash::of(bytes).to_string();
+                put_file(&self.home.join("blobs"), &name, bytes).map_err(|error| io_error(&error))?;
+                replaced.extend(self.blob_of(key)?.filter(|old| *old != name));
+                [&[BLOB], name.as_bytes()].concat()
+            };
+            batch.insert(key.as_bytes(), value);
+        }
+        for key in deletes {
+            replaced.extend(self.blob_of(key)?);
+            batch.remove(key.as_bytes());
+        }
+        self.records.apply_batch(batch).map_err(sled_error)?;
+        self.flush()?;
+        // Only now does no record name them. A crash here leaves a file that
+        // nobody reads.
+        for name in replaced {
+            let _ = fs::remove_file(self.home.join("blobs").join(name));
+        }
+        Ok(())
+    }
+
+    fn blob_of(&self, key: &str) -> Result<Option<String>, StorageError> {
+        let value = self.records.get(key.as_bytes()).map_err(sled_error)?;
+        Ok(value.and_then(|value| match value.split_first() {
+            Some((&BLOB, name)) => Some(String::from_utf8_lossy(name).into_owned()),
+            _ => None,
+        }))
+    }
+
+    /// sled's own flush does not reach the disk's platter on Linux.
+    fn flush(&self) -> Result<(), StorageError> {
+        self.records.flush().map_err(sled_error)?;
+        let db = File::open(self.home.join("records").join("db")).map_err(|error| io_error(&error))?;
+        db.sync_data().map_err(|error| io_error(&error))
+    }
+
+    /// Stores a photo's bytes under their hash, flushed.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or stored.
+    pub fn put_photo(&self, source: &Path) -> Result<(PhotoHash, u64, String), StorageError> {
+        let bytes = fs::read(source).map_err(|error| io_error(&error))?;
+        let photo = PhotoHash::of(&bytes);
+        put_file(&self.home.join("photos"), &photo.to_string(), &bytes).map_err(|error| io_error(&error))?;
+        Ok((photo, bytes.len() as u64, media_type(&bytes).to_owned()))
+    }
+
+    /// A part of a photo.
+    ///
+    /// # Errors
+    /// Where the file is gone or shorter.
+    pub fn read_photo(&self, photo: &PhotoHash, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.home.join("photos").join(photo.to_string()))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// Deletes the local copy of a photo.
+    pub fn free_photo(&self, photo: &PhotoHash) {
+        let _ = fs::remove_file(self.home.join("photos").join(photo.to_string()));
+    }
+}
+
+/// What the first bytes say; the name is nobody's promise.
+#[must_use]
+pub fn media_type(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', ..] => "image/heic",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Writes beside, flushes, renames, flushes the folder: the name never stands
+/// for half a file. An existing file of the right content is left alone.
+fn put_file(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = folder.join(name);
+    if let Ok(old) = fs::read(&path)
+        && sha2::Sha256::digest(&old) == sha2::Sha256::digest(bytes)
+    {
+        return Ok(());
+    }
+    let beside = folder.join(format!(".{name}.part"));
+    let mut file = File::create(&beside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    fs::rename(&beside, &path)?;
+    sync_folder(folder)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The identity with its token lies here: nobody else may read it.
+#[cfg(unix)]
+fn private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+#[cfg(unix)]
+fn place(meta: &fs::Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{}:{}", meta.dev(), meta.ino())
+}
+
+#[cfg(not(unix))]
+fn place(meta: &fs::Metadata) -> String {
+    format!("{:?}", meta.created().ok())
+}
+
+fn io_error(error: &io::Error) -> StorageError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full,
+        _ => StorageError::Failed(error.to_string()),
+    }
+}
+
+fn sled_error(error: sled::Error) -> StorageError {
+    match error {
+        sled::Error::Io(error) => io_error(&error),
+        error => StorageError::Failed(error.to_string()),
+    }
+}

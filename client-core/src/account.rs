@@ -1,0 +1,207 @@
+//! Joining a server, logging in, fetching the work packet.
+
+use ed25519_dalek::SigningKey;
+use serde::de::DeserializeOwned;
+
+use duxue_document::{PhotoHash, RoundId};
+use duxue_protocol::api::{Enrol, Login, RoundSummary, Session, WorkPacket};
+
+use crate::command::Reply;
+use crate::engine::{Engine, Packet, Pending, Turn, json};
+use crate::error::CommandError;
+use crate::event::{CommandId, HttpAnswer, HttpBody, HttpRequest};
+use crate::identity::{self, Identity};
+use crate::receipts::Claimed;
+use crate::{keys, photo};
+
+/// What an HTTP answer is for.
+pub enum Errand {
+    /// A session, from enrolment or log-in.
+    Session { id: CommandId, server: String, device_secret: Option<String> },
+    /// The list of rounds.
+    Rounds { id: CommandId },
+    /// A packet, and the rounds still to fetch.
+    Packet { id: CommandId, rest: Vec<RoundId>, fetched: Vec<WorkPacket> },
+    /// A receipt.
+    Receipt { claimed: Claimed },
+    /// An upload was created.
+    PhotoCreated { photo: PhotoHash },
+    /// The state of an upload.
+    PhotoProgress { photo: PhotoHash, url: String },
+}
+
+impl Engine {
+    pub(crate) fn enrol(
+        &mut self,
+        id: CommandId,
+        server: &str,
+        code: String,
+        device_name: String,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        let server = identity::server_address(server).ok_or(CommandError::BadAddress)?;
+        let secret = turn.random::<32>();
+        let public_key = identity::hex(SigningKey::from_bytes(&secret).verifying_key().as_bytes());
+        let body = Enrol { code, public_key, device_name };
+        let request = post(format!("{server}/api/enrol"), &body);
+        let errand = Errand::Session { id, server, device_secret: Some(identity::hex(&secret)) };
+        self.http(request, errand, turn);
+        Ok(())
+    }
+
+    pub(crate) fn login(
+        &mut self,
+        id: CommandId,
+        server: &str,
+        name: String,
+        password: String,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        let server = identity::server_address(server).ok_or(CommandError::BadAddress)?;
+        let request = post(format!("{server}/api/login"), &Login { name, password });
+        self.http(request, Errand::Session { id, server, device_secret: None }, turn);
+        Ok(())
+    }
+
+    pub(crate) fn fetch_packet(
+        &mut self,
+        id: CommandId,
+        round: Option<RoundId>,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        match round {
+            Some(round) => self.fetch_next(id, vec![round], Vec::new(), turn),
+            None => {
+                let request = self.get("/api/rounds")?;
+                self.http(request, Errand::Rounds { id }, turn);
+                Ok(())
+            }
+        }
+    }
+
+    fn fetch_next(
+        &mut self,
+        id: CommandId,
+        mut rest: Vec<RoundId>,
+        fetched: Vec<WorkPacket>,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        let Some(round) = rest.pop() else {
+            self.keep_packets(id, fetched, turn);
+            return Ok(());
+        };
+        let request = self.get(&format!("/api/rounds/{round}/packet"))?;
+        self.http(request, Errand::Packet { id, rest, fetched }, turn);
+        Ok(())
+    }
+
+    fn get(&self, path: &str) -> Result<HttpRequest, CommandError> {
+        let identity = self.identity.as_ref().ok_or(CommandError::NotLoggedIn)?;
+        Ok(HttpRequest {
+            method: "GET",
+            url: format!("{}{path}", identity.server),
+            headers: vec![("authorization", format!("Bearer {}", identity.token))],
+            body: HttpBody::Empty,
+        })
+    }
+
+    pub(crate) fn errand_done(
+        &mut self,
+        errand: Errand,
+        result: Result<HttpAnswer, String>,
+        turn: &mut Turn,
+    ) {
+        match errand {
+            Errand::Session { id, server, device_secret } => {
+                match read::<Session>(result) {
+                    Ok(session) => self.keep_session(id, server, session, device_secret, turn),
+                    Err(error) => turn.reply(id, Err(error)),
+                }
+            }
+            Errand::Rounds { id } => {
+                let rounds = read::<Vec<RoundSummary>>(result);
+                let next = rounds.and_then(|rounds| {
+                    let rest = rounds.into_iter().map(|round| round.id).collect();
+                    self.fetch_next(id, rest, Vec::new(), turn)
+                });
+                if let Err(error) = next {
+                    turn.reply(id, Err(error));
+                }
+            }
+            Errand::Packet { id, rest, mut fetched } => {
+                let next = read::<WorkPacket>(result).and_then(|packet| {
+                    fetched.push(packet);
+                    self.fetch_next(id, rest, fetched, turn)
+                });
+                if let Err(error) = next {
+                    turn.reply(id, Err(error));
+                }
+            }
+            Errand::Receipt { claimed } => self.receipt_answered(claimed, result, turn),
+            Errand::PhotoCreated { photo } => self.photo_answered(photo, None, result, turn),
+            Errand::PhotoProgress { photo, url } => self.photo_answered(photo, Some(&url), result, turn),
+        }
+    }
+
+    fn keep_session(
+        &mut self,
+        id: CommandId,
+        server: String,
+        session: Session,
+        device_secret: Option<String>,
+        turn: &mut Turn,
+    ) {
+        let identity = Identity {
+            server,
+            token: session.token,
+            person: session.person.clone(),
+            device: session.device.clone(),
+            expires_ms: session.expires_ms,
+            server_key: session.server_key,
+            clock_offset_ms: session.server_time_ms - turn.now_ms,
+            device_secret,
+        };
+        let put = (keys::IDENTITY.to_owned(), json(&identity));
+        self.identity = Some(identity);
+        let reply =
+            Reply::Session { person: session.person, device: session.device, expires_ms: session.expires_ms };
+        self.write(vec![put], Vec::new(), Pending::Record(Some((id, reply))), turn);
+    }
+
+    fn keep_packets(&mut self, id: CommandId, fetched: Vec<WorkPacket>, turn: &mut Turn) {
+        let mut puts = Vec::new();
+        let mut rounds = Vec::new();
+        let mut schools = 0;
+        for packet in fetched {
+            if let Some(identity) = &mut self.identity {
+                identity.clock_offset_ms = packet.server_time_ms - turn.now_ms;
+                puts.push((keys::IDENTITY.to_owned(), json(identity)));
+            }
+            let round = packet.round.id.clone();
+            schools += packet.schools.len();
+            puts.push((keys::packet(&round), json(&packet)));
+            self.packets.insert(round.clone(), Packet::new(packet));
+            rounds.push(round);
+        }
+        if self.link.is_open() {
+            let subscribed = self.subscribed();
+            self.dirty.extend(subscribed);
+        }
+        self.settled = false;
+        let reply = Reply::Packets { rounds, schools };
+        self.write(puts, Vec::new(), Pending::Record(Some((id, reply))), turn);
+    }
+}
+
+fn post<T: serde::Serialize>(url: String, body: &T) -> HttpRequest {
+    let body = HttpBody::Json(String::from_utf8(json(body)).unwrap_or_default());
+    HttpRequest { method: "POST", url, headers: Vec::new(), body }
+}
+
+fn read<T: DeserializeOwned>(result: Result<HttpAnswer, String>) -> Result<T, CommandError> {
+    let answer = result.map_err(CommandError::Unreachable)?;
+    if !(200..300).contains(&answer.status) {
+        return Err(CommandError::Refused(Box::new(photo::refusal(answer.status, &answer.body))));
+    }
+    serde_json::from_slice(&answer.body).map_err(|_| CommandError::BadAnswer)
+}

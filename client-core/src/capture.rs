@@ -1,0 +1,319 @@
+//! Commands that write the survey.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::ReadDoc;
+
+use duxue_document::consolidated::fields;
+use duxue_document::path::{ItemKey, ItemKind};
+use duxue_document::{
+    Captured, Claim, DocumentKind, EntryPath, FieldId, ItemId, OpId, PhotoHash, Place, Scalar, Value, write,
+};
+
+use crate::command::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject};
+use crate::engine::{Engine, Turn, json};
+use crate::error::CommandError;
+use crate::event::CommandId;
+use crate::photo::{PhotoRecord, PhotoState};
+use crate::{identity, keys, validate};
+
+/// What one change of a survey holds.
+struct Capture {
+    claims: Vec<(EntryPath, Statement)>,
+    photos: Vec<NewPhoto>,
+    /// The new item, if there is one.
+    item: Option<ItemId>,
+    mark: Option<Mark>,
+}
+
+impl Capture {
+    fn of(claim: (EntryPath, Statement)) -> Self {
+        Self { claims: vec![claim], photos: Vec::new(), item: None, mark: None }
+    }
+}
+
+impl Engine {
+    /// Runs a capture command; the reply follows when the change is on disk.
+    pub(crate) fn capture(
+        &mut self,
+        id: CommandId,
+        command: Command,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        match command {
+            Command::PutClaims { subject, claims, photos, mark } => {
+                self.put(id, &subject, Capture { claims, photos, item: None, mark }, turn)
+            }
+            Command::AddItem { subject, kind, fields, photos, mark } => {
+                let item = new_item(turn)?;
+                let claims = item_claims(kind, &item, fields)?;
+                self.put(id, &subject, Capture { claims, photos, item: Some(item), mark }, turn)
+            }
+            Command::CopyItem { subject, item, changes } => self.copy_item(id, &subject, &item, changes, turn),
+            Command::RemoveItem { subject, item, reason } => self.remove_item(id, &subject, &item, &reason, turn),
+            Command::Undo { subject, path } => {
+                let statement = self.before_last(&subject, &path)?;
+                self.put(id, &subject, Capture::of((path, statement)), turn)
+            }
+            Command::MarkSection { subject, section, complete } => {
+                let value = single("complete", Scalar::Bool(complete))?;
+                let claim = (EntryPath::Section(section), Statement { value, ..Statement::default() });
+                self.put(id, &subject, Capture::of(claim), turn)
+            }
+            Command::AttachPhoto { subject, photo, entries, place } => {
+                let statement = evidence(&photo, &entries, place)?;
+                let claim = (EntryPath::Evidence(photo.photo), statement);
+                self.put(id, &subject, Capture { photos: vec![photo], ..Capture::of(claim) }, turn)
+            }
+            // The other commands are answered before they come here.
+            _ => Err(CommandError::NotReady),
+        }
+    }
+
+    /// Writes claims in one change. Photos that come with them get an evidence
+    /// entry that links them to the entries whose claims name them.
+    fn put(
+        &mut self,
+        id: CommandId,
+        subject: &Subject,
+        capture: Capture,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        let Capture { mut claims, photos, item, mark } = capture;
+        self.may_write(subject, DocumentKind::Survey)?;
+        self.check_photos(&claims, &photos)?;
+        for photo in &photos {
+            if !claims.iter().any(|(path, _)| *path == EntryPath::Evidence(photo.photo)) {
+                let entries = claims
+                    .iter()
+                    .filter(|(_, statement)| statement.photos.contains(&photo.photo))
+                    .map(|(path, _)| path.clone())
+                    .collect();
+                claims.push((EntryPath::Evidence(photo.photo), evidence(photo, &entries, None)?));
+            }
+        }
+        let mut warnings = Vec::new();
+        for (path, statement) in &claims {
+            validate::check(path, &statement.value).map_err(CommandError::BadValue)?;
+            warnings.extend(self.implausible(subject, path, &statement.value));
+        }
+        let claims: Vec<(EntryPath, Claim)> = claims
+            .into_iter()
+            .map(|(path, statement)| (path, self.claim(statement, turn.now_ms)))
+            .collect();
+        let records = self.photo_records(subject, &photos);
+        let (local, mut puts) = self.writable(subject, DocumentKind::Survey, turn)?;
+        let before = local.doc.get_heads();
+        let ops = write::put_claims(&mut local.doc, &claims).map_err(|error| write_error(&error))?;
+        if let Some(mark) = &mark {
+            puts.push((keys::draft(&mark.form), mark.text.clone().into_bytes()));
+        }
+        puts.extend(records.iter().map(|record| (keys::photo(&record.photo), json(record))));
+        let claims = claims.into_iter().map(|(path, _)| path).zip(ops.into_iter().map(Some)).collect();
+        let saved = Saved { item, claims, warnings };
+        local.save_after(&before, puts, Some((id, Reply::Saved(saved))));
+        self.drafts.extend(mark.map(|mark| (mark.form, mark.text)));
+        self.photos.extend(records.into_iter().map(|record| (record.photo, record)));
+        Ok(())
+    }
+
+    fn copy_item(
+        &mut self,
+        id: CommandId,
+        subject: &Subject,
+        item: &ItemKey,
+        changes: BTreeMap<FieldId, Statement>,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        let consolidated = self.consolidated(subject)?;
+        let known = consolidated
+            .items
+            .iter()
+            .find(|(key, known)| key.kind == item.kind && known.members.contains(&item.item))
+            .map(|(_, known)| known)
+            .ok_or(CommandError::UnknownItem)?;
+        let copied = known.fields.iter().filter(|(field, _)| field.as_str() != fields::REMOVED).filter_map(
+            |(field, entry)| {
+                let value = (*entry.possible_values().first()?).clone();
+                Some((field.clone(), Statement { value, ..Statement::default() }))
+            },
+        );
+        let mut all: BTreeMap<FieldId, Statement> = copied.collect();
+        all.extend(changes);
+        let new = new_item(turn)?;
+        let claims = item_claims(item.kind, &new, all)?;
+        self.put(id, subject, Capture { claims, photos: Vec::new(), item: Some(new), mark: None }, turn)
+    }
+
+    fn remove_item(
+        &mut self,
+        id: CommandId,
+        subject: &Subject,
+        item: &ItemKey,
+        reason: &str,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        self.may_write(subject, DocumentKind::Survey)?;
+        if reason.trim().is_empty() {
+            return Err(CommandError::BadValue("原因 / reason".to_owned()));
+        }
+        let captured = self.captured(None, turn.now_ms);
+        let (local, puts) = self.writable(subject, DocumentKind::Survey, turn)?;
+        let before = local.doc.get_heads();
+        let op = write::remove_item(&mut local.doc, item, reason, &captured).map_err(|error| match error {
+            write::WriteError::NoItem(_) => CommandError::UnknownItem,
+            error => write_error(&error),
+        })?;
+        let saved = Saved { claims: vec![(field_path(item, fields::REMOVED)?, Some(op))], ..Saved::default() };
+        local.save_after(&before, puts, Some((id, Reply::Saved(saved))));
+        Ok(())
+    }
+
+    /// What the entry held before this device's last claim on it, as a new
+    /// statement.
+    fn before_last(&self, subject: &Subject, path: &EntryPath) -> Result<Statement, CommandError> {
+        let document = crate::document::About::of(subject, DocumentKind::Survey).id();
+        let local = self.documents.get(&document).ok_or(CommandError::NothingToUndo)?;
+        let actor = self.actors.get(&document).ok_or(CommandError::NothingToUndo)?;
+        let now = self.consolidated(subject)?;
+        let ours = entry_of(&now, path)
+            .and_then(|entry| entry.candidates.iter().find(|candidate| candidate.op.actor() == actor.actor))
+            .ok_or(CommandError::NothingToUndo)?;
+        let hash = op_hash(&local.doc, &ours.op).ok_or(CommandError::NothingToUndo)?;
+        let change = local.doc.get_change_by_hash(&hash).ok_or(CommandError::NothingToUndo)?;
+        let earlier = local
+            .doc
+            .fork_at(change.deps())
+            .map_err(|error| CommandError::Write(error.to_string()))?;
+        let then = self.consolidated_with(subject, &earlier)?;
+        let candidate = entry_of(&then, path)
+            .and_then(|entry| {
+                let own = entry.candidates.iter().find(|candidate| candidate.op.actor() == actor.actor);
+                own.or_else(|| entry.candidates.first())
+            })
+            .ok_or(CommandError::NothingToUndo)?;
+        Ok(Statement {
+            value: candidate.value.clone(),
+            photos: candidate.photos.clone(),
+            note: candidate.note.clone(),
+            place: candidate.captured.place.clone(),
+        })
+    }
+
+    fn check_photos(&self, claims: &[(EntryPath, Statement)], photos: &[NewPhoto]) -> Result<(), CommandError> {
+        let known = |photo: &PhotoHash| {
+            self.photos.contains_key(photo) || photos.iter().any(|new| new.photo == *photo)
+        };
+        // An undo states again what a colleague's photo may support.
+        let all = claims.iter().flat_map(|(_, statement)| &statement.photos);
+        let fresh = photos.is_empty() || all.clone().all(known);
+        if fresh { Ok(()) } else { Err(CommandError::UnknownPhoto) }
+    }
+
+    /// Records of photos that this device does not have yet.
+    fn photo_records(&self, subject: &Subject, photos: &[NewPhoto]) -> Vec<PhotoRecord> {
+        let new = photos.iter().filter(|photo| !self.photos.contains_key(&photo.photo));
+        new.map(|photo| PhotoRecord {
+            photo: photo.photo,
+            length: photo.length,
+            media: photo.media.clone(),
+            subject: subject.clone(),
+            state: PhotoState::Waiting,
+        })
+        .collect()
+    }
+
+    fn claim(&mut self, statement: Statement, now_ms: i64) -> Claim {
+        Claim {
+            value: statement.value,
+            captured: self.captured(statement.place, now_ms),
+            photos: statement.photos,
+            note: statement.note.filter(|note| !note.trim().is_empty()),
+        }
+    }
+
+    /// The circumstances of a claim made now.
+    pub(crate) fn captured(&mut self, place: Option<Place>, now_ms: i64) -> Captured {
+        self.counter += 1;
+        Captured {
+            device_time_ms: now_ms,
+            clock_offset_ms: self.identity.as_ref().map(|identity| identity.clock_offset_ms),
+            boot_id: self.boot_id.clone(),
+            counter: self.counter,
+            place,
+        }
+    }
+}
+
+/// An entry wherever it is in the consolidated school.
+pub(crate) fn entry_of<'a>(
+    school: &'a duxue_document::consolidated::ConsolidatedSchool,
+    path: &EntryPath,
+) -> Option<&'a duxue_document::consolidated::Entry> {
+    match path {
+        EntryPath::Item { kind, item, field } => school
+            .items
+            .iter()
+            .find(|(key, known)| key.kind == *kind && known.members.contains(item))
+            .and_then(|(_, known)| known.fields.get(field)),
+        _ => school.entries.get(path),
+    }
+}
+
+fn op_hash(doc: &automerge::Automerge, op: &OpId) -> Option<automerge::ChangeHash> {
+    let actor: automerge::ActorId = op.actor().try_into().ok()?;
+    doc.hash_for_opid(&automerge::ObjId::Id(op.counter(), actor, 0))
+}
+
+fn new_item(turn: &mut Turn) -> Result<ItemId, CommandError> {
+    ItemId::new(identity::hex(&turn.random::<10>())).map_err(|error| CommandError::BadValue(error.to_string()))
+}
+
+fn item_claims(
+    kind: ItemKind,
+    item: &ItemId,
+    fields: BTreeMap<FieldId, Statement>,
+) -> Result<Vec<(EntryPath, Statement)>, CommandError> {
+    if !fields.keys().any(|field| field.as_str() == fields::IDENTITY) {
+        return Err(CommandError::BadValue("identity".to_owned()));
+    }
+    let path = |field| EntryPath::Item { kind, item: item.clone(), field };
+    Ok(fields.into_iter().map(|(field, statement)| (path(field), statement)).collect())
+}
+
+fn field_path(item: &ItemKey, field: &str) -> Result<EntryPath, CommandError> {
+    let field = FieldId::new(field).map_err(|error| CommandError::BadValue(error.to_string()))?;
+    Ok(EntryPath::Item { kind: item.kind, item: item.item.clone(), field })
+}
+
+fn single(name: &str, scalar: Scalar) -> Result<Value, CommandError> {
+    let field = FieldId::new(name).map_err(|error| CommandError::BadValue(error.to_string()))?;
+    Ok(Value::from([(field, scalar)]))
+}
+
+/// The evidence entry of a photo: `entries` joined by spaces, `media`, and
+/// `bytes` as text, so that a reader knows what to expect of a photo that has
+/// not arrived.
+fn evidence(
+    photo: &NewPhoto,
+    entries: &BTreeSet<EntryPath>,
+    place: Option<Place>,
+) -> Result<Statement, CommandError> {
+    let entries = entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let mut value = single("entries", Scalar::Text(entries))?;
+    value.extend(single("media", Scalar::Text(photo.media.clone()))?);
+    value.extend(single("bytes", Scalar::Text(photo.length.to_string()))?);
+    Ok(Statement { value, photos: vec![photo.photo], note: None, place })
+}
+
+/// The writer's refusal with its own code.
+pub(crate) fn write_error(error: &write::WriteError) -> CommandError {
+    let (zh, en) = error.message();
+    CommandError::Refused(Box::new(duxue_protocol::problem::Problem {
+        code: error.code().into(),
+        message_zh: zh.into(),
+        message_en: en.into(),
+        detail: None,
+    }))
+}
+

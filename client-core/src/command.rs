@@ -1,0 +1,310 @@
+//! What the user can ask of the engine, and the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use duxue_document::path::{ItemKey, ItemKind, Section};
+use duxue_document::{
+    DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId, SchoolId, Value,
+};
+
+/// A school in a round: what survey commands are about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// The round.
+    pub round: RoundId,
+    /// The school.
+    pub school: SchoolId,
+}
+
+/// A value to state about an entry; time and device are the engine's to add.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// What is stated.
+    pub value: Value,
+    /// Photos that support it; each must have been added before.
+    #[serde(default)]
+    pub photos: Vec<PhotoHash>,
+    /// A remark.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// Where, if the device knows.
+    #[serde(default)]
+    pub place: Option<Place>,
+}
+
+/// A photo whose bytes the shell has stored durably under its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPhoto {
+    /// SHA-256 of the bytes.
+    pub photo: PhotoHash,
+    /// Number of bytes.
+    pub length: u64,
+    /// Media type, such as `image/jpeg`.
+    pub media: String,
+}
+
+/// A draft that is stored together with claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The draft's form.
+    pub form: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What a supervisor says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Judgement {
+    /// It stands.
+    Accepted,
+    /// Sent back.
+    Returned {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the bureau decides, and what it saw when it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// A candidate stands.
+    Select {
+        /// The entry.
+        path: EntryPath,
+        /// The candidate.
+        op: OpId,
+        /// All candidates that were shown.
+        saw: BTreeSet<OpId>,
+    },
+    /// Another value stands.
+    Set {
+        /// The entry.
+        path: EntryPath,
+        /// The value.
+        value: Value,
+        /// All candidates that were shown.
+        saw: BTreeSet<OpId>,
+    },
+    /// Items are one thing.
+    Merge {
+        /// The items.
+        items: BTreeSet<ItemKey>,
+    },
+    /// Items are different things.
+    Separate {
+        /// The items.
+        items: BTreeSet<ItemKey>,
+    },
+    /// A removed item that was edited.
+    Removal {
+        /// The item.
+        item: ItemKey,
+        /// Whether it is there.
+        present: bool,
+        /// All candidates that were shown.
+        saw: BTreeSet<OpId>,
+    },
+}
+
+/// Something the user wants.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Joins a server with a one-time code.
+    Enrol {
+        /// The server's address, `https://host`.
+        server: String,
+        /// The code.
+        code: String,
+        /// What the owner calls the device.
+        device_name: String,
+    },
+    /// Logs a desk user in.
+    Login {
+        /// The server's address.
+        server: String,
+        /// Account.
+        name: String,
+        /// Password; not kept.
+        password: String,
+    },
+    /// Fetches the work packet of a round.
+    FetchPacket {
+        /// The round; absent for all rounds that the server lists.
+        round: Option<RoundId>,
+    },
+    /// States values about entries, in one change.
+    PutClaims {
+        /// The school.
+        subject: Subject,
+        /// The entries with their values.
+        claims: Vec<(EntryPath, Statement)>,
+        /// Photos that come with it.
+        #[serde(default)]
+        photos: Vec<NewPhoto>,
+        /// A draft stored in the same batch, so that both or neither happen:
+        /// how far a longer work is.
+        #[serde(default)]
+        mark: Option<Mark>,
+    },
+    /// Adds a room, class, ground or piece of equipment.
+    AddItem {
+        /// The school.
+        subject: Subject,
+        /// The kind.
+        kind: ItemKind,
+        /// Its fields; `identity` is needed.
+        fields: BTreeMap<FieldId, Statement>,
+        /// Photos that come with it.
+        #[serde(default)]
+        photos: Vec<NewPhoto>,
+        /// As in [`Command::PutClaims`].
+        #[serde(default)]
+        mark: Option<Mark>,
+    },
+    /// Adds an item like another, with some fields changed.
+    CopyItem {
+        /// The school.
+        subject: Subject,
+        /// The item to copy.
+        item: ItemKey,
+        /// What is different; `identity` is needed, since two equal things are one.
+        changes: BTreeMap<FieldId, Statement>,
+    },
+    /// Says that an item is not there.
+    RemoveItem {
+        /// The school.
+        subject: Subject,
+        /// The item.
+        item: ItemKey,
+        /// Why.
+        reason: String,
+    },
+    /// States again what the entry held before the last claim of this device.
+    Undo {
+        /// The school.
+        subject: Subject,
+        /// The entry.
+        path: EntryPath,
+    },
+    /// Marks a section complete, or not.
+    MarkSection {
+        /// The school.
+        subject: Subject,
+        /// The section.
+        section: Section,
+        /// The mark.
+        complete: bool,
+    },
+    /// Links a photo to the entries that it supports.
+    AttachPhoto {
+        /// The school.
+        subject: Subject,
+        /// The photo.
+        photo: NewPhoto,
+        /// The entries.
+        entries: BTreeSet<EntryPath>,
+        /// Where it was taken, if known.
+        #[serde(default)]
+        place: Option<Place>,
+    },
+    /// Accepts or returns entries.
+    Judge {
+        /// The school.
+        subject: Subject,
+        /// The entries, each with the candidates that were shown.
+        entries: BTreeMap<EntryPath, BTreeSet<OpId>>,
+        /// The word.
+        judgement: Judgement,
+    },
+    /// Rules on a conflict.
+    Rule {
+        /// The school.
+        subject: Subject,
+        /// The decision.
+        decision: Decision,
+        /// Why.
+        reason: String,
+    },
+    /// Keeps what is being typed, through restarts.
+    SaveDraft {
+        /// The form, in the shell's words.
+        form: String,
+        /// What was typed; empty deletes the draft.
+        text: String,
+    },
+    /// Keeps documents of a school in sync though nothing of ours waits in them.
+    Open {
+        /// The school.
+        subject: Subject,
+    },
+    /// Goes online, or offline.
+    Online {
+        /// Whether to be online.
+        wanted: bool,
+    },
+    /// Tries a stuck photo again.
+    RetryPhoto {
+        /// The photo.
+        photo: PhotoHash,
+    },
+    /// Deletes local copies of photos that a receipt covers.
+    FreePhotos,
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// On disk.
+    Saved(Saved),
+    /// Logged in.
+    Session {
+        /// Who.
+        person: PersonId,
+        /// The device, if it is enrolled.
+        device: Option<DeviceId>,
+        /// When the log-in ends, server time.
+        expires_ms: i64,
+    },
+    /// Packets fetched.
+    Packets {
+        /// The rounds.
+        rounds: Vec<RoundId>,
+        /// Number of schools in them.
+        schools: usize,
+    },
+    /// Photos freed.
+    Freed {
+        /// Which.
+        photos: Vec<PhotoHash>,
+        /// Bytes.
+        bytes: u64,
+    },
+}
+
+/// What was saved.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The new item, if one was added.
+    pub item: Option<ItemId>,
+    /// The claims written, in the order given.
+    pub claims: Vec<(EntryPath, Option<OpId>)>,
+    /// What looks wrong but is kept.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that looks wrong. Warnings never block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Where.
+    pub path: EntryPath,
+    /// What.
+    pub problem: duxue_protocol::problem::Problem,
+}

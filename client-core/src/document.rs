@@ -1,0 +1,302 @@
+//! One document on this device: Automerge in memory, chunks in the store.
+//!
+//! A change is applied in memory at once and is *unsaved* until its chunk is on
+//! disk. While anything is unsaved the document is neither sent nor received:
+//! if a change left the device before it was on disk, a crash would let the
+//! same actor and sequence number be used twice, and such changes never merge.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use automerge::sync::SyncDoc;
+use automerge::{ActorId, Automerge, ChangeHash, ReadDoc};
+use serde::{Deserialize, Serialize};
+
+use duxue_document::{DocumentId, DocumentKind, PhotoHash, RoundId, SchoolId, genesis};
+
+use crate::command::{Reply, Subject};
+use crate::event::{CommandId, Key};
+use crate::keys;
+
+/// Chunks are joined into a snapshot when they outgrow it and this.
+const COMPACT_ABOVE: usize = 16 * 1024;
+
+/// What a document is about; stored beside its chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The round.
+    pub round: RoundId,
+    /// The school; absent for the county document.
+    pub school: Option<SchoolId>,
+    /// The kind.
+    pub kind: DocumentKind,
+    /// Whether this device has written into it, under whatever actor.
+    pub own: bool,
+}
+
+impl About {
+    /// The document of a kind about a school.
+    #[must_use]
+    pub fn of(subject: &Subject, kind: DocumentKind) -> Self {
+        Self { round: subject.round.clone(), school: Some(subject.school.clone()), kind, own: false }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> DocumentId {
+        let subject = self.school.as_ref().map_or(self.round.as_str(), SchoolId::as_str);
+        DocumentId::derive(&self.round, subject, self.kind)
+    }
+}
+
+/// Puts that belong together, with the replies that wait for them.
+struct Unsaved {
+    puts: Vec<(Key, Vec<u8>)>,
+    replies: Vec<(CommandId, Reply)>,
+    /// Whether a command was already told that this is not on disk.
+    late: bool,
+}
+
+/// One document on this device.
+pub struct LocalDocument {
+    pub about: About,
+    pub doc: Automerge,
+    /// Whether the document's actor may write: it belongs to this device,
+    /// person and store incarnation.
+    pub actor_ready: bool,
+    /// Whether the store's [`About`] says what ours says.
+    pub about_stored: bool,
+    /// Number of unsaved entries that the running write covers.
+    writing: Option<usize>,
+    unsaved: VecDeque<Unsaved>,
+    /// When a failed write is tried again.
+    pub retry_ms: Option<i64>,
+    failures: u32,
+    chunks: BTreeMap<Key, usize>,
+    snapshot: Option<(Key, usize)>,
+    /// Something stored could not be read: nothing of it is ever deleted.
+    pub damaged: bool,
+    compacting: Option<Compaction>,
+}
+
+struct Compaction {
+    snapshot: (Key, usize),
+    replaces: Vec<Key>,
+    put_done: bool,
+}
+
+/// What became of a finished write.
+pub struct WriteDone {
+    /// Commands to answer.
+    pub replies: Vec<(CommandId, Reply)>,
+    /// Whether some of it had been reported as not saved.
+    pub late: bool,
+}
+
+impl LocalDocument {
+    /// The document as every device has it before anyone wrote. The actor is a
+    /// place holder; see [`Self::set_actor`].
+    #[must_use]
+    pub fn new(about: About) -> Self {
+        let doc = genesis::document(about.kind, ActorId::from(&[0xff_u8; 16][..]));
+        Self {
+            about,
+            doc,
+            actor_ready: false,
+            about_stored: false,
+            writing: None,
+            unsaved: VecDeque::new(),
+            retry_ms: None,
+            failures: 0,
+            chunks: BTreeMap::new(),
+            snapshot: None,
+            damaged: false,
+            compacting: None,
+        }
+    }
+
+    /// Takes what the store holds: keys below `doc/<id>/`.
+    pub fn load(&mut self, rows: Vec<(Key, Vec<u8>)>) {
+        let mut all = Vec::new();
+        for (key, bytes) in rows {
+            let Some((_, name)) = key.rsplit_once('/') else { continue };
+            if name != PhotoHash::of(&bytes).to_string() {
+                self.damaged = true;
+                continue;
+            }
+            all.extend_from_slice(&bytes);
+            if key.contains("/snapshot/") {
+                // Two snapshots are left when the program ended between writing
+                // the new and deleting the old. Both are read; the bigger counts.
+                if let Some((old, length)) = self.snapshot.replace((key, bytes.len())) {
+                    self.chunks.insert(old, length);
+                }
+            } else {
+                self.chunks.insert(key, bytes.len());
+            }
+        }
+        if !all.is_empty() && self.doc.load_incremental(&all).is_err() {
+            self.damaged = true;
+        }
+        if !self.doc.get_missing_deps(&[]).is_empty() {
+            self.damaged = true;
+        }
+    }
+
+    /// The document's id.
+    #[must_use]
+    pub fn id(&self) -> DocumentId {
+        self.about.id()
+    }
+
+    /// From now on this device writes under `actor`.
+    pub fn set_actor(&mut self, actor: &[u8; 16]) {
+        self.doc.set_actor(ActorId::from(&actor[..]));
+        self.actor_ready = true;
+    }
+
+    /// Whether memory is ahead of the store.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.unsaved.is_empty()
+    }
+
+    /// Whether a write failed and waits to be tried again.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.retry_ms.is_some()
+    }
+
+    /// Current heads.
+    #[must_use]
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        let mut heads = self.doc.get_heads();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// Queues everything that came after `before` for the store, with further
+    /// puts that belong to it. Returns whether there was anything.
+    pub fn save_after(
+        &mut self,
+        before: &[ChangeHash],
+        mut puts: Vec<(Key, Vec<u8>)>,
+        reply: Option<(CommandId, Reply)>,
+    ) -> bool {
+        let bytes = self.doc.save_after(before);
+        if bytes.is_empty() && puts.is_empty() && reply.is_none() {
+            return false;
+        }
+        if !self.about_stored {
+            self.about_stored = true;
+            puts.push((keys::about(&self.id()), crate::engine::json(&self.about)));
+        }
+        if !bytes.is_empty() {
+            let key = keys::chunk(&self.id(), &bytes);
+            self.chunks.insert(key.clone(), bytes.len());
+            puts.push((key, bytes));
+        }
+        self.unsaved.push_back(Unsaved { puts, replies: reply.into_iter().collect(), late: false });
+        true
+    }
+
+    /// The puts of the next write, if one is due. Everything unsaved goes in
+    /// one batch, in order: a later change must not be on disk without an
+    /// earlier one.
+    pub fn next_write(&mut self, now_ms: i64) -> Option<Vec<(Key, Vec<u8>)>> {
+        if self.writing.is_some() || self.unsaved.is_empty() || self.retry_ms.is_some_and(|at| at > now_ms) {
+            return None;
+        }
+        self.retry_ms = None;
+        self.writing = Some(self.unsaved.len());
+        Some(self.unsaved.iter().flat_map(|unsaved| unsaved.puts.iter().cloned()).collect())
+    }
+
+    /// The running write is on disk.
+    pub fn write_done(&mut self) -> WriteDone {
+        self.failures = 0;
+        let count = self.writing.take().unwrap_or(0);
+        let mut done = WriteDone { replies: Vec::new(), late: false };
+        for unsaved in self.unsaved.drain(..count) {
+            done.late |= unsaved.late;
+            done.replies.extend(unsaved.replies);
+        }
+        done
+    }
+
+    /// The running write failed; what it held stays, and is tried again.
+    /// Returns the commands that must hear that they are not saved.
+    pub fn write_failed(&mut self, now_ms: i64) -> Vec<CommandId> {
+        self.writing = None;
+        self.failures = self.failures.saturating_add(1);
+        self.retry_ms = Some(now_ms + 2_000 * i64::from(self.failures.min(15)));
+        let mut told = Vec::new();
+        for unsaved in &mut self.unsaved {
+            if !unsaved.replies.is_empty() {
+                unsaved.late = true;
+            }
+            told.extend(unsaved.replies.drain(..).map(|(id, _)| id));
+        }
+        told
+    }
+
+    /// The snapshot to write if the chunks have outgrown the last one.
+    pub fn start_compaction(&mut self) -> Option<(Key, Vec<u8>)> {
+        if self.damaged || self.is_busy() || self.compacting.is_some() {
+            return None;
+        }
+        let chunks: usize = self.chunks.values().sum();
+        let snapshot = self.snapshot.as_ref().map_or(0, |(_, length)| *length);
+        if chunks < COMPACT_ABOVE.max(snapshot) {
+            return None;
+        }
+        let bytes = self.doc.save();
+        let key = keys::snapshot(&self.id(), &bytes);
+        let replaces = self
+            .chunks
+            .keys()
+            .cloned()
+            .chain(self.snapshot.as_ref().map(|(old, _)| old.clone()))
+            .filter(|old| *old != key)
+            .collect();
+        self.compacting =
+            Some(Compaction { snapshot: (key.clone(), bytes.len()), replaces, put_done: false });
+        Some((key, bytes))
+    }
+
+    /// A step of the compaction ended. Returns what may be deleted now: only
+    /// after the snapshot is durable.
+    pub fn compaction_step(&mut self, succeeded: bool) -> Option<Vec<Key>> {
+        let compaction = self.compacting.as_mut()?;
+        if !succeeded || compaction.put_done {
+            self.compacting = None;
+            return None;
+        }
+        compaction.put_done = true;
+        let deletes = compaction.replaces.clone();
+        for key in &deletes {
+            self.chunks.remove(key);
+        }
+        self.snapshot = Some(compaction.snapshot.clone());
+        Some(deletes)
+    }
+
+    /// The next sync message for a peer, if there is anything to say.
+    pub fn generate(&self, state: &mut automerge::sync::State) -> Option<Vec<u8>> {
+        self.doc.generate_sync_message(state).map(automerge::sync::Message::encode)
+    }
+
+    /// Takes a sync message and queues what it brought for the store. Returns
+    /// whether the document changed.
+    ///
+    /// # Errors
+    /// What Automerge says of a message that it cannot use.
+    pub fn receive(&mut self, state: &mut automerge::sync::State, bytes: &[u8]) -> Result<bool, String> {
+        let message = automerge::sync::Message::decode(bytes).map_err(|error| error.to_string())?;
+        let before = self.doc.get_heads();
+        self.doc.receive_sync_message(state, message).map_err(|error| error.to_string())?;
+        if self.doc.get_heads() == before {
+            return Ok(false);
+        }
+        Ok(self.save_after(&before, Vec::new(), None))
+    }
+}

@@ -1,0 +1,57 @@
+//! The keys of the client's store, in one place.
+//!
+//! | key | value |
+//! |---|---|
+//! | `meta` | [`crate::store::Meta`] as JSON |
+//! | `identity` | [`crate::identity::Identity`] as JSON |
+//! | `packet/<round>` | the work packet as JSON |
+//! | `actor/<document>` | [`crate::store::ActorRecord`] as JSON |
+//! | `about/<document>` | [`crate::document::About`] as JSON |
+//! | `doc/<document>/chunk/<sha256>` | Automerge chunks |
+//! | `doc/<document>/snapshot/<sha256>` | a whole document |
+//! | `photo/<sha256>` | [`crate::photo::PhotoRecord`] as JSON |
+//! | `receipt/<time>-<signature>` | a receipt as JSON |
+//! | `acked` | [`crate::store::Acked`] by document as JSON |
+//! | `draft/<form>` | what was being typed |
+
+use duxue_document::{DocumentId, PhotoHash, RoundId};
+
+use crate::event::Key;
+
+pub const META: &str = "meta";
+pub const IDENTITY: &str = "identity";
+pub const ACKED: &str = "acked";
+
+pub fn packet(round: &RoundId) -> Key {
+    format!("packet/{round}")
+}
+
+/// What the document is about.
+pub fn about(document: &DocumentId) -> Key {
+    format!("about/{document}")
+}
+
+pub fn actor(document: &DocumentId) -> Key {
+    format!("actor/{document}")
+}
+
+/// Content-addressed, so that writing twice is writing once.
+pub fn chunk(document: &DocumentId, bytes: &[u8]) -> Key {
+    format!("doc/{document}/chunk/{}", PhotoHash::of(bytes))
+}
+
+pub fn snapshot(document: &DocumentId, bytes: &[u8]) -> Key {
+    format!("doc/{document}/snapshot/{}", PhotoHash::of(bytes))
+}
+
+pub fn photo(photo: &PhotoHash) -> Key {
+    format!("photo/{photo}")
+}
+
+pub fn receipt(time_ms: i64, signature: &str) -> Key {
+    format!("receipt/{time_ms:015}-{}", &signature[..signature.len().min(16)])
+}
+
+pub fn draft(form: &str) -> Key {
+    format!("draft/{form}")
+}

@@ -1,0 +1,229 @@
+//! Receipts: asking what is durable, checking the answer, acting on it.
+//!
+//! After each connection everything that this device holds is asked about
+//! again, so that a server which was restored from an old backup hears what it
+//! lacks: what it calls missing waits to be sent once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duxue_document::{DocumentId, PhotoHash};
+use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
+use duxue_protocol::problem::Problem;
+use duxue_protocol::receipt::{Receipt, Statement};
+
+use crate::account::Errand;
+use crate::document::LocalDocument;
+use crate::engine::{Engine, Pending, Turn, json};
+use crate::event::{Effect, HttpAnswer, HttpBody, HttpRequest, Key, Notice};
+use crate::identity::hex;
+use crate::keys;
+use crate::photo::PhotoState;
+use crate::store::Acked;
+use crate::sync::Link;
+
+/// A peer that has everything may stay silent; after this the receipt decides.
+const QUIET_MS: i64 = 1_500;
+const AGAIN_FIRST_MS: i64 = 2_000;
+const AGAIN_LAST_MS: i64 = 120_000;
+
+/// What a receipt is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    photos: BTreeSet<PhotoHash>,
+}
+
+/// The asking on one connection.
+#[derive(Default)]
+pub struct ReceiptRound {
+    running: bool,
+    /// What the last answer was about.
+    answered: Option<Claimed>,
+    /// Whether that answer left something out.
+    incomplete: bool,
+    failures: u32,
+    not_before_ms: i64,
+}
+
+impl ReceiptRound {
+    /// A new connection: nothing is known of this server's state.
+    pub fn begin(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Engine {
+    /// Everything of ours that should be durable on the server.
+    fn claimed(&self) -> Claimed {
+        let own = self.documents.values().filter(|local| local.about.own);
+        let heads = own.map(|local| (local.id(), heads_of(local))).collect();
+        let photos = self
+            .photos
+            .values()
+            .filter(|record| matches!(record.state, PhotoState::Sent | PhotoState::Receipted { .. }))
+            .map(|record| record.photo)
+            .collect();
+        Claimed { heads, photos }
+    }
+
+    fn receipt_due(&self) -> Option<i64> {
+        let Link::Open(open) = &self.link else { return None };
+        if self.receipt_round.running || self.documents.values().any(|local| local.about.own && local.is_busy()) {
+            return None;
+        }
+        let claimed = self.claimed();
+        let nothing = claimed == Claimed::default();
+        let known = self.receipt_round.answered.as_ref() == Some(&claimed) && !self.receipt_round.incomplete;
+        if nothing || known {
+            return None;
+        }
+        // A photo on its way will need another receipt in a moment: ask then.
+        let quiet = if self.is_even() { 0 } else { open.sent_ms.max(open.heard_ms) + QUIET_MS };
+        Some(quiet.max(self.receipt_round.not_before_ms))
+    }
+
+    pub(crate) fn receipt_timer(&self) -> Option<i64> {
+        self.receipt_due()
+    }
+
+    pub(crate) fn pump_receipts(&mut self, turn: &mut Turn) {
+        let due = self.receipt_due().is_some_and(|at| at <= turn.now_ms);
+        let Some(identity) = self.identity.as_ref().filter(|_| due) else { return };
+        let claimed = self.claimed();
+        let body = ReceiptRequest { heads: claimed.heads.clone(), photos: claimed.photos.clone() };
+        let request = HttpRequest {
+            method: "POST",
+            url: format!("{}/api/receipts", identity.server),
+            headers: vec![("authorization", format!("Bearer {}", identity.token))],
+            body: HttpBody::Json(String::from_utf8(json(&body)).unwrap_or_default()),
+        };
+        self.receipt_round.running = true;
+        self.http(request, Errand::Receipt { claimed }, turn);
+    }
+
+    pub(crate) fn receipt_answered(
+        &mut self,
+        claimed: Claimed,
+        result: Result<HttpAnswer, String>,
+        turn: &mut Turn,
+    ) {
+        self.receipt_round.running = false;
+        let answer = match result {
+            Ok(answer) if answer.status == 200 => answer,
+            Ok(answer) if answer.status == 401 => {
+                turn.notice(Notice::LoginNeeded);
+                return self.ask_again(turn);
+            }
+            Ok(answer) => {
+                turn.notice(Notice::Trouble { problem: crate::photo::refusal(answer.status, &answer.body) });
+                return self.ask_again(turn);
+            }
+            Err(_) => return self.ask_again(turn),
+        };
+        let key = self.identity.as_ref().map(|identity| identity.server_key.clone()).unwrap_or_default();
+        let verified = serde_json::from_slice::<ReceiptAnswer>(&answer.body)
+            .map_err(|error| error.to_string())
+            .and_then(|read| read.receipt.verify(&key).map(|said| (read, said)).map_err(|error| error.to_string()));
+        match verified {
+            Ok((read, said)) => self.take_receipt(claimed, &read, &said, turn),
+            Err(reason) => {
+                let problem = Problem::new(
+                    "receipt.invalid",
+                    "服务器的回执无效：照片不会从本机删除",
+                    "the server's receipt does not hold: no photo is freed",
+                );
+                turn.notice(Notice::Trouble { problem: problem.with_detail(reason) });
+                self.ask_again(turn);
+            }
+        }
+    }
+
+    fn ask_again(&mut self, turn: &mut Turn) {
+        self.receipt_round.failures = self.receipt_round.failures.saturating_add(1);
+        self.receipt_round.incomplete = true;
+        let wait = (AGAIN_FIRST_MS << (self.receipt_round.failures - 1).min(8)).min(AGAIN_LAST_MS);
+        let jitter = i64::from(turn.rng.next_u32()) % (wait / 2 + 1);
+        self.receipt_round.not_before_ms = turn.now_ms + wait / 2 + jitter;
+    }
+
+    fn take_receipt(&mut self, claimed: Claimed, answer: &ReceiptAnswer, said: &Statement, turn: &mut Turn) {
+        if let Some(identity) = &mut self.identity {
+            identity.clock_offset_ms = said.server_time_ms - turn.now_ms;
+        }
+        let mut puts = Vec::new();
+        for (document, heads) in &claimed.heads {
+            let stated = said.heads.get(document).cloned().unwrap_or_default();
+            let acked = Acked {
+                heads: heads.intersection(&stated).cloned().collect(),
+                held: answer.held_heads.get(document).cloned().unwrap_or_default(),
+                at_ms: said.server_time_ms,
+            };
+            self.acked.insert(*document, acked);
+        }
+        puts.push((keys::ACKED.to_owned(), json(&self.acked)));
+        for photo in &claimed.photos {
+            let Some(record) = self.photos.get_mut(photo) else { continue };
+            // Only the signed statement counts, whatever the answer around it says.
+            let state = if said.photos.contains(photo) {
+                PhotoState::Receipted { at_ms: said.server_time_ms }
+            } else {
+                PhotoState::Waiting
+            };
+            if record.state != state {
+                record.state = state;
+                puts.push((keys::photo(photo), json(record)));
+            }
+        }
+        let key = keys::receipt(said.server_time_ms, &answer.receipt.signature);
+        puts.push((key.clone(), json(&answer.receipt)));
+        self.receipts.insert(key, answer.receipt.clone());
+        self.write(puts, Vec::new(), Pending::Record(None), turn);
+
+        let heads_missing = claimed.heads.iter().any(|(document, heads)| {
+            let acked = self.acked.get(document);
+            heads.iter().any(|head| !acked.is_some_and(|acked| acked.heads.contains(head) || acked.held.contains(head)))
+        });
+        self.receipt_round.answered = Some(self.claimed());
+        if heads_missing {
+            self.ask_again(turn);
+        } else {
+            self.receipt_round.incomplete = false;
+            self.receipt_round.failures = 0;
+        }
+        self.settled = false;
+    }
+
+    /// Whether a stored receipt, verified again, covers a photo.
+    pub(crate) fn covering_receipt(&self, photo: &PhotoHash) -> Option<(&Key, &Receipt)> {
+        let identity = self.identity.as_ref()?;
+        self.receipts.iter().rev().find(|(_, receipt)| {
+            receipt.verify(&identity.server_key).is_ok_and(|said| said.photos.contains(photo))
+        })
+    }
+
+    /// Tells once when nothing more can be exchanged for now.
+    pub(crate) fn report_settled(&mut self, turn: &mut Turn) {
+        if self.settled || !self.link.is_open() || !self.pending.is_empty() || !self.errands.is_empty() {
+            return;
+        }
+        let uploads_wait = self.photos.values().any(crate::photo::PhotoRecord::wants_upload);
+        let claimed = self.claimed();
+        let asked = claimed == Claimed::default() || self.receipt_round.answered.as_ref() == Some(&claimed);
+        if uploads_wait || !asked || !self.heard_all() {
+            return;
+        }
+        self.settled = true;
+        turn.effects.push(Effect::Notice(Notice::Settled { clean: self.outbox().items.is_empty() }));
+    }
+
+    /// Whether the server spoke about every subscribed document, or had its time.
+    fn heard_all(&self) -> bool {
+        let Link::Open(_) = &self.link else { return false };
+        self.is_even() || self.receipt_round.answered.is_some()
+    }
+}
+
+/// The heads of a document as text.
+pub(crate) fn heads_of(local: &LocalDocument) -> BTreeSet<String> {
+    local.heads().iter().map(|head| hex(&head.0)).collect()
+}

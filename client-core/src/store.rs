@@ -1,0 +1,51 @@
+//! Small records of the client's store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use duxue_document::{DeviceId, DocumentId, PersonId};
+
+/// The version of the store's layout. A store with a higher one is refused,
+/// since an older program could not keep what it does not know.
+pub const FORMAT: u32 = 1;
+
+/// What the store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Layout version.
+    pub format: u32,
+    /// Where the store was when it was last opened; see [`crate::StoreInfo::stamp`].
+    pub stamp: String,
+    /// 16 random bytes in hex; new when the store was copied or restored.
+    pub incarnation: String,
+}
+
+/// The actor under which this device writes a document. Valid only for the
+/// same incarnation, person and device: an actor with the same sequence number
+/// and another change can never merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActorRecord {
+    /// 16 random bytes in hex.
+    pub actor: String,
+    /// The store incarnation.
+    pub incarnation: String,
+    /// The person.
+    pub person: PersonId,
+    /// The device.
+    pub device: Option<DeviceId>,
+}
+
+/// What a verified receipt says of a document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    /// Heads (hex) that are durable on the server.
+    pub heads: BTreeSet<String>,
+    /// Heads (hex) that are durable but held for a supervisor.
+    pub held: BTreeSet<String>,
+    /// Server time of the receipt.
+    pub at_ms: i64,
+}
+
+/// By document.
+pub type AckedTable = BTreeMap<DocumentId, Acked>;

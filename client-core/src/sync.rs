@@ -1,0 +1,382 @@
+//! The connection and the exchange of documents over it.
+//!
+//! Sync messages are made from state whenever a document is on disk as it is
+//! in memory, so nothing is queued for sending and nothing can be sent twice
+//! or forgotten. The state of the exchange begins anew with each connection.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use automerge::sync;
+
+use duxue_document::{DocumentId, DocumentKind};
+use duxue_protocol::api::Role;
+use duxue_protocol::problem::Problem;
+use duxue_protocol::wire::{self, Limits, Message, Metadata};
+
+use crate::command::{Reply, Subject};
+use crate::document::LocalDocument;
+use crate::engine::{Engine, Turn};
+use crate::error::CommandError;
+use crate::event::{Effect, LinkId, Notice, SecretUrl};
+
+/// A server that says nothing for this long, while something is owed, is taken
+/// for dead: a half-open connection is otherwise noticed only by TCP.
+const SILENCE_MS: i64 = 30_000;
+/// Frames held for one document while its last change is being stored. A peer
+/// sends at most one message before an answer, so more is not a peer of ours.
+const INBOX: usize = 64;
+const BACKOFF_FIRST_MS: i64 = 1_000;
+const BACKOFF_LAST_MS: i64 = 60_000;
+
+/// The state of the one connection.
+#[derive(Default)]
+pub enum Link {
+    /// No connection is wanted.
+    #[default]
+    Off,
+    /// The next attempt is due at `until_ms`.
+    Waiting {
+        until_ms: i64,
+        attempt: u32,
+    },
+    /// Asked the shell to connect, or said `join` and waits for `peer`.
+    Opening {
+        link: LinkId,
+        attempt: u32,
+        since_ms: i64,
+        sender: String,
+    },
+    Open(OpenLink),
+}
+
+/// An open connection.
+pub struct OpenLink {
+    pub link: LinkId,
+    sender: String,
+    peer: String,
+    pub documents: BTreeMap<DocumentId, Exchange>,
+    pub heard_ms: i64,
+    pub since_ms: i64,
+    /// When the last sync message of ours left.
+    pub sent_ms: i64,
+}
+
+/// The exchange of one document on one connection.
+#[derive(Default)]
+pub struct Exchange {
+    pub state: sync::State,
+    inbox: VecDeque<Vec<u8>>,
+    /// The server answered for this document.
+    pub heard: bool,
+    /// The server does not give or take this document.
+    pub denied: bool,
+}
+
+impl Link {
+    /// Whether documents can be exchanged.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+
+    fn attempt(&self) -> u32 {
+        match self {
+            Self::Off | Self::Open(_) => 0,
+            Self::Waiting { attempt, .. } | Self::Opening { attempt, .. } => *attempt,
+        }
+    }
+
+    fn id(&self) -> Option<LinkId> {
+        match self {
+            Self::Opening { link, .. } => Some(*link),
+            Self::Open(open) => Some(open.link),
+            Self::Off | Self::Waiting { .. } => None,
+        }
+    }
+}
+
+impl Exchange {
+    /// Whether both sides have the same, as far as this connection knows.
+    fn is_even(&self, local: &LocalDocument) -> bool {
+        if self.denied || self.state.is_peer_read_only() && self.heard {
+            return true;
+        }
+        let mut theirs = self.state.their_heads.clone().unwrap_or_default();
+        theirs.sort_unstable();
+        self.heard && self.inbox.is_empty() && !local.is_busy() && theirs == local.heads()
+    }
+}
+
+impl Engine {
+    pub(crate) fn go_online(&mut self, wanted: bool, turn: &mut Turn) -> Result<Reply, CommandError> {
+        if wanted && self.identity.is_none() {
+            return Err(CommandError::NotLoggedIn);
+        }
+        self.online = wanted;
+        self.settled = false;
+        if wanted {
+            if matches!(self.link, Link::Off | Link::Waiting { .. }) {
+                self.link = Link::Waiting { until_ms: turn.now_ms, attempt: 0 };
+            }
+        } else {
+            self.close_link(turn);
+            self.link = Link::Off;
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn connected(&mut self, link: LinkId, turn: &mut Turn) {
+        let Link::Opening { link: ours, sender, .. } = &self.link else { return };
+        if *ours != link {
+            return;
+        }
+        let join = Message::Join {
+            sender_id: sender.clone(),
+            metadata: Metadata { storage_id: None, is_ephemeral: Some(true) },
+            supported_protocol_versions: vec![wire::PROTOCOL_VERSION.to_owned()],
+        };
+        turn.effects.push(Effect::SendFrame { link, bytes: wire::encode(&join) });
+    }
+
+    pub(crate) fn disconnected(&mut self, link: LinkId, reason: &str, turn: &mut Turn) {
+        if self.link.id() == Some(link) {
+            self.back_off(reason, turn);
+        }
+    }
+
+    pub(crate) fn frame(&mut self, link: LinkId, bytes: &[u8], turn: &mut Turn) {
+        if self.link.id() != Some(link) {
+            return;
+        }
+        if let Link::Open(open) = &mut self.link {
+            open.heard_ms = turn.now_ms;
+        }
+        match wire::decode(bytes, &Limits::default()) {
+            Ok(message) => self.message(message, turn),
+            Err(error) => {
+                let problem = Problem::new(
+                    "sync.bad_frame",
+                    "服务器发来的数据无法读取，将重新连接",
+                    "the server sent something unreadable; connecting again",
+                );
+                turn.notice(Notice::Trouble { problem: problem.with_detail(error.code()) });
+                self.close_link(turn);
+                self.back_off("unreadable frame", turn);
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message, turn: &mut Turn) {
+        match message {
+            Message::Peer { sender_id, .. } => self.joined(sender_id, turn),
+            Message::Error { message, .. } => {
+                self.close_link(turn);
+                if message.contains("auth.") || message.contains("login") || message.contains("token") {
+                    turn.notice(Notice::LoginNeeded);
+                }
+                self.back_off(&message, turn);
+            }
+            Message::Sync { document_id, data, .. } | Message::Request { document_id, data, .. } => {
+                let Ok(id) = document_id.parse::<DocumentId>() else { return };
+                let Link::Open(open) = &mut self.link else { return };
+                // Documents that we do not hold are not ours to take.
+                if !self.documents.contains_key(&id) {
+                    return;
+                }
+                let exchange = open.documents.entry(id).or_default();
+                if exchange.inbox.len() >= INBOX {
+                    self.close_link(turn);
+                    self.back_off("too many messages", turn);
+                    return;
+                }
+                exchange.inbox.push_back(data);
+                self.dirty.insert(id);
+            }
+            Message::DocUnavailable { document_id, .. } => {
+                let Ok(id) = document_id.parse::<DocumentId>() else { return };
+                let Link::Open(open) = &mut self.link else { return };
+                let exchange = open.documents.entry(id).or_default();
+                exchange.denied = true;
+                exchange.heard = true;
+                self.dirty.insert(id);
+            }
+            Message::Join { .. }
+            | Message::Leave { .. }
+            | Message::Ephemeral { .. }
+            | Message::RemoteSubscriptionChange { .. }
+            | Message::RemoteHeadsChanged { .. }
+            | Message::Unknown { .. } => {}
+        }
+    }
+
+    fn joined(&mut self, peer: String, turn: &mut Turn) {
+        let Link::Opening { link, sender, .. } = &self.link else { return };
+        self.link = Link::Open(OpenLink {
+            link: *link,
+            sender: sender.clone(),
+            peer,
+            documents: BTreeMap::new(),
+            heard_ms: turn.now_ms,
+            since_ms: turn.now_ms,
+            sent_ms: turn.now_ms,
+        });
+        let subscribed = self.subscribed();
+        self.dirty.extend(subscribed);
+        self.receipt_round.begin();
+        self.settled = false;
+        turn.notice(Notice::Online);
+    }
+
+    /// The documents that this device keeps in sync: what it wrote, what was
+    /// opened, and for an inspector everything about the assigned schools.
+    pub(crate) fn subscribed(&mut self) -> Vec<DocumentId> {
+        let assigned: Vec<Subject> = self
+            .packets
+            .values()
+            .filter(|packet| packet.packet.roles.contains(&Role::Inspector))
+            .flat_map(|packet| {
+                packet.packet.schools.iter().filter(|school| school.assigned).map(|school| Subject {
+                    round: packet.packet.round.id.clone(),
+                    school: school.school.id.clone(),
+                })
+            })
+            .collect();
+        for subject in &assigned {
+            for kind in [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling] {
+                let id = self.document_mut(subject, kind).id();
+                self.open.insert(id);
+            }
+        }
+        let own = self.documents.values().filter(|local| local.about.own).map(LocalDocument::id);
+        own.chain(self.open.iter().copied()).collect()
+    }
+
+    pub(crate) fn pump_link(&mut self, turn: &mut Turn) {
+        self.advance_link(turn);
+        let Link::Open(open) = &mut self.link else { return };
+        let mut trouble = None;
+        let mut again = Vec::new();
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(local) = self.documents.get_mut(&id) else { continue };
+            let exchange = open.documents.entry(id).or_default();
+            // Inbox and outbox wait until memory is on disk.
+            while !local.is_busy() {
+                let Some(data) = exchange.inbox.pop_front() else { break };
+                exchange.heard = true;
+                match local.receive(&mut exchange.state, &data) {
+                    Ok(_) => {}
+                    Err(error) => trouble = Some(error),
+                }
+            }
+            if local.is_busy() {
+                again.push(id);
+                continue;
+            }
+            if exchange.denied {
+                continue;
+            }
+            if let Some(data) = local.generate(&mut exchange.state) {
+                let message = Message::Sync {
+                    sender_id: open.sender.clone(),
+                    target_id: open.peer.clone(),
+                    document_id: id.to_string(),
+                    data,
+                };
+                turn.effects.push(Effect::SendFrame { link: open.link, bytes: wire::encode(&message) });
+                open.sent_ms = turn.now_ms;
+            }
+        }
+        self.dirty.extend(again);
+        if let Some(error) = trouble {
+            let problem = Problem::new(
+                "sync.bad_message",
+                "服务器发来的一条同步消息无法使用，将重新连接",
+                "a sync message of the server cannot be used; connecting again",
+            );
+            turn.notice(Notice::Trouble { problem: problem.with_detail(error) });
+            self.close_link(turn);
+            self.back_off("unusable sync message", turn);
+            return;
+        }
+        // Received changes are written at once, not at the next event.
+        self.pump_received(turn);
+    }
+
+    fn pump_received(&mut self, turn: &mut Turn) {
+        for id in self.dirty.iter().copied().collect::<Vec<_>>() {
+            let Some(local) = self.documents.get_mut(&id) else { continue };
+            if let Some(puts) = local.next_write(turn.now_ms) {
+                self.write(puts, Vec::new(), crate::engine::Pending::Document(id), turn);
+            }
+        }
+    }
+
+    fn advance_link(&mut self, turn: &mut Turn) {
+        match &self.link {
+            Link::Waiting { until_ms, attempt } if *until_ms <= turn.now_ms && self.online => {
+                let (Some(identity), attempt) = (&self.identity, *attempt) else { return };
+                let url = SecretUrl(identity.socket_url());
+                let name = identity.device.as_ref().map_or(identity.person.as_str(), |device| device.as_str());
+                let sender = format!("{name}-{}", crate::identity::hex(&turn.random::<6>()));
+                let link = LinkId(self.fresh());
+                self.link = Link::Opening { link, attempt, since_ms: turn.now_ms, sender };
+                turn.effects.push(Effect::Connect { link, url });
+            }
+            Link::Opening { since_ms, .. } if turn.now_ms - since_ms > SILENCE_MS => {
+                self.close_link(turn);
+                self.back_off("no answer", turn);
+            }
+            Link::Open(open)
+                if turn.now_ms - open.heard_ms.max(open.sent_ms) > SILENCE_MS && !self.is_even() =>
+            {
+                self.close_link(turn);
+                self.back_off("silence", turn);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether every subscribed document is the same here and on the server.
+    pub(crate) fn is_even(&self) -> bool {
+        let Link::Open(open) = &self.link else { return false };
+        let own = self.documents.values().filter(|local| local.about.own).map(LocalDocument::id);
+        own.chain(self.open.iter().copied()).all(|id| {
+            let (Some(local), Some(exchange)) = (self.documents.get(&id), open.documents.get(&id)) else {
+                return false;
+            };
+            exchange.is_even(local)
+        })
+    }
+
+    fn close_link(&mut self, turn: &mut Turn) {
+        if let Some(link) = self.link.id() {
+            turn.effects.push(Effect::Close { link });
+        }
+    }
+
+    fn back_off(&mut self, reason: &str, turn: &mut Turn) {
+        let attempt = self.link.attempt().saturating_add(1);
+        let most = (BACKOFF_FIRST_MS << (attempt - 1).min(10)).min(BACKOFF_LAST_MS);
+        // Half fixed, half random, so that a restarted server does not meet
+        // everyone in the same second.
+        let jitter = i64::from(turn.rng.next_u32()) % (most / 2 + 1);
+        let until_ms = turn.now_ms + most / 2 + jitter;
+        self.settled = false;
+        self.link = if self.online { Link::Waiting { until_ms, attempt } } else { Link::Off };
+        let retry_ms = self.online.then_some(until_ms);
+        turn.notice(Notice::Offline { reason: reason.to_owned(), retry_ms });
+    }
+
+    pub(crate) fn link_timer(&self) -> Option<i64> {
+        match &self.link {
+            Link::Off => None,
+            Link::Waiting { until_ms, .. } => Some(*until_ms),
+            Link::Opening { since_ms, .. } => Some(since_ms + SILENCE_MS + 1),
+            Link::Open(open) if self.is_even() => {
+                let _ = open;
+                None
+            }
+            Link::Open(open) => Some(open.heard_ms.max(open.sent_ms) + SILENCE_MS + 1),
+        }
+    }
+}

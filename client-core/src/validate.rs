@@ -1,0 +1,181 @@
+//! What a value must be, and what makes one look wrong.
+//!
+//! A wrong shape is refused. An unlikely value is kept with a warning: the
+//! inspector was there and the program was not.
+
+use duxue_document::consolidated::fields;
+use duxue_document::path::ItemKind;
+use duxue_document::school::{FigureKey, RoomPurpose};
+use duxue_document::{Decimal, EntryPath, Scalar, Value};
+use duxue_protocol::problem::Problem;
+
+use crate::command::{Subject, Warning};
+use crate::engine::Engine;
+
+/// Checks that a value fits its entry. Types by field name are checked when
+/// the claim is written.
+///
+/// # Errors
+/// What is wrong, for people: the field and what it should be.
+pub fn check(path: &EntryPath, value: &Value) -> Result<(), String> {
+    for (field, scalar) in value {
+        if let Scalar::Number(number) = scalar
+            && number.is_negative()
+        {
+            return Err(format!("{path}/{field}: {number} < 0"));
+        }
+    }
+    match path {
+        EntryPath::Item { kind, field, .. } => match (kind, field.as_str()) {
+            (ItemKind::Rooms | ItemKind::Grounds, fields::SIZE) => check_size(path, value),
+            (ItemKind::Rooms, fields::IDENTITY) => {
+                let purpose = need(path, value, "purpose")?;
+                let known = serde_json::from_value::<RoomPurpose>(text(purpose).into()).is_ok();
+                need(path, value, "number")?;
+                if known { Ok(()) } else { Err(format!("{path}/purpose: {}", text(purpose))) }
+            }
+            (ItemKind::Classes, fields::IDENTITY) => {
+                let stage = text(need(path, value, "stage")?);
+                need(path, value, "grade")?;
+                need(path, value, "number")?;
+                let known = matches!(stage.as_str(), "primary" | "junior");
+                if known { Ok(()) } else { Err(format!("{path}/stage: {stage} (primary, junior)")) }
+            }
+            (ItemKind::Grounds, fields::IDENTITY) => {
+                let kind = text(need(path, value, "kind")?);
+                let known = matches!(kind.as_str(), "outdoor" | "rooftop" | "basement" | "leased");
+                need(path, value, "name")?;
+                if known { Ok(()) } else { Err(format!("{path}/kind: {kind} (outdoor, rooftop, basement, leased)")) }
+            }
+            (ItemKind::Equipment, fields::IDENTITY) => {
+                need(path, value, "code").map(|_| ())?;
+                need(path, value, "name").map(|_| ())
+            }
+            (ItemKind::Equipment, fields::UNIT_VALUE) => need(path, value, "value_yuan").map(|_| ()),
+            (_, fields::PUPILS | fields::COUNT) => whole(path, value),
+            (_, fields::MULTIMEDIA) => need(path, value, "value").map(|_| ()),
+            _ => Err(format!("{path}: ?")),
+        },
+        EntryPath::Quantity(_) | EntryPath::Answer(_) => need(path, value, "value").map(|_| ()),
+        EntryPath::Section(_) => need(path, value, "complete").map(|_| ()),
+        EntryPath::Evidence(_) => need(path, value, "entries").map(|_| ()),
+    }
+}
+
+fn need<'a>(path: &EntryPath, value: &'a Value, name: &str) -> Result<&'a Scalar, String> {
+    value
+        .iter()
+        .find(|(field, _)| field.as_str() == name)
+        .map(|(_, scalar)| scalar)
+        .ok_or_else(|| format!("{path}/{name}: 缺 / missing"))
+}
+
+fn number(value: &Value, name: &str) -> Option<Decimal> {
+    value.iter().find(|(field, _)| field.as_str() == name).and_then(|(_, scalar)| match scalar {
+        Scalar::Number(number) => Some(*number),
+        Scalar::Bool(_) | Scalar::Text(_) => None,
+    })
+}
+
+fn text(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Text(text) => text.clone(),
+        Scalar::Number(number) => number.to_string(),
+        Scalar::Bool(bool) => bool.to_string(),
+    }
+}
+
+fn check_size(path: &EntryPath, value: &Value) -> Result<(), String> {
+    let (length, width, area) = (number(value, "length_m"), number(value, "width_m"), number(value, "area_m2"));
+    let sides = length.is_some() && width.is_some();
+    if (sides && area.is_none()) || (area.is_some() && length.is_none() && width.is_none()) {
+        return Ok(());
+    }
+    Err(format!("{path}: length_m + width_m | area_m2"))
+}
+
+fn whole(path: &EntryPath, value: &Value) -> Result<(), String> {
+    let count = number(value, "value").ok_or_else(|| format!("{path}/value: 缺 / missing"))?;
+    if count.to_rational().is_integer() { Ok(()) } else { Err(format!("{path}/value: {count}")) }
+}
+
+/// Limits beyond which a measurement is asked about again. Chosen wide: an
+/// ordinary classroom is 6 to 10 m long (GB 50099), a class has 20 to 70 pupils.
+mod likely {
+    /// Metres, side of a room.
+    pub const ROOM_SIDE: (i32, i32) = (2, 40);
+    /// Metres, side of a ground.
+    pub const GROUND_SIDE: (i32, i32) = (3, 400);
+    /// Pupils in a class.
+    pub const CLASS: (i32, i32) = (5, 75);
+    /// Yuan, one piece of equipment.
+    pub const PIECE: (i32, i32) = (1, 500_000);
+    /// Observed over declared, in percent.
+    pub const SHARE: (i32, i32) = (70, 130);
+}
+
+fn unlikely(path: &EntryPath, name: &str, found: Decimal, (low, high): (i32, i32)) -> Option<Warning> {
+    if (Decimal::from(low)..=Decimal::from(high)).contains(&found) {
+        return None;
+    }
+    let problem = Problem::new(
+        "capture.unlikely",
+        "这个值不太寻常，请再核对一次；已照填写保存",
+        "this value is unusual: check it again; it is saved as entered",
+    );
+    let detail = format!("{name} = {found} ({low}–{high})");
+    Some(Warning { path: path.clone(), problem: problem.with_detail(detail) })
+}
+
+impl Engine {
+    /// What looks wrong about a value.
+    pub(crate) fn implausible(&self, subject: &Subject, path: &EntryPath, value: &Value) -> Vec<Warning> {
+        let check = |name: &str, range| number(value, name).and_then(|found| unlikely(path, name, found, range));
+        match path {
+            EntryPath::Item { kind, field, .. } => {
+                let side = match kind {
+                    ItemKind::Grounds => likely::GROUND_SIDE,
+                    _ => likely::ROOM_SIDE,
+                };
+                match field.as_str() {
+                    fields::SIZE => ["length_m", "width_m"].iter().filter_map(|name| check(name, side)).collect(),
+                    fields::PUPILS => check("value", likely::CLASS).into_iter().collect(),
+                    fields::UNIT_VALUE => check("value_yuan", likely::PIECE).into_iter().collect(),
+                    _ => Vec::new(),
+                }
+            }
+            EntryPath::Quantity(key) => self.far_from_declared(subject, path, key, value).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn far_from_declared(
+        &self,
+        subject: &Subject,
+        path: &EntryPath,
+        key: &FigureKey,
+        value: &Value,
+    ) -> Option<Warning> {
+        let found = number(value, "value")?;
+        let (_, school) = self.packet_school(subject).ok()?;
+        let declared = *school.declared.figures.get(key)?;
+        let hundred = num(100);
+        let (low, high) = likely::SHARE;
+        let exact = found.to_rational() * hundred;
+        let range = declared.to_rational() * num(low)..=declared.to_rational() * num(high);
+        if range.contains(&exact) {
+            return None;
+        }
+        let problem = Problem::new(
+            "capture.far_from_declared",
+            "与学校上报数相差较大，请再核对一次；已照填写保存",
+            "far from the declared figure: check it again; it is saved as entered",
+        );
+        let detail = format!("{key} = {found}, 上报 / declared {declared}");
+        Some(Warning { path: path.clone(), problem: problem.with_detail(detail) })
+    }
+}
+
+fn num(value: i32) -> num_rational::BigRational {
+    Decimal::from(value).to_rational()
+}

@@ -1,0 +1,393 @@
+//! Queries: what there is to show, computed from the state and changing nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use duxue_document::conflict::Conflict;
+use duxue_document::consolidate::{self, Settings};
+use duxue_document::consolidated::{ConsolidatedSchool, ReviewState, ValueState};
+use duxue_document::path::Section;
+use duxue_document::school::School;
+use duxue_document::{DocumentId, DocumentKind, EntryPath, PhotoHash};
+use duxue_protocol::problem::Problem;
+use duxue_protocol::receipt::Receipt;
+
+use crate::command::Subject;
+use crate::document::About;
+use crate::engine::{Engine, Packet, Phase};
+use crate::error::CommandError;
+use crate::identity::Identity;
+use crate::photo::{PhotoRecord, PhotoState};
+use crate::receipts::heads_of;
+use crate::sync::Link;
+
+/// A school with how far its survey is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SchoolProgress {
+    /// Which.
+    pub subject: Subject,
+    /// The register row.
+    pub school: School,
+    /// Whether this person may write the survey.
+    pub assigned: bool,
+    /// Sections marked complete, of six.
+    pub complete: usize,
+    /// Entries with a value.
+    pub entries: usize,
+    /// Open conflicts.
+    pub conflicts: usize,
+    /// Entries sent back.
+    pub returned: usize,
+    /// Photos of this device that the server does not have.
+    pub photos_waiting: usize,
+}
+
+/// A survey with what is still open.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SurveyView {
+    /// The one reading.
+    pub consolidated: ConsolidatedSchool,
+    /// What is still to do.
+    pub open: Vec<OpenPoint>,
+    /// Heads (hex) of the documents that it was made from.
+    pub heads: BTreeMap<DocumentId, BTreeSet<String>>,
+}
+
+/// Something still to do in a survey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "point", rename_all = "snake_case")]
+pub enum OpenPoint {
+    /// A section is not marked complete.
+    Section {
+        /// Which.
+        section: Section,
+    },
+    /// An entry was sent back.
+    Returned {
+        /// Which.
+        path: EntryPath,
+        /// Why.
+        reason: String,
+    },
+    /// Candidates that differ, two items that look alike, or an edit of a
+    /// removed item.
+    Conflict {
+        /// Which.
+        conflict: Conflict,
+    },
+    /// Something in the document does not fit.
+    Finding {
+        /// What.
+        finding: duxue_document::consolidated::Finding,
+    },
+}
+
+/// What is still only on this device.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// What waits.
+    pub items: Vec<OutboxItem>,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+/// Something that waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutboxItem {
+    /// What.
+    pub what: OutboxWhat,
+    /// The school, if it is about one.
+    pub subject: Option<Subject>,
+    /// Bytes to send.
+    pub bytes: u64,
+    /// Why it waits.
+    pub reason: Waiting,
+}
+
+/// What waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum OutboxWhat {
+    /// Changes of a document.
+    Changes {
+        /// The document.
+        document: DocumentId,
+        /// Its kind.
+        kind: DocumentKind,
+        /// How many changes no receipt covers.
+        count: usize,
+    },
+    /// A photo.
+    Photo {
+        /// Which.
+        photo: PhotoHash,
+    },
+}
+
+/// Why something waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Waiting {
+    /// It could not be stored on this device yet.
+    NotSaved,
+    /// There is no connection.
+    Offline,
+    /// It is on its way.
+    Sending {
+        /// Bytes that the server has.
+        sent: u64,
+    },
+    /// Sent, but no receipt covers it yet.
+    NoReceipt,
+    /// The server does not give or take this document.
+    Denied,
+    /// Durable on the server, outside the document, until a supervisor admits it.
+    Held,
+    /// The server refused it for good.
+    Stuck {
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// The connection as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkView {
+    /// Not wanted.
+    Off,
+    /// Wanted; between attempts or connecting.
+    Trying,
+    /// Up.
+    Online,
+}
+
+impl Engine {
+    /// Whether the store was read and can be used.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// The rounds that this device knows.
+    pub fn packets(&self) -> impl Iterator<Item = &Packet> {
+        self.packets.values()
+    }
+
+    /// Drafts by form.
+    #[must_use]
+    pub fn drafts(&self) -> &BTreeMap<String, String> {
+        &self.drafts
+    }
+
+    /// Photos that this device took.
+    pub fn photos(&self) -> impl Iterator<Item = &PhotoRecord> {
+        self.photos.values()
+    }
+
+    /// Receipts, oldest first.
+    pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+        self.receipts.values()
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn link_view(&self) -> LinkView {
+        match &self.link {
+            Link::Off => LinkView::Off,
+            Link::Waiting { .. } | Link::Opening { .. } => LinkView::Trying,
+            Link::Open(_) => LinkView::Online,
+        }
+    }
+
+    /// The schools of all packets with how far they are.
+    #[must_use]
+    pub fn schools(&self) -> Vec<SchoolProgress> {
+        let all = self.packets.values().flat_map(|packet| {
+            packet.packet.schools.iter().map(|school| {
+                let subject =
+                    Subject { round: packet.packet.round.id.clone(), school: school.school.id.clone() };
+                (subject, school)
+            })
+        });
+        all.map(|(subject, school)| self.progress(subject, &school.school, school.assigned)).collect()
+    }
+
+    fn progress(&self, subject: Subject, school: &School, assigned: bool) -> SchoolProgress {
+        let survey = self.survey(&subject).ok();
+        let count = |test: fn(&OpenPoint) -> bool| {
+            survey.as_ref().map_or(0, |survey| survey.open.iter().filter(|point| test(point)).count())
+        };
+        let entries = survey.as_ref().map_or(0, |survey| {
+            let reading = &survey.consolidated;
+            let in_items = reading.items.values().flat_map(|item| item.fields.values());
+            in_items
+                .chain(reading.entries.values())
+                .filter(|entry| !matches!(entry.value, ValueState::Missing))
+                .count()
+        });
+        let waiting = |record: &&PhotoRecord| record.subject == subject && record.bytes_left() > 0;
+        SchoolProgress {
+            complete: survey.as_ref().map_or(0, |survey| survey.consolidated.complete.len()),
+            entries,
+            conflicts: count(|point| matches!(point, OpenPoint::Conflict { .. })),
+            returned: count(|point| matches!(point, OpenPoint::Returned { .. })),
+            photos_waiting: self.photos.values().filter(waiting).count(),
+            school: school.clone(),
+            assigned,
+            subject,
+        }
+    }
+
+    /// The survey of a school with its open points.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSchool`] if no packet holds it.
+    pub fn survey(&self, subject: &Subject) -> Result<SurveyView, CommandError> {
+        let consolidated = self.consolidated(subject)?;
+        let mut open = Vec::new();
+        for section in Section::ALL {
+            if !consolidated.complete.contains(&section) {
+                open.push(OpenPoint::Section { section });
+            }
+        }
+        let fields = consolidated.items.iter().flat_map(|(key, item)| {
+            item.fields.iter().map(|(field, entry)| {
+                let path =
+                    EntryPath::Item { kind: key.kind, item: key.item.clone(), field: field.clone() };
+                (path, entry)
+            })
+        });
+        let others = consolidated.entries.iter().map(|(path, entry)| (path.clone(), entry));
+        for (path, entry) in fields.chain(others) {
+            if let ReviewState::Returned { reason, overruled: false, .. } = &entry.review {
+                open.push(OpenPoint::Returned { path, reason: reason.clone() });
+            }
+        }
+        open.extend(consolidated.conflicts().into_iter().map(|conflict| OpenPoint::Conflict { conflict }));
+        open.extend(consolidated.findings.iter().cloned().map(|finding| OpenPoint::Finding { finding }));
+        Ok(SurveyView { heads: self.school_heads(subject), consolidated, open })
+    }
+
+    /// Open conflicts of a school.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSchool`] if no packet holds it.
+    pub fn conflicts(&self, subject: &Subject) -> Result<Vec<Conflict>, CommandError> {
+        Ok(self.consolidated(subject)?.conflicts())
+    }
+
+    /// The one reading of a school.
+    pub(crate) fn consolidated(&self, subject: &Subject) -> Result<ConsolidatedSchool, CommandError> {
+        match self.documents.get(&About::of(subject, DocumentKind::Survey).id()) {
+            Some(local) => self.consolidated_with(subject, &local.doc),
+            None => self.consolidated_with(subject, &empty(DocumentKind::Survey)),
+        }
+    }
+
+    /// The one reading of a school with another version of its survey.
+    pub(crate) fn consolidated_with(
+        &self,
+        subject: &Subject,
+        survey: &automerge::Automerge,
+    ) -> Result<ConsolidatedSchool, CommandError> {
+        let (packet, school) = self.packet_school(subject)?;
+        let round = &packet.packet.round.settings;
+        let settings =
+            Settings { tolerance: round.tolerance.clone(), require_acceptance: round.require_acceptance };
+        let of = |kind: DocumentKind| self.documents.get(&About::of(subject, kind).id()).map(|local| &local.doc);
+        let (no_review, no_ruling) = (empty(DocumentKind::Review), empty(DocumentKind::Ruling));
+        Ok(consolidate::consolidate(
+            &school.school,
+            &school.declared,
+            &settings,
+            survey,
+            of(DocumentKind::Review).unwrap_or(&no_review),
+            of(DocumentKind::Ruling).unwrap_or(&no_ruling),
+        ))
+    }
+
+    pub(crate) fn school_heads(&self, subject: &Subject) -> BTreeMap<DocumentId, BTreeSet<String>> {
+        [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling]
+            .into_iter()
+            .filter_map(|kind| self.documents.get(&About::of(subject, kind).id()))
+            .map(|local| (local.id(), heads_of(local)))
+            .collect()
+    }
+
+    /// What is still only on this device, and why. Computed from documents,
+    /// photos and receipts; there is no queue that could disagree with them.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        let documents = self.documents.values().filter(|local| local.about.own).filter_map(|local| {
+            let id = local.id();
+            let acked = self.acked.get(&id);
+            let known: Vec<automerge::ChangeHash> =
+                acked.iter().flat_map(|acked| &acked.heads).filter_map(|head| head.parse().ok()).collect();
+            let changes = local.doc.get_changes(&known);
+            let actor = self.actors.get(&id).map(|record| record.actor.as_str());
+            let waiting: Vec<_> =
+                changes.iter().filter(|change| actor == Some(change.actor_id().to_hex_string().as_str())).collect();
+            if waiting.is_empty() {
+                return None;
+            }
+            let bytes = waiting.iter().map(|change| change.raw_bytes().len() as u64).sum();
+            let about = &local.about;
+            Some(OutboxItem {
+                what: OutboxWhat::Changes { document: id, kind: about.kind, count: waiting.len() },
+                subject: about
+                    .school
+                    .clone()
+                    .map(|school| Subject { round: about.round.clone(), school }),
+                bytes,
+                reason: self.why_document(local, acked.is_some_and(|acked| !acked.held.is_empty())),
+            })
+        });
+        let photos = self.photos.values().filter_map(|record| {
+            Some(OutboxItem {
+                what: OutboxWhat::Photo { photo: record.photo },
+                subject: Some(record.subject.clone()),
+                bytes: record.bytes_left(),
+                reason: self.why_photo(record)?,
+            })
+        });
+        let items: Vec<OutboxItem> = documents.chain(photos).collect();
+        Outbox { bytes: items.iter().map(|item| item.bytes).sum(), items }
+    }
+
+    fn why_document(&self, local: &crate::document::LocalDocument, held: bool) -> Waiting {
+        if local.is_busy() {
+            return Waiting::NotSaved;
+        }
+        if held {
+            return Waiting::Held;
+        }
+        let Link::Open(open) = &self.link else { return Waiting::Offline };
+        match open.documents.get(&local.id()) {
+            Some(exchange) if exchange.denied || exchange.state.is_peer_read_only() => Waiting::Denied,
+            _ => Waiting::NoReceipt,
+        }
+    }
+
+    fn why_photo(&self, record: &PhotoRecord) -> Option<Waiting> {
+        Some(match &record.state {
+            PhotoState::Receipted { .. } | PhotoState::Freed { .. } => return None,
+            PhotoState::Stuck { problem } => Waiting::Stuck { problem: problem.clone() },
+            PhotoState::Sent => Waiting::NoReceipt,
+            _ if !self.link.is_open() => Waiting::Offline,
+            PhotoState::Waiting => Waiting::Sending { sent: 0 },
+            PhotoState::Uploading { sent, .. } => Waiting::Sending { sent: *sent },
+        })
+    }
+}
+
+fn empty(kind: DocumentKind) -> automerge::Automerge {
+    duxue_document::genesis::document(kind, automerge::ActorId::from(&[0xff_u8; 16][..]))
+}
