@@ -33,6 +33,13 @@ pub(super) fn apply(school: &mut School) -> Outcome {
         }
         // 2 050 pupils by its row.
         "oversize_school" => {}
+        // L2 between 85 % and its requirement: one more item below its own
+        // decides the school. The inspectors do not agree on L7.
+        "conflict" => {
+            let stage = school.stages[0].as_mut().ok_or_else(missing)?;
+            stage.backbone = stage.pupils() / 100;
+            school.whole.multimedia_rooms = 18;
+        }
         "few_rooms" => drop(school.whole.music.pop()),
         "missing_equipment" => school.whole.equipment_value = None,
         // L3 stands on teachers who walk between schools alone.

@@ -67,7 +67,8 @@ pub fn write(folder: &Path) -> Outcome {
         ("register.csv".to_owned(), sheets::csv(&sheets::school_rows(&county))),
         ("county.csv".to_owned(), sheets::csv(&sheets::county_rows())),
     ];
-    files.extend(field::files());
+    files.extend(field::sheets(&county)?.into_iter().map(|sheet| (sheet.file(), sheet.text().into_bytes())));
+    files.extend(field::PHOTOS.iter().map(|(name, bytes)| (format!("photos/{name}"), bytes.to_vec())));
     for (name, bytes) in files {
         let path = folder.join(name);
         let written =

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use num_rational::BigRational;
 
-use super::sheets::{Cell, school_rows, xlsx};
+use super::field::{self, PHOTOS};
+use super::sheets::{Cell, county_rows, school_rows, xlsx};
 use super::{County, SEED};
 
 type Row = BTreeMap<String, String>;
@@ -161,4 +162,78 @@ fn ordinary_schools_meet_the_requirements_of_rooms_sports_and_teachers() {
             assert!((&indoor + &outdoor) * share(stage) >= ratio(sports.0, sports.1), "{} L5", school.name);
         }
     }
+}
+
+/// Items of the county sheet are exactly what the national standard asks of
+/// counties: its county quantities and its yes/no questions.
+#[test]
+fn the_county_sheet_has_every_county_figure_and_answer_of_the_standard() {
+    let path = crate::process::root().join("schemas/standards/data/cn-youzhi-2017.toml");
+    let text = std::fs::read_to_string(path).expect("the standard is there");
+    let standard: toml::Table = toml::from_str(&text).expect("the standard is TOML");
+    let mut asked = Vec::new();
+    for quantity in standard["quantity"].as_array().expect("quantities") {
+        if quantity.get("county").is_some() {
+            asked.push(quantity["id"].as_str().expect("an id").to_owned());
+        }
+    }
+    for indicator in standard["indicator"].as_array().expect("indicators") {
+        let conditions = indicator["condition"].as_array().expect("conditions");
+        let questions = conditions.iter().filter_map(|condition| condition.get("question"));
+        if indicator["level"].as_str() == Some("county") {
+            asked.extend(questions.map(|question| question.as_str().expect("a name").to_owned()));
+        }
+    }
+    let filled: Vec<String> = county_rows().iter().skip(1).map(|row| row[0].text()).collect();
+    assert_eq!(filled, asked);
+    assert!(county_rows().iter().all(|row| row[2] != Cell::Empty));
+}
+
+#[test]
+fn the_inspectors_disagree_where_they_should_and_their_photos_are_there() {
+    let sheets = field::sheets(&county()).expect("sheets");
+    let [first, second, third] = &sheets[..] else { panic!("three sheets") };
+    assert_eq!(first.school, second.school);
+    assert_ne!(first.school, third.school);
+    let rooms = |sheet: &field::FieldSheet| -> BTreeMap<String, String> {
+        let rooms = sheet.records.iter().filter(|record| record["type"] == "room");
+        let key = |record: &serde_json::Value| format!("{} {}", record["building"], record["number"]);
+        rooms.map(|record| (key(record), format!("{} × {}", record["length_m"], record["width_m"]))).collect()
+    };
+    let (one, other) = (rooms(first), rooms(second));
+    let both: Vec<bool> = one.iter().filter_map(|(key, size)| Some(other.get(key)? == size)).collect();
+    assert_eq!(both, [false, true], "one room measured differently, one the same");
+    let count = |sheet: &field::FieldSheet| {
+        let mut records = sheet.records.iter();
+        records.find(|record| record["quantity"] == "multimedia_rooms").map(|record| record["value"].clone())
+    };
+    assert_ne!(count(first), count(second));
+    assert_ne!(count(first), None);
+    for sheet in &sheets {
+        for photo in sheet.records.iter().filter_map(|record| record["photos"].as_array()).flatten() {
+            let name = photo.as_str().and_then(|path| path.strip_prefix("../photos/"));
+            let bytes = PHOTOS.iter().find(|(known, _)| Some(*known) == name).map(|(_, bytes)| *bytes);
+            assert!(bytes.is_some_and(
+                |bytes| bytes.starts_with(&[0xff, 0xd8]) && bytes[..64].windows(4).any(|w| w == b"Exif")
+            ));
+        }
+    }
+}
+
+/// On the number of multimedia rooms hangs whether the school passes: with L2
+/// below its requirement, L7 may not be.
+#[test]
+fn the_conflict_decides_the_verdict_of_its_school() {
+    let county = county();
+    let rows = register(&county);
+    let school =
+        rows.iter().find(|row| row["学校标识码"] == super::school::id(field::SHARED_SCHOOL)).expect("there");
+    let pupils = number(school, "小学在校生数").expect("declared");
+    let per_hundred = |count: BigRational| count * ratio(100, 1) / &pupils;
+    let backbone = per_hundred(number(school, "小学县级及以上骨干教师数").expect("declared"));
+    assert!(backbone < ratio(1, 1) && backbone >= ratio(85, 100), "{backbone}");
+    assert!(per_hundred(ratio(15, 1)) >= ratio(23, 10));
+    assert!(per_hundred(ratio(14, 1)) < ratio(23, 10));
+    let declared = number(school, "网络多媒体教室数").expect("declared");
+    assert!(declared > ratio(15, 1), "what was declared is more than either inspector counts");
 }
