@@ -1,13 +1,24 @@
 //! The warp server: sessions, durable documents, photos, accounts, assessment.
 
-pub mod import;
 pub mod accounts;
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod fault;
+pub mod feed;
+pub mod http;
 pub mod hub;
+pub mod import;
 pub mod policy;
 pub mod random;
+pub mod readmodel;
+pub mod receipts;
 pub mod rounds;
 pub mod rows;
+pub mod server;
 pub mod store;
 pub mod transport;
+pub mod watched;
+
+pub use config::Config;
+pub use server::{Server, serve};

@@ -18,6 +18,12 @@
 //! | POST `/api/rounds/{round}/import?dry_run=true` | XLSX or CSV bytes → [`ImportReport`] | bureau, administrator |
 //! | POST `/api/rounds` | [`NewRound`] → [`RoundSummary`] | administrator |
 //! | POST `/api/rounds/{round}/assignments` | [`Assignment`] → 204 | bureau, administrator |
+//! | POST `/api/people` | [`NewPerson`] → [`PersonSummary`], 201 | administrator |
+//! | GET `/api/rounds/{round}/held` | → `[HeldView]` | supervisor |
+//! | POST `/api/rounds/{round}/held/{number}` | [`HeldDecision`] → 204 | supervisor |
+//! | POST `/api/challenges` | [`NewChallenge`] → [`Challenge`] | anyone |
+//! | POST `/api/device-sessions` | [`DeviceSession`] → [`Session`] | a device, by its key |
+//! | DELETE `/api/session` | → 204 | any session, its own |
 //! | POST `/api/receipts` | [`ReceiptRequest`] → [`ReceiptAnswer`] | any session |
 //! | `/api/files` | tus 1.0 with metadata `sha256`, `round`, `school` | rights to write the survey |
 //! | GET `/api/photos/{sha256}` and `…/thumbnail` | → image | rights on a school that it supports |
@@ -387,4 +393,102 @@ pub struct ReceiptAnswer {
     pub held_heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Photos that the server does not have.
     pub missing_photos: BTreeSet<PhotoHash>,
+}
+
+/// Adds a person with an account.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewPerson {
+    /// The id; made by the server if absent.
+    #[serde(default)]
+    pub person: Option<PersonId>,
+    /// The name as shown.
+    pub name: String,
+    /// Name and password for the desk; absent for people who only use devices.
+    #[serde(default)]
+    pub login: Option<Login>,
+    /// Whether the person operates the server.
+    #[serde(default)]
+    pub administrator: bool,
+}
+
+/// A person with an account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PersonSummary {
+    /// The id.
+    pub person: PersonId,
+    /// The name as shown.
+    pub name: String,
+}
+
+/// Asks for random bytes to sign.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewChallenge {
+    /// The device that will sign.
+    pub device: DeviceId,
+}
+
+/// Random bytes to sign within a minute, once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Challenge {
+    /// Lower-case hex.
+    pub challenge: String,
+}
+
+/// An enrolled device opens its next session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeviceSession {
+    /// The device.
+    pub device: DeviceId,
+    /// The challenge that it was given.
+    pub challenge: String,
+    /// Ed25519 over the text `duxue-device-1 <device> <challenge>`,
+    /// lower-case hex.
+    pub signature: String,
+}
+
+/// Changes that are durable but kept outside their document until someone
+/// decides.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldView {
+    /// Names the item.
+    pub number: u64,
+    /// The document that the changes belong to.
+    pub document: DocumentId,
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// Its school.
+    pub school: Option<SchoolId>,
+    /// Whose changes they are.
+    pub by: ActorBinding,
+    /// Why they are held: `right_ended`, or `depends` on others that are.
+    pub reason: String,
+    /// When they arrived.
+    pub received_ms: i64,
+    /// Hashes (hex) of the changes.
+    pub hashes: Vec<String>,
+    /// The decision, if there is one: whether they were admitted.
+    pub admitted: Option<bool>,
+}
+
+/// A supervisor's decision on held changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldDecision {
+    /// Whether the changes go into the document.
+    pub admit: bool,
+}
+
+/// Something that happened in a round: the data of a server-sent event whose
+/// name is `change` and whose id is the journal number. Delivered at least
+/// once; a `reset` means that the reader was away too long and has to read
+/// everything again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FeedChange {
+    /// Journal number.
+    pub journal: u64,
+    /// `document`, `held`, `register` or `reset`.
+    pub what: String,
+    /// The school, if it is about one.
+    pub school: Option<SchoolId>,
+    /// The kind of the document, if it is about one.
+    pub kind: Option<DocumentKind>,
 }

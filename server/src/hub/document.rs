@@ -347,12 +347,6 @@ impl Document {
         self.held_hashes.contains(hash)
     }
 
-    /// Whose an actor's changes are.
-    #[must_use]
-    pub fn actors(&self) -> Vec<ActorRow> {
-        self.actors.values().cloned().collect()
-    }
-
     /// The last chunk record that the document holds, if it is time for a
     /// snapshot through it.
     #[must_use]

@@ -29,7 +29,7 @@ use crate::store::{JournalNumber, Store, StoreError};
 use document::Shared;
 use peer::Peer;
 use rows::{HELD, HeldRow};
-use task::{Durable, Event, INBOX, Reading};
+use task::{Durable, Event, INBOX};
 
 /// What the hub takes from outside.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Hub {
     ///
     /// # Errors
     /// `store.failed` where the document cannot be loaded.
-    pub async fn read(&self, name: &DocumentName) -> Result<Reading, Fault> {
+    pub async fn read(&self, name: &DocumentName) -> Result<Shared, Fault> {
         let (answer, reading) = oneshot::channel();
         self.0.send(name, Event::Read { answer }).await;
         reading.await.map_err(|_| fault::store_failed())

@@ -2,6 +2,7 @@
 //! keep-alive, and an end that says why.
 
 use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -53,15 +54,27 @@ enum End {
 }
 
 impl Hub {
-    /// Runs a session until its socket ends.
-    pub async fn session(&self, admission: Admission, accounts: Arc<Accounts>, socket: impl Socket) {
+    /// Runs a session until its socket ends, or the server stops.
+    pub async fn session(
+        &self,
+        admission: Admission,
+        accounts: Arc<Accounts>,
+        socket: impl Socket,
+        stopping: impl Future<Output = ()> + Send,
+    ) {
         let hub = Arc::clone(&self.0);
-        let work = hub.tasks.track_future(run(Arc::clone(&hub), admission, accounts, socket));
+        let work = hub.tasks.track_future(run(Arc::clone(&hub), admission, accounts, socket, stopping));
         work.await;
     }
 }
 
-async fn run(hub: Arc<Inner>, admission: Admission, accounts: Arc<Accounts>, socket: impl Socket) {
+async fn run(
+    hub: Arc<Inner>,
+    admission: Admission,
+    accounts: Arc<Accounts>,
+    socket: impl Socket,
+    stopping: impl Future<Output = ()> + Send,
+) {
     let (mut sink, mut stream) = socket.split();
     let joined = match timeout(hub.limits.handshake, join(&hub, &mut stream)).await {
         Ok(Ok(sender_id)) => sender_id,
@@ -91,6 +104,7 @@ async fn run(hub: Arc<Inner>, admission: Admission, accounts: Arc<Accounts>, soc
     tokio::select! {
         () = peer.closed() => {}
         () = hub.sessions.cancelled() => peer.close(1012, "restart"),
+        () = stopping => peer.close(1012, "restart"),
         end = session.read(&mut stream, &alive) => match end {
             End::Quiet => peer.close(1000, ""),
             End::Close(code, reason) => peer.close(code, reason),

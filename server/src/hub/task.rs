@@ -25,7 +25,7 @@ use super::Inner;
 use super::admit::Admitted;
 use super::document::{Contribution, Document, Failed, Plan, Rows, Shared};
 use super::peer::Peer;
-use super::rows::{ACTORS, ActorRow, HELD, SET_ASIDE};
+use super::rows::{ACTORS, HELD, SET_ASIDE};
 use super::subscriber::Subscriber;
 
 /// Events that may wait for a document.
@@ -66,7 +66,7 @@ pub enum Event {
     /// Someone wants to read.
     Read {
         /// Gets the document.
-        answer: oneshot::Sender<Reading>,
+        answer: oneshot::Sender<Shared>,
     },
     /// Someone asks which changes are durable.
     Durable {
@@ -86,15 +86,6 @@ pub enum Event {
         /// Gets the outcome.
         answer: oneshot::Sender<Result<(), Fault>>,
     },
-}
-
-/// A document for reading.
-#[derive(Clone)]
-pub struct Reading {
-    /// The document.
-    pub shared: Shared,
-    /// Whose each actor's changes are.
-    pub actors: Vec<ActorRow>,
 }
 
 /// What is known of a change.
@@ -233,9 +224,7 @@ impl Owner {
                     self.subscribers.remove(&session);
                 }
                 Event::Read { answer } => {
-                    let reading =
-                        Reading { shared: self.document.shared().clone(), actors: self.document.actors() };
-                    let _ = answer.send(reading);
+                    let _ = answer.send(self.document.shared().clone());
                 }
                 Event::Durable { hashes, answer } => {
                     let words = hashes.iter().map(|hash| self.durable(hash)).collect();

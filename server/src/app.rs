@@ -1,0 +1,220 @@
+//! What the routes stand on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId};
+use duxue_protocol::api::{ActorBinding, NewRound};
+use duxue_standards::builtin;
+use ed25519_dalek::SigningKey;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::accounts::{Accounts, NewPerson};
+use crate::clock::now_ms;
+use crate::config::Config;
+use crate::fault::{self, Fault};
+use crate::feed::{Change, Feed};
+use crate::hub::rows::ACTORS;
+use crate::hub::{Hub, HubLimits};
+use crate::random;
+use crate::readmodel::ReadModel;
+use crate::receipts;
+use crate::rounds::{DocumentName, Round, Rounds};
+use crate::store::{Store, StoreError};
+
+/// Everything that lives as long as the server.
+pub struct App {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// People, devices, sessions.
+    pub accounts: Arc<Accounts>,
+    /// Rounds, schools, assignments.
+    pub rounds: Arc<Rounds>,
+    /// Documents and the sessions that sync them.
+    pub hub: Hub,
+    /// What happened, for those who watch.
+    pub feed: Arc<Feed>,
+    /// Consolidated views and assessments.
+    pub readmodel: Arc<ReadModel>,
+    /// Signs receipts.
+    pub key: SigningKey,
+    watch: Arc<crate::watched::Watched>,
+    metrics: Option<PrometheusHandle>,
+    request_time: Duration,
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be opened or read.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// The data folder or the key in it.
+    #[error("the data folder: {0}")]
+    Data(#[from] std::io::Error),
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Transport(#[from] crate::transport::TransportError),
+    /// Settings that do not fit together.
+    #[error("the settings: {0}")]
+    Config(String),
+    /// The first administrator could not be made.
+    #[error("the administrator's account: {0}")]
+    Administrator(String),
+}
+
+impl App {
+    /// Starts everything on an open store. `data` is the folder of the key.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        config: &Config,
+        store: Arc<dyn Store>,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Arc<Self>, StartError> {
+        std::fs::create_dir_all(&config.data)?;
+        let key = receipts::key(&config.data)?;
+        let watch = Arc::new(crate::watched::Watched::new(store));
+        let store: Arc<dyn Store> = Arc::clone(&watch) as Arc<dyn Store>;
+        let accounts = Arc::new(Accounts::load(Arc::clone(&store)).await?);
+        let rounds = Arc::new(Rounds::load(Arc::clone(&store)).await?);
+        let feed = Arc::new(Feed::new(Arc::clone(&store), Arc::clone(&rounds)));
+        let readmodel = Arc::new(ReadModel::new(Arc::clone(&rounds)));
+        let server_id = format!("duxue-{}", &random::hex(key.verifying_key().as_bytes())[..16]);
+        let hub = Hub::new(
+            Arc::clone(&store),
+            Arc::clone(&rounds),
+            HubLimits::default(),
+            vec![Arc::clone(&readmodel) as _, Arc::clone(&feed) as _],
+            server_id,
+        )
+        .await?;
+        readmodel.connect(hub.clone());
+        let request_time = Duration::from_secs(config.request_seconds.max(1));
+        Ok(Arc::new(Self { store, accounts, rounds, hub, feed, readmodel, key, watch, metrics, request_time }))
+    }
+
+    /// Makes the first administrator if nobody has an account yet. Gives the
+    /// password if it was made up, to be shown once.
+    ///
+    /// # Errors
+    /// [`StartError::Administrator`].
+    pub async fn first_administrator(&self, config: &Config) -> Result<Option<String>, StartError> {
+        if !self.accounts.is_empty() {
+            return Ok(None);
+        }
+        let failed = |fault: Fault| StartError::Administrator(fault.problem.message_en.into_owned());
+        let given = config.administrator_password.clone();
+        let made_up = match given {
+            Some(_) => None,
+            None => Some(random::hex(&random::bytes::<12>().map_err(failed)?)),
+        };
+        let password = given.or_else(|| made_up.clone()).unwrap_or_default();
+        let new = NewPerson {
+            id: None,
+            name: config.administrator.clone(),
+            login: Some((config.administrator.clone(), password)),
+            administrator: true,
+        };
+        self.accounts.add_person(new, now_ms()).await.map_err(failed)?;
+        Ok(made_up)
+    }
+
+    /// How long a request may take.
+    #[must_use]
+    pub fn request_time(&self) -> Duration {
+        self.request_time
+    }
+
+    /// Metrics in Prometheus' text form; empty where no recorder is installed.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default()
+    }
+
+    /// Keeps the metrics' memory bounded.
+    pub fn upkeep(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.run_upkeep();
+        }
+    }
+
+    /// Whether the last write to the store succeeded.
+    #[must_use]
+    pub fn store_works(&self) -> bool {
+        self.watch.works()
+    }
+
+    /// Opens a round whose standards this server knows.
+    ///
+    /// # Errors
+    /// `round.standard`, `exists`, or what the store says.
+    pub async fn open_round(&self, new: NewRound, by: Option<&PersonId>) -> Result<Arc<Round>, Fault> {
+        for id in std::iter::once(&new.standard).chain(&new.overlays) {
+            if builtin::text(id).is_none() {
+                return Err(fault::unknown_standard().with_detail(id.clone()));
+            }
+        }
+        self.rounds.open(new, by, now_ms()).await
+    }
+
+    /// The texts of a round's standards, base first.
+    ///
+    /// # Errors
+    /// `round.standard` where this build no longer has one of them.
+    pub fn standard_texts(&self, round: &Round) -> Result<Vec<String>, Fault> {
+        let ids = std::iter::once(&round.row.standard).chain(&round.row.overlays);
+        ids.map(|id| builtin::text(id).map(str::to_owned).ok_or_else(fault::unknown_standard)).collect()
+    }
+
+    /// Whose the actors of these documents are, by hex.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn actors(
+        &self,
+        names: impl Iterator<Item = DocumentName>,
+    ) -> Result<BTreeMap<String, ActorBinding>, Fault> {
+        let mut actors = BTreeMap::new();
+        for name in names {
+            for (_, row) in ACTORS.rows(&*self.store, &name.id().0).await? {
+                actors.insert(row.actor, self.binding(&row.person, row.device.as_ref()));
+            }
+        }
+        Ok(actors)
+    }
+
+    /// A person and device as shown.
+    #[must_use]
+    pub fn binding(&self, person: &PersonId, device: Option<&DeviceId>) -> ActorBinding {
+        let person_name = self.accounts.person(person).map(|person| person.name).unwrap_or_default();
+        ActorBinding { person: person.clone(), person_name, device: device.cloned() }
+    }
+
+    /// Which of these photos are durable here, and which are missing.
+    ///
+    /// # Errors
+    /// What the photo store says.
+    pub async fn photos_here(
+        &self,
+        asked: BTreeSet<PhotoHash>,
+    ) -> Result<(BTreeSet<PhotoHash>, BTreeSet<PhotoHash>), Fault> {
+        Ok((BTreeSet::new(), asked))
+    }
+
+    /// After an import or an assignment.
+    pub fn register_changed(&self, round: &RoundId) {
+        self.readmodel.register_changed(round);
+        let change = Change { journal: self.store.last().0, what: "register", school: None, kind: None };
+        self.feed.note(round, change);
+    }
+}
+
+/// Where a data folder keeps its store.
+#[must_use]
+pub fn store_folder(data: &Path) -> std::path::PathBuf {
+    data.join("store")
+}

@@ -1,0 +1,88 @@
+//! What an operator sets: one TOML file, overridden by `DUXUE_…` variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The server's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The folder that holds everything that is durable.
+    pub data: PathBuf,
+    /// Where to listen. Plain HTTP is meant for loopback or a TLS proxy.
+    pub listen: SocketAddr,
+    /// PEM certificate chain; with `tls_key`, the server speaks TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM private key.
+    pub tls_key: Option<PathBuf>,
+    /// Log-in name of the administrator that the first start creates.
+    pub administrator: String,
+    /// The administrator's first password; random and printed once if absent.
+    pub administrator_password: Option<String>,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Seconds that a request may take, uploads of files apart.
+    pub request_seconds: u64,
+    /// Folder of the web app, served below `/`.
+    pub web: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("duxue-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7350)),
+            tls_certificate: None,
+            tls_key: None,
+            administrator: "admin".to_owned(),
+            administrator_password: None,
+            connections: 10_000,
+            request_seconds: 60,
+            web: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the settings from a file, if one is given, and the environment.
+    ///
+    /// # Errors
+    /// A message that names the setting.
+    pub fn read(file: Option<&PathBuf>) -> Result<Self, String> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(format!("{}: no such file", file.display()));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment.merge(Env::prefixed("DUXUE_")).extract().map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_changes_what_it_names_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("duxue.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:9\"\n").expect("written");
+        let config = Config::read(Some(&path)).expect("reads");
+        assert_eq!(config, Config { listen: SocketAddr::from(([127, 0, 0, 1], 9)), ..Config::default() });
+    }
+
+    #[test]
+    fn unknown_settings_and_missing_files_are_errors() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("duxue.toml");
+        assert!(Config::read(Some(&path)).is_err());
+        std::fs::write(&path, "listn = \"127.0.0.1:9\"\n").expect("written");
+        assert!(Config::read(Some(&path)).is_err_and(|error| error.contains("listn")));
+    }
+}

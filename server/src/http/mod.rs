@@ -1,0 +1,58 @@
+//! The HTTP interface: one module for each group of routes.
+
+pub mod accounts;
+pub mod feed;
+pub mod ops;
+pub mod reply;
+pub mod rounds;
+pub mod schools;
+pub mod sync;
+pub mod with;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use crate::app::App;
+use crate::fault;
+use crate::transport::Stop;
+
+/// Every route. Whatever no route takes is answered with a problem.
+#[must_use]
+pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
+    sync::routes(app, stop)
+        .or(accounts::routes(app))
+        .unify()
+        .or(rounds::routes(app))
+        .unify()
+        .or(schools::routes(app))
+        .unify()
+        .or(feed::routes(app))
+        .unify()
+        .or(ops::routes(app))
+        .unify()
+        .recover(recover)
+        .unify()
+        .boxed()
+}
+
+/// What no route took.
+async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
+    let fault = if rejection.is_not_found() {
+        fault::not_found()
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        fault::method()
+    } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
+        fault::too_large()
+    } else if rejection.find::<warp::reject::LengthRequired>().is_some() {
+        fault::length_required()
+    } else if rejection.find::<warp::reject::UnsupportedMediaType>().is_some() {
+        fault::media_type()
+    } else {
+        fault::bad_request()
+    };
+    Ok(reply::problem(fault.status, &fault.problem))
+}

@@ -1,0 +1,78 @@
+//! For operators: health, readiness, metrics, and the description of all this.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::{HeaderValue, StatusCode, header};
+use warp::reply::Response;
+
+use crate::app::App;
+use crate::fault;
+
+use super::reply::{self, Answer, finish};
+use super::with;
+
+/// The description of the interface, kept beside the code.
+pub const OPENAPI: &str = include_str!("../../openapi.yaml");
+
+/// How the server is.
+#[derive(Debug, Serialize)]
+struct Health {
+    /// `ok` or `failing`.
+    status: &'static str,
+    /// Number of the last durable record.
+    journal: u64,
+    /// Whether the last write to the store succeeded.
+    store: &'static str,
+    /// Documents that are open.
+    open_documents: usize,
+    /// The server's version.
+    version: &'static str,
+}
+
+/// The routes of this module.
+#[must_use]
+pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let within = app.request_time();
+    let health = warp::path!("health")
+        .and(warp::get())
+        .and(with::app(app))
+        .and_then(move |app| finish(within, health(app)));
+    let ready = warp::path!("ready")
+        .and(warp::get())
+        .and(with::app(app))
+        .and_then(move |app| finish(within, ready(app)));
+    let metrics = warp::path!("metrics")
+        .and(warp::get())
+        .and(with::app(app))
+        .map(|app: Arc<App>| text(app.metrics(), "text/plain; version=0.0.4"));
+    let openapi = warp::path!("openapi.yaml")
+        .and(warp::get())
+        .map(|| text(OPENAPI.to_owned(), "application/yaml; charset=utf-8"));
+    health.or(ready).unify().or(metrics).unify().or(openapi).unify().boxed()
+}
+
+async fn health(app: Arc<App>) -> Answer {
+    let works = app.store_works();
+    let health = Health {
+        status: if works { "ok" } else { "failing" },
+        journal: app.store.last().0,
+        store: if works { "ok" } else { "failing" },
+        open_documents: app.hub.open_documents(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    reply::json_with(status, &health)
+}
+
+async fn ready(app: Arc<App>) -> Answer {
+    if app.store_works() { Ok(reply::nothing()) } else { Err(fault::not_ready()) }
+}
+
+fn text(body: String, kind: &'static str) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

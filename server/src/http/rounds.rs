@@ -1,0 +1,221 @@
+//! Rounds: opening, importing, assigning, the work packet, held changes and
+//! receipts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duxue_protocol::api::{
+    ActorBinding, Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, RoundSummary,
+    WorkPacket,
+};
+use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
+use warp::reply::Response;
+use warp::Filter;
+
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::fault;
+use crate::feed::Change;
+use crate::import;
+use crate::policy::Service;
+use crate::receipts;
+use crate::rounds::Writing;
+
+use super::accounts::administrator;
+use super::reply::{self, Answer, Body, finish};
+use super::with::{self, Query, Token};
+
+/// The routes of this module.
+#[must_use]
+pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let within = app.request_time();
+    let list = warp::path!("api" / "rounds")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |app, token| finish(within, list(app, token)));
+    let open = warp::path!("api" / "rounds")
+        .and(warp::post())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::body())
+        .and_then(move |app, token, body| finish(within, open(app, token, body)));
+    let packet = warp::path!("api" / "rounds" / String / "packet")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |round, app, token| finish(within, packet(round, app, token)));
+    let import = warp::path!("api" / "rounds" / String / "import")
+        .and(warp::post())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::query())
+        .and(with::body())
+        .and_then(move |round, app, token, query, body| finish(within, import(round, app, token, query, body)));
+    let assign = warp::path!("api" / "rounds" / String / "assignments")
+        .and(warp::post())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::body())
+        .and_then(move |round, app, token, body| finish(within, assign(round, app, token, body)));
+    let held = warp::path!("api" / "rounds" / String / "held")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |round, app, token| finish(within, held(round, app, token)));
+    let decide = warp::path!("api" / "rounds" / String / "held" / u64)
+        .and(warp::post())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::body())
+        .and_then(move |round, number, app, token, body| finish(within, decide(round, number, app, token, body)));
+    let receipts = warp::path!("api" / "receipts")
+        .and(warp::post())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::body())
+        .and_then(move |app, token, body| finish(within, receipt(app, token, body)));
+    list.or(open)
+        .unify()
+        .or(packet)
+        .unify()
+        .or(import)
+        .unify()
+        .or(assign)
+        .unify()
+        .or(held)
+        .unify()
+        .or(decide)
+        .unify()
+        .or(receipts)
+        .unify()
+        .boxed()
+}
+
+async fn list(app: Arc<App>, token: Token) -> Answer {
+    let caller = token.caller(&app)?;
+    let rounds = app.rounds.all();
+    let seen = rounds.iter().filter(|round| round.may(&caller, Service::Packet));
+    reply::json(&seen.map(|round| round.summary()).collect::<Vec<RoundSummary>>())
+}
+
+async fn open(app: Arc<App>, token: Token, body: Body) -> Answer {
+    let caller = administrator(&app, &token)?;
+    let new: NewRound = reply::read(body).await?;
+    let round = app.open_round(new, Some(&caller.person)).await?;
+    reply::json_with(StatusCode::CREATED, &round.summary())
+}
+
+async fn packet(round: String, app: Arc<App>, token: Token) -> Answer {
+    let (caller, round) = token.in_round(&app, &round, Service::Packet)?;
+    let journal = app.store.last().0;
+    let mut schools = Vec::new();
+    for (id, (school, declared)) in &round.schools {
+        if round.may_for(&caller, Service::Packet, id) {
+            let survey = round.school_documents(id).find(|name| name.kind == duxue_document::DocumentKind::Survey);
+            let assigned =
+                survey.is_some_and(|survey| round.access(&caller.person, &survey).write == Writing::Yes);
+            schools.push(PacketSchool { school: school.clone(), declared: declared.clone(), assigned });
+        }
+    }
+    let seen = schools.iter().flat_map(|row| round.school_documents(&row.school.id));
+    let actors = app.actors(seen).await?;
+    let standards = app.standard_texts(&round)?;
+    reply::json(&WorkPacket {
+        round: round.summary(),
+        roles: round.roles(&caller),
+        schools,
+        standards,
+        actors,
+        server_time_ms: now_ms(),
+        journal,
+    })
+}
+
+async fn import(
+    round: String,
+    app: Arc<App>,
+    token: Token,
+    query: Query,
+    body: Body,
+) -> Answer {
+    let (caller, round) = token.in_round(&app, &round, Service::Import)?;
+    let bytes = reply::bytes(body, usize::try_from(import::MAX_FILE_BYTES).unwrap_or(usize::MAX)).await?;
+    let jurisdiction = round.row.jurisdiction.clone();
+    let filename = query.get("filename").unwrap_or("file").to_owned();
+    let parsed = tokio::task::spawn_blocking(move || import::parse(&bytes, &filename, &jurisdiction))
+        .await
+        .map_err(|_| fault::internal())?;
+    let dry_run = query.get("dry_run") == Some("true");
+    if dry_run || !parsed.errors.is_empty() {
+        // With errors the report is the answer, and its status says that it
+        // is not what was asked for, unless only the preview was.
+        let status = if dry_run { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        return reply::json_with(status, &parsed.report(false));
+    }
+    let report = parsed.report(true);
+    app.rounds.import(&round.row.id, parsed.schools, parsed.county, Some(&caller.person), now_ms()).await?;
+    app.register_changed(&round.row.id);
+    reply::json(&report)
+}
+
+async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {
+    let (caller, round) = token.in_round(&app, &round, Service::Assign)?;
+    let assignment: Assignment = reply::read(body).await?;
+    if app.accounts.person(&assignment.person).is_none() {
+        return Err(fault::invalid().with_detail("person"));
+    }
+    app.rounds.assign(&round.row.id, assignment, Some(&caller.person), now_ms()).await?;
+    app.register_changed(&round.row.id);
+    Ok(reply::nothing())
+}
+
+async fn held(round: String, app: Arc<App>, token: Token) -> Answer {
+    let (_, round) = token.in_round(&app, &round, Service::Held)?;
+    let mut views = Vec::new();
+    for row in app.hub.held().await? {
+        let Some(name) = app.rounds.document(&row.document).filter(|name| name.round == round.row.id) else {
+            continue;
+        };
+        views.push(HeldView {
+            number: row.number,
+            document: row.document,
+            kind: name.kind,
+            school: name.school,
+            by: app.binding(&row.person, row.device.as_ref()),
+            reason: row.reason,
+            received_ms: row.received_ms,
+            hashes: row.hashes,
+            admitted: row.decision.map(|decision| decision.admitted),
+        });
+    }
+    reply::json(&views)
+}
+
+async fn decide(
+    round: String,
+    number: u64,
+    app: Arc<App>,
+    token: Token,
+    body: Body,
+) -> Answer {
+    let (caller, round) = token.in_round(&app, &round, Service::Held)?;
+    let HeldDecision { admit } = reply::read(body).await?;
+    let row = app.hub.held().await?.into_iter().find(|row| row.number == number);
+    let name = row.and_then(|row| app.rounds.document(&row.document)).filter(|name| name.round == round.row.id);
+    let name = name.ok_or_else(fault::not_found)?;
+    app.hub.decide(&name, number, admit, &caller.person).await?;
+    let change = Change { journal: app.store.last().0, what: "held", school: name.school, kind: Some(name.kind) };
+    app.feed.note(&round.row.id, change);
+    Ok(reply::nothing())
+}
+
+async fn receipt(app: Arc<App>, token: Token, body: Body) -> Answer {
+    let caller = token.caller(&app)?;
+    let request: ReceiptRequest = reply::read(body).await?;
+    reply::json(&receipts::answer(&app, &caller, request).await?)
+}
+
+/// Actor bindings by hex.
+pub type Actors = BTreeMap<String, ActorBinding>;

@@ -1,0 +1,104 @@
+//! What the desk reads: consolidated schools, conflicts, assessments.
+//!
+//! A batch that the hub applied only marks its school; whoever asks next has
+//! the marked schools brought up to date first, each by its changed entries.
+//! So a reader never sees less than was acknowledged before, and many edits
+//! between two questions cost one update.
+
+pub mod round;
+pub mod school;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use duxue_document::{RoundId, SchoolId};
+
+use crate::fault::{self, Fault};
+use crate::hub::document::Shared;
+use crate::hub::{Hub, Observer};
+use crate::rounds::{DocumentName, Rounds};
+use crate::store::JournalNumber;
+
+pub use round::RoundModel;
+
+/// What has changed in a round since the last look.
+#[derive(Debug, Default)]
+struct Dirty {
+    register: bool,
+    county: bool,
+    schools: BTreeSet<SchoolId>,
+}
+
+/// The read models of all rounds that anyone has asked for.
+pub struct ReadModel {
+    rounds: Arc<Rounds>,
+    hub: OnceLock<Hub>,
+    dirty: Mutex<HashMap<RoundId, Dirty>>,
+    models: Mutex<HashMap<RoundId, Arc<tokio::sync::Mutex<Option<RoundModel>>>>>,
+}
+
+impl ReadModel {
+    /// Nothing is read until someone asks.
+    #[must_use]
+    pub fn new(rounds: Arc<Rounds>) -> Self {
+        Self { rounds, hub: OnceLock::new(), dirty: Mutex::default(), models: Mutex::default() }
+    }
+
+    /// Says where documents are read; the hub and its observer need each other.
+    pub fn connect(&self, hub: Hub) {
+        let _ = self.hub.set(hub);
+    }
+
+    /// Marks the register of a round, after an import.
+    pub fn register_changed(&self, round: &RoundId) {
+        self.mark(round, |dirty| dirty.register = true);
+    }
+
+    /// Looks at a round that is up to date.
+    ///
+    /// # Errors
+    /// `not_found`, or `store.failed` where a document cannot be loaded.
+    pub async fn look<T>(
+        &self,
+        id: &RoundId,
+        look: impl FnOnce(&mut RoundModel) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let hub = self.hub.get().ok_or_else(fault::not_ready)?;
+        let round = self.rounds.get(id).ok_or_else(fault::not_found)?;
+        let model = {
+            let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(models.entry(id.clone()).or_default())
+        };
+        let mut model = model.lock().await;
+        // Taken before the documents are read: what is applied meanwhile is
+        // marked again.
+        let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default();
+        if model.is_none() {
+            *model = Some(RoundModel::load(hub, &round).await?);
+        } else if let Some(known) = model.as_mut()
+            && let Err(fault) = known.refresh(hub, &round, dirty.register, dirty.county, &dirty.schools).await
+        {
+            // Half refreshed is not a state to answer from.
+            *model = None;
+            return Err(fault);
+        }
+        let model = model.as_mut().ok_or_else(fault::internal)?;
+        crate::hub::task::heavy(usize::MAX, || look(model))
+    }
+
+    fn mark(&self, round: &RoundId, mark: impl FnOnce(&mut Dirty)) {
+        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        mark(dirty.entry(round.clone()).or_default());
+    }
+}
+
+impl Observer for ReadModel {
+    fn applied(&self, name: &DocumentName, _: JournalNumber, _: &Shared) {
+        self.mark(&name.round, |dirty| match &name.school {
+            Some(school) => {
+                dirty.schools.insert(school.clone());
+            }
+            None => dirty.county = true,
+        });
+    }
+}

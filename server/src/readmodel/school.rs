@@ -1,0 +1,119 @@
+//! One school's consolidated data, kept up to date by changed entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::{Automerge, ChangeHash};
+use duxue_document::changed::Changed;
+use duxue_document::conflict::Conflict;
+use duxue_document::consolidate::{Consolidator, Documents, Settings};
+use duxue_document::consolidated::{ConsolidatedSchool, Entry, ValueState};
+use duxue_document::school::{Declared, School};
+use duxue_document::{DocumentKind, EntryPath, PhotoHash};
+
+/// The kinds of documents that a school's consolidated data is made from.
+pub const KINDS: [DocumentKind; 3] = [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling];
+
+/// Figures of a school for lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Entries with a value.
+    pub entries: u32,
+    /// Open conflicts.
+    pub conflicts: u32,
+    /// Photos that the survey knows.
+    pub photos: BTreeSet<PhotoHash>,
+}
+
+/// A school in a round.
+pub struct SchoolModel {
+    consolidator: Consolidator,
+    heads: BTreeMap<DocumentKind, Vec<ChangeHash>>,
+    summary: Option<Summary>,
+}
+
+impl SchoolModel {
+    /// Consolidates the whole.
+    #[must_use]
+    pub fn new(school: School, declared: Declared, settings: Settings, documents: Documents<'_>) -> Self {
+        let heads = KINDS.into_iter().map(|kind| (kind, of_kind(documents, kind).get_heads())).collect();
+        Self { consolidator: Consolidator::new(school, declared, settings, documents), heads, summary: None }
+    }
+
+    /// Takes in what has changed in the documents since the last look. The
+    /// work grows with the changes.
+    pub fn update(&mut self, documents: Documents<'_>) {
+        for kind in KINDS {
+            let doc = of_kind(documents, kind);
+            let now = doc.get_heads();
+            let before = self.heads.insert(kind, now.clone()).unwrap_or_default();
+            if before != now {
+                self.consolidator.update(documents, &Changed::since(kind, doc, &before));
+                self.summary = None;
+            }
+        }
+    }
+
+    /// Puts another register row and other figures in place.
+    pub fn set_register(&mut self, school: &School, declared: &Declared) {
+        self.consolidator.set_school(school.clone());
+        self.consolidator.set_declared(declared.clone());
+    }
+
+    /// The consolidated data.
+    #[must_use]
+    pub fn school(&self) -> &ConsolidatedSchool {
+        self.consolidator.school()
+    }
+
+    /// Heads of the documents that the data was made from.
+    #[must_use]
+    pub fn heads(&self) -> &BTreeMap<DocumentKind, Vec<ChangeHash>> {
+        &self.heads
+    }
+
+    /// Open conflicts.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        self.school().conflicts()
+    }
+
+    /// Figures for lists, worked out once after each change.
+    pub fn summary(&mut self) -> &Summary {
+        let school = self.consolidator.school();
+        self.summary.get_or_insert_with(|| summarise(school))
+    }
+}
+
+fn of_kind(documents: Documents<'_>, kind: DocumentKind) -> &Automerge {
+    match kind {
+        DocumentKind::Review => documents.review,
+        DocumentKind::Ruling => documents.ruling,
+        _ => documents.survey,
+    }
+}
+
+fn summarise(school: &ConsolidatedSchool) -> Summary {
+    let of_items = school.items.values().flat_map(|item| item.fields.values());
+    let entries = of_items.chain(school.entries.values());
+    let mut summary = Summary { conflicts: number(school.conflicts().len()), ..Summary::default() };
+    for entry in entries {
+        summary.entries += u32::from(entry.value != ValueState::Missing);
+        summary.photos.extend(photos(entry));
+    }
+    for path in school.entries.keys() {
+        if let EntryPath::Evidence(photo) = path {
+            summary.photos.insert(*photo);
+        }
+    }
+    summary
+}
+
+fn photos(entry: &Entry) -> impl Iterator<Item = PhotoHash> + '_ {
+    entry.candidates.iter().flat_map(|candidate| candidate.photos.iter().copied())
+}
+
+/// A count in an answer.
+#[must_use]
+pub fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,118 @@
+//! Receipts: signed statements of what is durable, by a key that stays in the
+//! data folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+
+use automerge::ChangeHash;
+use duxue_document::DocumentId;
+use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
+use duxue_protocol::receipt::{PURPOSE, Receipt, Statement};
+use ed25519_dalek::SigningKey;
+
+use crate::accounts::{Caller, event};
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::fault::{self, Fault};
+use crate::hub::task::Durable;
+use crate::random;
+
+/// Name of the key's file in the data folder.
+pub const KEY_FILE: &str = "receipt.key";
+/// Heads and photos that one request may ask about.
+const MOST_ASKED: usize = 20_000;
+
+/// Reads the server's key, or makes one on the first start. Only the owner of
+/// the file may read it.
+///
+/// # Errors
+/// Where the file cannot be read, written, or is not a key.
+pub fn key(data: &Path) -> std::io::Result<SigningKey> {
+    let path = data.join(KEY_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => random::from_hex::<32>(text.trim())
+            .map(|bytes| SigningKey::from_bytes(&bytes))
+            .ok_or_else(|| std::io::Error::other(format!("{} is not a key", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let bytes = random::bytes::<32>().map_err(|_| std::io::Error::other("no randomness"))?;
+            write_key(data, &path, &random::hex(&bytes))?;
+            Ok(SigningKey::from_bytes(&bytes))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whole or not at all: a torn key would make every receipt worthless.
+fn write_key(data: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    std::fs::File::open(data)?.sync_all()
+}
+
+/// Answers what is durable of what the caller asks about. Documents that the
+/// caller has no rights on are answered like documents that are not there.
+///
+/// # Errors
+/// `request.invalid` for too many questions, or what the store says.
+pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Result<ReceiptAnswer, Fault> {
+    let asked = request.heads.values().map(BTreeSet::len).sum::<usize>() + request.photos.len();
+    if asked > MOST_ASKED {
+        return Err(fault::invalid().with_detail("heads"));
+    }
+    // Taken first: what is found durable after this was durable or is later.
+    let journal = app.store.last();
+    let mut answer = Sorted::default();
+    for (document, heads) in request.heads {
+        sort_heads(app, caller, document, heads, &mut answer).await?;
+    }
+    let (photos, missing_photos) = app.photos_here(request.photos).await?;
+    let server_time_ms = now_ms();
+    let statement =
+        Statement { purpose: PURPOSE.to_owned(), server_time_ms, journal: journal.0, heads: answer.here, photos };
+    let receipt = Receipt::sign(&statement, &app.key).map_err(|_| fault::internal())?;
+    app.store.commit(vec![event("receipt", Some(&caller.person), server_time_ms)]).await?;
+    Ok(ReceiptAnswer { receipt, missing_heads: answer.missing, held_heads: answer.held, missing_photos })
+}
+
+#[derive(Default)]
+struct Sorted {
+    here: BTreeMap<DocumentId, BTreeSet<String>>,
+    held: BTreeMap<DocumentId, BTreeSet<String>>,
+    missing: BTreeMap<DocumentId, BTreeSet<String>>,
+}
+
+async fn sort_heads(
+    app: &App,
+    caller: &Caller,
+    document: DocumentId,
+    heads: BTreeSet<String>,
+    sorted: &mut Sorted,
+) -> Result<(), Fault> {
+    let name = app.rounds.document(&document);
+    let Some(name) = name.filter(|name| app.rounds.access(&caller.person, name).any()) else {
+        sorted.missing.insert(document, heads);
+        return Ok(());
+    };
+    let parsed: Vec<(String, Option<ChangeHash>)> =
+        heads.into_iter().map(|head| (head.clone(), random::from_hex::<32>(&head).map(ChangeHash))).collect();
+    let hashes = parsed.iter().filter_map(|(_, hash)| *hash).collect();
+    let mut words = app.hub.durable(&name, hashes).await?.into_iter();
+    for (head, hash) in parsed {
+        let word = hash.and_then(|_| words.next()).unwrap_or(Durable::No);
+        let into = match word {
+            Durable::Yes => &mut sorted.here,
+            Durable::Held => &mut sorted.held,
+            Durable::No => &mut sorted.missing,
+        };
+        into.entry(document).or_default().insert(head);
+    }
+    Ok(())
+}
