@@ -51,6 +51,13 @@ impl Amount {
         Self(self.0.saturating_sub(other.0).max(0))
     }
 
+    /// The exact product of two numbers with at most 6 decimals each, as all
+    /// limits and shares of them have; zero where it does not fit.
+    #[must_use]
+    pub fn share_of(self, other: Self) -> Self {
+        Self((self.0 / 1_000_000).checked_mul(other.0 / 1_000_000).unwrap_or_default())
+    }
+
     /// The number of millionths of millionths.
     #[must_use]
     pub const fn parts(self) -> i128 {

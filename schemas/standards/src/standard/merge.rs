@@ -58,6 +58,7 @@ fn base(root: &Table) -> Standard {
         difference: None,
         scope: Scope::default(),
         split: BTreeMap::new(),
+        weights: BTreeMap::new(),
         county_facts: Vec::new(),
     };
     name_file(root, &standard.id.clone(), &mut standard);
@@ -69,6 +70,7 @@ fn base(root: &Table) -> Standard {
     }
     if let Some(table) = root.table("split") {
         standard.split = split(&table);
+        standard.weights = in_proportion(&standard.split);
     }
     standard.school_rule = root.table("school_rule").map(|table| school_rule(&table, &standard));
     standard.difference = root.table("difference").map(|table| difference(&table, &standard));
@@ -241,6 +243,11 @@ fn split(table: &Table) -> BTreeMap<Part, Amount> {
         }
     }
     weights
+}
+
+fn in_proportion(weights: &BTreeMap<Part, Amount>) -> BTreeMap<Part, i128> {
+    let divisor = weights.values().fold(0, |divisor, weight| num_integer::gcd(divisor, weight.parts())).max(1);
+    weights.iter().map(|(part, weight)| (*part, weight.parts() / divisor)).collect()
 }
 
 fn school_rule(table: &Table, standard: &Standard) -> SchoolRule {

@@ -16,7 +16,7 @@ use crate::number::Amount;
 pub use read::StandardError;
 
 /// A text in both languages, Chinese first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Text {
     /// 中文.
     pub zh: String,
@@ -66,6 +66,9 @@ pub struct Standard {
     pub scope: Scope,
     /// Weights by which a combined school's resources are split.
     pub split: BTreeMap<Part, Amount>,
+    /// The same as whole numbers in the same proportion (50 : 55 : 66).
+    #[serde(skip)]
+    pub(crate) weights: BTreeMap<Part, i128>,
     /// Quantities printed in 表 I, in order.
     pub county_facts: Vec<QuantityId>,
 }

@@ -1,0 +1,178 @@
+//! One indicator, decided over everything that is open, with its details.
+
+use std::collections::BTreeSet;
+
+use super::outcome::{Grade, Levels};
+use super::result::{ConditionResult, IndicatorResult, Lacking, Range, ReliefUse, RoundingFlag, Standing};
+use super::rule::{Reading, Scope, Shortfall, read};
+use super::unit::{Case, Trace, Unit};
+use super::{Outcome, result};
+use crate::date;
+use crate::number::{Amount, Exact, print_units};
+use crate::standard::{Compare, Condition, Indicator, Text};
+
+/// Decides an indicator. `floor` is the share of the requirement that the
+/// school rule still accepts.
+pub(crate) fn decide(unit: &Unit, scope: Scope, indicator: &Indicator, floor: Option<Amount>) -> IndicatorResult {
+    let mut all = Levels::MET;
+    let mut conditions = Vec::with_capacity(indicator.conditions.len());
+    let mut seen = Seen::default();
+    for condition in &indicator.conditions {
+        let (levels, trace) = unit.decide(&|case| read(case, scope, condition, floor).levels);
+        let choice = unit.shown();
+        let reading = read(&Case { unit, choice: &choice, trace: None }, scope, condition, floor);
+        conditions.push(describe(unit, condition, indicator.decimals, levels, reading));
+        all = all.and(levels);
+        seen.add(unit, &trace);
+    }
+    if conditions.len() > 1 {
+        // Conditions may share what is open; together they may be more certain
+        // than each by itself. One by one is still sound.
+        let (together, _) = unit.decide(&|case| together(case, scope, indicator, floor));
+        all = tighter(all, together);
+    }
+    let mut result = seen.into_result(indicator.id.clone(), all, conditions);
+    if result.outcome == Outcome::Met && result.missing.is_empty() {
+        result.open.clear();
+    }
+    result
+}
+
+fn together(case: &Case, scope: Scope, indicator: &Indicator, floor: Option<Amount>) -> Levels {
+    let each = indicator.conditions.iter().map(|condition| read(case, scope, condition, floor).levels);
+    each.fold(Levels::MET, Levels::and)
+}
+
+fn tighter(a: Levels, b: Levels) -> Levels {
+    let span = |a: super::outcome::Span, b: super::outcome::Span| super::outcome::Span {
+        low: a.low.max(b.low),
+        high: a.high.min(b.high),
+    };
+    Levels { strict: span(a.strict, b.strict), relief: span(a.relief, b.relief) }
+}
+
+/// What the conditions of an indicator looked at, each once.
+#[derive(Default)]
+struct Seen {
+    figures: Vec<crate::figure::FigureRef>,
+    missing: BTreeSet<result::Missing>,
+    open: BTreeSet<result::Open>,
+}
+
+impl Seen {
+    fn add<'a>(&mut self, unit: &Unit<'a>, trace: &Trace<'a>) {
+        for figure in trace.figure_refs(unit) {
+            if !self.figures.contains(&figure) {
+                self.figures.push(figure);
+            }
+        }
+        self.missing.extend(trace.missing(unit));
+        self.open.extend(trace.open(unit));
+    }
+
+    fn into_result(self, id: String, levels: Levels, conditions: Vec<ConditionResult>) -> IndicatorResult {
+        IndicatorResult {
+            id,
+            outcome: levels.outcome(),
+            conditions,
+            figures: self.figures,
+            missing: self.missing.into_iter().collect(),
+            open: self.open.into_iter().collect(),
+            levels: Standing(levels),
+        }
+    }
+}
+
+fn describe(
+    unit: &Unit,
+    condition: &Condition,
+    decimals: u32,
+    levels: Levels,
+    reading: Reading,
+) -> ConditionResult {
+    let strictly_met = levels.strict.low == Grade::Met;
+    let value = reading.value.map(|(low, high)| Range::new(low, high, reading.times, decimals));
+    let rounding = match (&value, &reading.limit) {
+        (Some(value), Some((limit, written))) => {
+            flags(value, limit, written, reading.compare, reading.times, &[decimals])
+        }
+        _ => Vec::new(),
+    };
+    let above_floor = levels.strict.low >= Grade::Floor;
+    ConditionResult {
+        name: condition.name.clone(),
+        outcome: levels.outcome(),
+        value,
+        threshold: reading.limit.map(|(_, written)| written),
+        lacking: if strictly_met { Vec::new() } else { reading.lacks.iter().map(lacking).collect() },
+        lacking_to_floor: if above_floor { Vec::new() } else { reading.floor_lacks.iter().map(lacking).collect() },
+        rounding,
+        reliefs: if strictly_met { Vec::new() } else { reading.reliefs.iter().map(|r| use_of(unit, r)).collect() },
+    }
+}
+
+fn use_of(unit: &Unit, relief: &crate::standard::Relief) -> ReliefUse {
+    ReliefUse {
+        id: relief.id.clone(),
+        name: relief.name.clone(),
+        clause: relief.clause.clone(),
+        due_years: relief.due_years,
+        due: date::years_later(unit.as_of, relief.due_years).unwrap_or_default(),
+    }
+}
+
+/// Decimals at which the rounded value would give another result.
+pub(crate) fn flags(
+    value: &Range,
+    limit: &Exact,
+    written: &str,
+    compare: Compare,
+    times: u32,
+    decimals: &[u32],
+) -> Vec<RoundingFlag> {
+    let Some(value) = value.value() else { return Vec::new() };
+    let scale = Exact::quotient(times.into(), 1);
+    let (value, limit) = (value.times(&scale), limit.times(&scale));
+    let met = |value: &Exact| match compare {
+        Compare::AtLeast => *value >= limit,
+        Compare::Above => *value > limit,
+        Compare::AtMost => *value <= limit,
+        Compare::Below => *value < limit,
+    };
+    let exact = met(&value);
+    decimals
+        .iter()
+        .filter_map(|decimals| {
+            let would_be_met = met(&value.as_printed(*decimals));
+            (would_be_met != exact).then(|| RoundingFlag {
+                decimals: *decimals,
+                rounded: value.printed(*decimals),
+                limit: written.to_owned(),
+                would_be_met,
+            })
+        })
+        .collect()
+}
+
+/// A shortfall in words; rounded up, so that it is enough.
+fn lacking(short: &Shortfall) -> Lacking {
+    let scale = 10_i128.pow(short.decimals);
+    let print = |exact: &Exact| {
+        let text = print_units(&exact.ceil_of(scale), short.decimals);
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    };
+    let least = print(&short.least);
+    let most = short.most.as_ref().map(print);
+    let amount = match &most {
+        Some(most) if *most == least => least.clone(),
+        Some(most) => format!("{least}–{most}"),
+        None => format!("≥{least}"),
+    };
+    let text = if short.too_much {
+        Text::new(format!("超出{amount}{}", short.unit.zh), format!("{amount} {}", short.unit.en))
+    } else {
+        Text::new(format!("差{amount}{}", short.unit.zh), format!("{amount} {} short", short.unit.en))
+    };
+    let most = most.filter(|most| *most != least);
+    Lacking { least, most, unit: short.unit.clone(), text }
+}

@@ -1,0 +1,32 @@
+//! The assessment: a standard on the consolidated data of a round.
+
+mod indicator;
+mod outcome;
+mod per_pupil;
+mod result;
+mod rule;
+mod school;
+mod scope;
+mod unit;
+
+pub use outcome::Outcome;
+pub use result::{
+    ConditionResult, IndicatorResult, Lacking, Missing, Open, Range, ReliefUse, RoundingFlag,
+};
+pub use school::{RuleResult, SchoolAssessment, StageAssessment};
+pub use scope::NotCounted;
+
+use crate::input::SchoolInput;
+use crate::standard::Standard;
+
+/// Assesses one school by itself: the preview on the inspector's phone. Branch
+/// sites and county figures are not known here; what needs them is undetermined.
+/// `as_of` is `YYYY-MM-DD`.
+#[must_use]
+pub fn school(standard: &Standard, input: &SchoolInput, as_of: &str) -> SchoolAssessment {
+    let unit = unit::Unit::new(standard, vec![input], None, &unit::no_schools, as_of);
+    match school::assess(&unit) {
+        Some(assessment) => assessment,
+        None => unreachable!("the unit has the one campus it was given"),
+    }
+}
