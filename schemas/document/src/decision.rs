@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use automerge::Automerge;
 use serde::{Deserialize, Serialize};
 
-use crate::changed::Unit;
+use crate::changed::{Deletes, Unit};
 use crate::path::ItemKey;
 use crate::{Captured, DecisionId, DocumentKind, EntryPath, OpId, Value, read};
 
@@ -109,18 +109,22 @@ pub enum RulingChoice {
 /// Every verdict of a review document that can be used, superseded or not.
 #[must_use]
 pub fn verdicts(review: &Automerge) -> BTreeMap<DecisionId, Verdict> {
-    let verdict = |id: &DecisionId| read::decision::verdict(review, id)?.what;
-    ids(review, DocumentKind::Review).filter_map(|id| Some((id.clone(), verdict(&id)?))).collect()
+    let deletes = Deletes::of(DocumentKind::Review, review);
+    let review = read::Source::whole(review, &deletes);
+    let verdict = |id: &DecisionId| read::decision::verdict(&review, id)?.what;
+    ids(&review, DocumentKind::Review).filter_map(|id| Some((id.clone(), verdict(&id)?))).collect()
 }
 
 /// Every ruling of a ruling document that can be used, superseded or not.
 #[must_use]
 pub fn rulings(ruling: &Automerge) -> BTreeMap<DecisionId, Ruling> {
-    let read = |id: &DecisionId| read::decision::ruling(ruling, id)?.what;
-    ids(ruling, DocumentKind::Ruling).filter_map(|id| Some((id.clone(), read(&id)?))).collect()
+    let deletes = Deletes::of(DocumentKind::Ruling, ruling);
+    let ruling = read::Source::whole(ruling, &deletes);
+    let read = |id: &DecisionId| read::decision::ruling(&ruling, id)?.what;
+    ids(&ruling, DocumentKind::Ruling).filter_map(|id| Some((id.clone(), read(&id)?))).collect()
 }
 
-fn ids(doc: &Automerge, kind: DocumentKind) -> impl Iterator<Item = DecisionId> {
+fn ids(doc: &read::Source<'_>, kind: DocumentKind) -> impl Iterator<Item = DecisionId> {
     read::units(doc, kind).into_iter().filter_map(|unit| match unit {
         Unit::Decision(id) => Some(id),
         _ => None,

@@ -14,6 +14,7 @@ pub mod consolidated;
 pub mod decimal;
 pub mod decision;
 pub mod genesis;
+pub mod history;
 pub mod ids;
 pub mod path;
 mod read;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue};
 
+use crate::changed::Deletes;
 use crate::consolidated::fields;
 use crate::decision::{Outcome, Ruling, RulingChoice, Subject, Verdict};
 use crate::path::ItemKey;
@@ -115,7 +116,9 @@ pub fn remove_item(
     reason: &str,
     captured: &Captured,
 ) -> Result<OpId, WriteError> {
-    let saw = read::live_ops(doc, item).ok_or_else(|| WriteError::NoItem(item.clone()))?;
+    let deletes = Deletes::of(DocumentKind::Survey, doc);
+    let live = read::live_ops(&read::Source::parts(doc, &deletes), item);
+    let saw = live.ok_or_else(|| WriteError::NoItem(item.clone()))?;
     let path = schema::item_path(item, fields::REMOVED).ok_or_else(|| WriteError::NoItem(item.clone()))?;
     let value = schema::value([
         ("removed", Scalar::Bool(true)),

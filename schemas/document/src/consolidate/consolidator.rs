@@ -11,13 +11,13 @@ use super::groups::{contested, joined, separated};
 use super::natural;
 use super::removal::{Member, RemovalRuling, removal};
 use super::tally::Tally;
-use crate::changed::{Changed, Unit};
+use crate::changed::{Changed, Deletes, Unit};
 use crate::consolidated::{
     Candidate, ConsolidatedSchool, Duplicate, Entry, Finding, Item, Removal, ReviewState, ValueState, fields,
 };
 use crate::decision::{Ruling, Subject, Verdict};
 use crate::path::{ItemKey, ItemKind, Section};
-use crate::read::{self, Fields, Read};
+use crate::read::{self, Fields, Read, Source};
 use crate::school::{Declared, School};
 use crate::{DecisionId, DocumentKind, EntryPath, FieldId, OpId, Scalar, Value};
 
@@ -56,7 +56,8 @@ pub struct Consolidator {
     entries: BTreeMap<EntryPath, Read<Vec<Candidate>>>,
     verdicts: Decisions<Verdict>,
     rulings: Decisions<Ruling>,
-    /// Findings of keys and of the tops of documents.
+    deletes: BTreeMap<DocumentKind, Deletes>,
+    /// Findings of foreign keys, of the tops of documents, and of deletions.
     others: BTreeMap<(DocumentKind, Unit), BTreeSet<Finding>>,
     /// The thing that each item belongs to, and its members. A thing has the
     /// key of its lowest member.
@@ -99,6 +100,7 @@ impl Consolidator {
             entries: BTreeMap::new(),
             verdicts: Decisions::default(),
             rulings: Decisions::default(),
+            deletes: BTreeMap::new(),
             others: BTreeMap::new(),
             thing_of: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -111,11 +113,14 @@ impl Consolidator {
         };
         let mut dirty = Dirty::default();
         for kind in [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling] {
-            if let Some(doc) = documents.of(kind) {
-                for unit in read::units(doc, kind) {
-                    this.read(kind, doc, &unit, &mut dirty);
-                }
+            let Some(doc) = documents.of(kind) else { continue };
+            let deletes = Deletes::of(kind, doc);
+            let source = Source::whole(doc, &deletes);
+            for unit in read::units(&source, kind) {
+                this.read(kind, &source, &unit, &mut dirty);
             }
+            drop(source);
+            this.deletes.insert(kind, deletes);
         }
         this.work_out(documents, dirty);
         this
@@ -149,23 +154,29 @@ impl Consolidator {
     pub fn update(&mut self, documents: Documents<'_>, changed: &Changed) {
         let Some(doc) = documents.of(changed.kind) else { return };
         let mut dirty = Dirty::default();
+        let mut deletes = self.deletes.remove(&changed.kind).unwrap_or_default();
+        deletes.add(changed.deletes.iter().cloned());
+        let source = Source::parts(doc, &deletes);
         for unit in &changed.units {
-            self.read(changed.kind, doc, unit, &mut dirty);
+            self.read(changed.kind, &source, unit, &mut dirty);
         }
+        drop(source);
+        self.deletes.insert(changed.kind, deletes);
         self.work_out(documents, dirty);
     }
 
-    fn read(&mut self, kind: DocumentKind, doc: &Automerge, unit: &Unit, dirty: &mut Dirty) {
+    fn read(&mut self, kind: DocumentKind, doc: &Source<'_>, unit: &Unit, dirty: &mut Dirty) {
         match (kind, unit) {
             (DocumentKind::Survey, Unit::Item(key)) => self.read_item(doc, key, dirty),
             (DocumentKind::Survey, Unit::Entry(path)) => self.read_entry(doc, path, dirty),
             (DocumentKind::Review, Unit::Decision(id)) => self.read_verdict(doc, id, dirty),
             (DocumentKind::Ruling, Unit::Decision(id)) => self.read_ruling(doc, id, dirty),
-            _ => self.read_other(kind, doc, unit),
+            _ => {}
         }
+        self.read_other(kind, doc, unit);
     }
 
-    fn read_item(&mut self, doc: &Automerge, key: &ItemKey, dirty: &mut Dirty) {
+    fn read_item(&mut self, doc: &Source<'_>, key: &ItemKey, dirty: &mut Dirty) {
         let after = read::item(doc, DocumentKind::Survey, key);
         let before = self.items.remove(key);
         self.swap_findings(before.as_ref().map(|r| &r.findings), after.as_ref().map(|r| &r.findings));
@@ -178,7 +189,7 @@ impl Consolidator {
         dirty.items.insert(key.clone());
     }
 
-    fn read_entry(&mut self, doc: &Automerge, path: &EntryPath, dirty: &mut Dirty) {
+    fn read_entry(&mut self, doc: &Source<'_>, path: &EntryPath, dirty: &mut Dirty) {
         let after = read::entry(doc, DocumentKind::Survey, path);
         let before = self.entries.remove(path);
         self.swap_findings(before.as_ref().map(|r| &r.findings), after.as_ref().map(|r| &r.findings));
@@ -188,7 +199,7 @@ impl Consolidator {
         dirty.entries.insert(path.clone());
     }
 
-    fn read_verdict(&mut self, doc: &Automerge, id: &DecisionId, dirty: &mut Dirty) {
+    fn read_verdict(&mut self, doc: &Source<'_>, id: &DecisionId, dirty: &mut Dirty) {
         let after = read::decision::verdict(doc, id);
         let findings = after.as_ref().map(|read| read.findings.clone());
         let (before, targets) = self.verdicts.set(id, after);
@@ -196,7 +207,7 @@ impl Consolidator {
         dirty.add(targets);
     }
 
-    fn read_ruling(&mut self, doc: &Automerge, id: &DecisionId, dirty: &mut Dirty) {
+    fn read_ruling(&mut self, doc: &Source<'_>, id: &DecisionId, dirty: &mut Dirty) {
         let after = read::decision::ruling(doc, id);
         let findings = after.as_ref().map(|read| read.findings.clone());
         let (before, targets) = self.rulings.set(id, after);
@@ -219,8 +230,9 @@ impl Consolidator {
         together
     }
 
-    fn read_other(&mut self, kind: DocumentKind, doc: &Automerge, unit: &Unit) {
-        let after = read::foreign(doc, kind, unit);
+    fn read_other(&mut self, kind: DocumentKind, doc: &Source<'_>, unit: &Unit) {
+        let mut after = read::foreign(doc, kind, unit);
+        after.extend(read::deleted(doc, kind, unit));
         let before = self.others.remove(&(kind, unit.clone()));
         self.swap_findings(before.as_ref(), Some(&after));
         if !after.is_empty() {
@@ -234,12 +246,15 @@ impl Consolidator {
     }
 
     fn work_out(&mut self, documents: Documents<'_>, mut dirty: Dirty) {
+        let none = Deletes::default();
+        // Only past claims are read here, and by their ops.
+        let survey = &Source::parts(documents.survey, &none);
         let mut keys = BTreeSet::new();
         self.regroup(&mut dirty, &mut keys);
         let things: BTreeSet<ItemKey> =
             dirty.items.iter().filter_map(|item| self.thing_of.get(item)).cloned().collect();
         for thing in &things {
-            let item = self.thing(documents.survey, thing);
+            let item = self.thing(survey, thing);
             keys.extend(self.natural.set(thing, natural::keys(&item)));
             self.school.items.insert(thing.clone(), item);
         }
@@ -247,7 +262,7 @@ impl Consolidator {
             self.work_out_duplicate(key);
         }
         for path in dirty.entries {
-            self.work_out_entry(documents.survey, path);
+            self.work_out_entry(survey, path);
         }
     }
 
@@ -339,7 +354,7 @@ impl Consolidator {
     }
 
     /// One thing with the candidates of all its members.
-    fn thing(&self, survey: &Automerge, thing: &ItemKey) -> Item {
+    fn thing(&self, survey: &Source<'_>, thing: &ItemKey) -> Item {
         let members: Vec<(&ItemKey, &Fields)> = self
             .members
             .get(thing)
@@ -398,7 +413,7 @@ impl Consolidator {
     }
 
     /// One entry, which has several paths in a thing of several items.
-    fn entry(&self, survey: &Automerge, paths: Vec<EntryPath>, candidates: Vec<Candidate>) -> Entry {
+    fn entry(&self, survey: &Source<'_>, paths: Vec<EntryPath>, candidates: Vec<Candidate>) -> Entry {
         let targets: Vec<Target> = paths.iter().cloned().map(Target::Entry).collect();
         let mut rulings: Vec<EntryRuling<'_>> = targets
             .iter()
@@ -419,7 +434,7 @@ impl Consolidator {
         entry(path, candidates, &Decided { settings: &self.settings, verdicts, rulings, past: &past })
     }
 
-    fn work_out_entry(&mut self, survey: &Automerge, path: EntryPath) {
+    fn work_out_entry(&mut self, survey: &Source<'_>, path: EntryPath) {
         let target = Target::Entry(path.clone());
         let decided =
             self.rulings.active(&target).next().is_some() || self.verdicts.active(&target).next().is_some();

@@ -6,7 +6,7 @@ use automerge::Automerge;
 
 use super::Settings;
 use super::entry::{Decided, entry};
-use crate::changed::Unit;
+use crate::changed::{Deletes, Unit};
 use crate::consolidated::{ConsolidatedCounty, Entry, Finding};
 use crate::school::Declared;
 use crate::{DocumentKind, EntryPath, read};
@@ -16,10 +16,13 @@ use crate::{DocumentKind, EntryPath, read};
 #[must_use]
 pub fn consolidate_county(declared: &Declared, county: &Automerge) -> ConsolidatedCounty {
     const KIND: DocumentKind = DocumentKind::County;
+    let deletes = Deletes::of(KIND, county);
+    let county = &read::Source::whole(county, &deletes);
     let settings = Settings::default();
     let mut findings: BTreeSet<Finding> = BTreeSet::new();
     let mut entries: BTreeMap<EntryPath, Entry> = BTreeMap::new();
     for unit in read::units(county, KIND) {
+        findings.extend(read::deleted(county, KIND, &unit));
         let Unit::Entry(path) = unit else {
             findings.extend(read::foreign(county, KIND, &unit));
             continue;

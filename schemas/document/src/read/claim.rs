@@ -1,9 +1,9 @@
 //! Claims as they are found.
 
-use automerge::{Automerge, ChangeHash, ObjId};
+use automerge::{ActorId, ChangeHash, ObjId};
 
 use super::Findings;
-use super::raw::{At, Field, Raw, elements, fields, op_id, shorten};
+use super::raw::{At, Field, Raw, Source, elements, fields, op_id, shorten};
 use crate::consolidated::Candidate;
 use crate::schema::{self, FieldType};
 use crate::{Captured, Claim, EntryPath, FieldId, OpId, PhotoHash, Place, Scalar, Value};
@@ -25,14 +25,13 @@ struct Found {
 /// the change that put it. Where another change has edited it, what was put
 /// and what each edit made of it are all candidates.
 pub(super) fn read_claim(
-    doc: &Automerge,
+    doc: &Source<'_>,
     path: &EntryPath,
     map: &ObjId,
-    deletes: &[ObjId],
     findings: &mut Findings,
 ) -> Vec<Candidate> {
     let found = read_at(doc, path, map, None, findings);
-    let edits = edits(doc, map, found.inner.iter().chain(deletes));
+    let edits = edits(doc, map, &found.inner);
     if edits.is_empty() {
         return candidate(map, found.claim).into_iter().collect();
     }
@@ -49,7 +48,7 @@ pub(super) fn read_claim(
 }
 
 /// Reads the claim whose map is `map` as it was when `hash` was made.
-pub(super) fn read_past_claim(doc: &Automerge, path: &EntryPath, map: &ObjId, hash: ChangeHash) -> Claim {
+pub(super) fn read_past_claim(doc: &Source<'_>, path: &EntryPath, map: &ObjId, hash: ChangeHash) -> Claim {
     read_at(doc, path, map, Some(&[hash]), &mut Findings::ignored()).claim
 }
 
@@ -80,25 +79,24 @@ fn candidate(op: &ObjId, claim: Claim) -> Option<Candidate> {
     Some(Candidate { op: op_id(op)?, value, captured, photos, note })
 }
 
-/// The changes that edited a claim after it was put, each with its highest op
-/// there, in the order of these ops.
-pub(super) fn edits<'a>(
-    doc: &Automerge,
-    map: &ObjId,
-    inner: impl Iterator<Item = &'a ObjId> + Clone,
-) -> Vec<(ChangeHash, ObjId)> {
+/// The changes that edited a claim after it was put, or deleted something in
+/// it, each with its highest op there, in the order of these ops.
+pub(super) fn edits(doc: &Source<'_>, map: &ObjId, inner: &[ObjId]) -> Vec<(ChangeHash, ObjId)> {
     let ObjId::Id(_, actor, _) = map else { return Vec::new() };
     let same_actor = |op: &ObjId| matches!(op, ObjId::Id(_, other, _) if other == actor);
+    let deletes = op_id(map).and_then(|op| doc.deletes.inside.get(&op)).into_iter().flatten();
+    let deletes: Vec<ObjId> = deletes.filter_map(obj_id).collect();
+    let inner = || inner.iter().chain(&deletes);
     let put = doc.hash_for_opid(map);
     // An actor's counters only grow, so if its highest op here is in the
     // change that put the claim, then all of them are.
-    let highest = inner.clone().max_by_key(|op| op_order(op));
-    let untouched = inner.clone().all(same_actor) && highest.is_none_or(|op| doc.hash_for_opid(op) == put);
+    let highest = inner().max_by_key(|op| op_order(op));
+    let untouched = inner().all(same_actor) && highest.is_none_or(|op| doc.hash_for_opid(op) == put);
     if untouched {
         return Vec::new();
     }
     let mut edits: Vec<(ChangeHash, ObjId)> = Vec::new();
-    for op in inner {
+    for op in inner() {
         let Some(hash) = doc.hash_for_opid(op).filter(|hash| Some(*hash) != put) else { continue };
         match edits.iter_mut().find(|(other, _)| *other == hash) {
             Some((_, last)) if op_order(last) < op_order(op) => *last = op.clone(),
@@ -110,6 +108,17 @@ pub(super) fn edits<'a>(
     edits
 }
 
+/// An op as Automerge names it.
+pub(super) fn obj_id(op: &OpId) -> Option<ObjId> {
+    let bytes: Option<Vec<u8>> = op
+        .actor()
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    Some(ObjId::Id(op.counter(), ActorId::from(bytes?), 0))
+}
+
 fn op_order(id: &ObjId) -> (u64, &[u8]) {
     match id {
         ObjId::Root => (0, &[]),
@@ -117,7 +126,7 @@ fn op_order(id: &ObjId) -> (u64, &[u8]) {
     }
 }
 
-fn read_at(doc: &Automerge, path: &EntryPath, map: &ObjId, at: At<'_>, findings: &mut Findings) -> Found {
+fn read_at(doc: &Source<'_>, path: &EntryPath, map: &ObjId, at: At<'_>, findings: &mut Findings) -> Found {
     let mut claim = Claim::default();
     let mut inner = Vec::new();
     let mut has_captured = false;
@@ -154,7 +163,7 @@ fn read_at(doc: &Automerge, path: &EntryPath, map: &ObjId, at: At<'_>, findings:
 }
 
 /// Collects the ops of a field; more than one where edits were concurrent.
-pub(super) fn all_ops(doc: &Automerge, map: &ObjId, field: &Field, at: At<'_>, ops: &mut Vec<ObjId>) {
+pub(super) fn all_ops(doc: &Source<'_>, map: &ObjId, field: &Field, at: At<'_>, ops: &mut Vec<ObjId>) {
     if field.conflict {
         ops.extend(super::raw::values(doc, map, &field.key, at).into_iter().map(|(_, op)| op));
     } else {
@@ -189,7 +198,7 @@ pub(super) fn scalar(path: &EntryPath, field: &str, raw: &Raw, findings: &mut Fi
 }
 
 pub(super) fn captured(
-    doc: &Automerge,
+    doc: &Source<'_>,
     path: &impl std::fmt::Display,
     raw: &Raw,
     at: At<'_>,
@@ -232,7 +241,7 @@ fn set<T>(target: &mut T, value: Option<T>) -> bool {
     }
 }
 
-fn place(doc: &Automerge, raw: &Raw, at: At<'_>, ops: &mut Vec<ObjId>) -> Option<Place> {
+fn place(doc: &Source<'_>, raw: &Raw, at: At<'_>, ops: &mut Vec<ObjId>) -> Option<Place> {
     let Raw::Map(map) = raw else { return None };
     let (mut latitude, mut longitude, mut accuracy_m) = (None, None, None);
     for field in fields(doc, map, at) {
@@ -248,7 +257,7 @@ fn place(doc: &Automerge, raw: &Raw, at: At<'_>, ops: &mut Vec<ObjId>) -> Option
 }
 
 fn photos(
-    doc: &Automerge,
+    doc: &Source<'_>,
     path: &EntryPath,
     raw: &Raw,
     at: At<'_>,
@@ -268,16 +277,4 @@ fn photos(
         }
     }
     photos
-}
-
-/// The op ids of a claim's map and of the maps and lists inside it, by which
-/// deletions inside the claim are found.
-pub(super) fn objects(doc: &Automerge, map: &ObjId) -> Vec<OpId> {
-    let mut objects: Vec<OpId> = op_id(map).into_iter().collect();
-    for field in fields(doc, map, None) {
-        if let Raw::Map(inner) | Raw::List(inner) = &field.raw {
-            objects.extend(op_id(inner));
-        }
-    }
-    objects
 }

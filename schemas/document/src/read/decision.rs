@@ -3,27 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use automerge::{Automerge, ObjId};
+use automerge::ObjId;
 
 use super::claim;
-use super::raw::{At, Raw, elements, fields, values};
+use super::raw::{At, Raw, Source, elements, fields, values};
 use super::{Findings, Read};
 use crate::decision::{Outcome, Ruling, RulingChoice, Subject, Verdict};
 use crate::{DecisionId, DocumentKind, EntryPath, FieldId, Value, genesis};
 
 /// Reads the verdict of this id; `None` where nothing is live under it.
 /// `what` is `None` where it cannot be used, which is then a finding.
-pub(crate) fn verdict(doc: &Automerge, id: &DecisionId) -> Option<Read<Option<Verdict>>> {
+pub(crate) fn verdict(doc: &Source<'_>, id: &DecisionId) -> Option<Read<Option<Verdict>>> {
     decision(doc, DocumentKind::Review, "verdicts", id, verdict_of)
 }
 
 /// Reads the ruling of this id, like [`verdict`].
-pub(crate) fn ruling(doc: &Automerge, id: &DecisionId) -> Option<Read<Option<Ruling>>> {
+pub(crate) fn ruling(doc: &Source<'_>, id: &DecisionId) -> Option<Read<Option<Ruling>>> {
     decision(doc, DocumentKind::Ruling, "rulings", id, ruling_of)
 }
 
 fn decision<D: PartialEq>(
-    doc: &Automerge,
+    doc: &Source<'_>,
     kind: DocumentKind,
     container: &str,
     id: &DecisionId,
@@ -59,14 +59,14 @@ fn decision<D: PartialEq>(
 /// A decision's fields, as they were put: an edit by another change does not
 /// count, since a decision is changed only by one that supersedes it.
 fn put_by_one_change<'a>(
-    doc: &'a Automerge,
+    doc: &'a Source<'a>,
     map: &ObjId,
     path: &'a str,
     findings: &'a mut Findings,
 ) -> Option<Decision<'a>> {
     let mut decision = Decision { doc, at: None, path, fields: BTreeMap::new(), findings };
     let inner = decision.load(map);
-    if claim::edits(doc, map, inner.iter()).is_empty() {
+    if claim::edits(doc, map, &inner).is_empty() {
         return Some(decision);
     }
     decision.findings.add("decision.edited", path, "edited after it was put".to_owned());
@@ -76,7 +76,7 @@ fn put_by_one_change<'a>(
 }
 
 struct Decision<'a> {
-    doc: &'a Automerge,
+    doc: &'a Source<'a>,
     at: Option<[automerge::ChangeHash; 1]>,
     path: &'a str,
     fields: BTreeMap<String, Raw>,

@@ -3,19 +3,22 @@
 
 mod claim;
 pub(crate) mod decision;
+mod deleted;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{ActorId, Automerge, ObjId, Prop, ROOT, ReadDoc};
+use automerge::{ObjId, Prop, ROOT, ReadDoc};
 
 use crate::changed::Unit;
 use crate::consolidated::{Candidate, Finding};
+use crate::history::Written;
 use crate::path::ItemKey;
-use crate::{DocumentKind, EntryPath, FieldId, OpId, genesis, schema};
+use crate::{Claim, DocumentKind, EntryPath, FieldId, OpId, genesis, schema};
 
-pub(crate) use raw::op_id;
+pub(crate) use deleted::deleted;
 use raw::{Raw, fields, shorten, values};
+pub(crate) use raw::{Source, op_id};
 
 /// Collects what does not fit in one document.
 pub(crate) struct Findings {
@@ -62,20 +65,24 @@ pub(crate) struct Read<T> {
 /// An item's entries, each with its candidates in the order of their ops.
 pub(crate) type Fields = BTreeMap<FieldId, Vec<Candidate>>;
 
-/// Everything that is live in a document, to be read one by one.
-pub(crate) fn units(doc: &Automerge, kind: DocumentKind) -> Vec<Unit> {
+/// Every part of a document that holds something or from which something is
+/// deleted.
+pub(crate) fn units(doc: &Source<'_>, kind: DocumentKind) -> Vec<Unit> {
     let mut units = vec![Unit::Top];
     for name in genesis::containers(kind) {
         if let Some(map) = genesis::container(kind, name) {
-            units.extend(doc.keys(&map).map(|key| Unit::at(name, &key)));
+            units.extend(fields(doc, &map, None).iter().map(|field| Unit::at(name, &field.key)));
         }
     }
+    units.extend(doc.deletes.by_unit.keys().cloned());
+    units.sort();
+    units.dedup();
     units
 }
 
 /// What does not fit in a part of a document that is no item, entry or
 /// decision.
-pub(crate) fn foreign(doc: &Automerge, kind: DocumentKind, unit: &Unit) -> BTreeSet<Finding> {
+pub(crate) fn foreign(doc: &Source<'_>, kind: DocumentKind, unit: &Unit) -> BTreeSet<Finding> {
     match unit {
         Unit::Top => foreign_top(doc, kind),
         Unit::Foreign { container, key } => {
@@ -92,7 +99,7 @@ pub(crate) fn foreign(doc: &Automerge, kind: DocumentKind, unit: &Unit) -> BTree
 }
 
 /// Reads one item of a survey; `None` where no value is live under its key.
-pub(crate) fn item(doc: &Automerge, kind: DocumentKind, key: &ItemKey) -> Option<Read<Fields>> {
+pub(crate) fn item(doc: &Source<'_>, kind: DocumentKind, key: &ItemKey) -> Option<Read<Fields>> {
     let container = genesis::container(kind, key.kind.as_str())?;
     let live = values(doc, &container, key.item.as_str(), None);
     if live.is_empty() {
@@ -114,7 +121,7 @@ pub(crate) fn item(doc: &Automerge, kind: DocumentKind, key: &ItemKey) -> Option
     Some(Read { what: found, findings: findings.into_set() })
 }
 
-fn item_map(doc: &Automerge, key: &ItemKey, map: &ObjId, found: &mut Fields, findings: &mut Findings) {
+fn item_map(doc: &Source<'_>, key: &ItemKey, map: &ObjId, found: &mut Fields, findings: &mut Findings) {
     for field in fields(doc, map, None) {
         let path = schema::item_path(key, &field.key);
         let Some((path, id)) = path.zip(FieldId::new(field.key.as_str()).ok()) else {
@@ -137,7 +144,7 @@ fn item_map(doc: &Automerge, key: &ItemKey, map: &ObjId, found: &mut Fields, fin
 
 /// Reads one entry that is not a field of an item; `None` where no value is
 /// live under its key.
-pub(crate) fn entry(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Option<Read<Vec<Candidate>>> {
+pub(crate) fn entry(doc: &Source<'_>, kind: DocumentKind, path: &EntryPath) -> Option<Read<Vec<Candidate>>> {
     let (name, key) = schema::container_of(path);
     let container = genesis::container(kind, name)?;
     let live = values(doc, &container, &key, None);
@@ -154,14 +161,14 @@ pub(crate) fn entry(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Op
 }
 
 fn candidate(
-    doc: &Automerge,
+    doc: &Source<'_>,
     path: &EntryPath,
     raw: &Raw,
     op: &ObjId,
     findings: &mut Findings,
 ) -> Vec<Candidate> {
     match raw {
-        Raw::Map(map) => claim::read_claim(doc, path, map, &[], findings),
+        Raw::Map(map) => claim::read_claim(doc, path, map, findings),
         Raw::List(_) | Raw::Null | Raw::Other(_) => {
             findings.add("claim.not_map", path, raw.describe());
             Vec::new()
@@ -172,10 +179,33 @@ fn candidate(
     }
 }
 
+/// The candidates of any entry.
+pub(crate) fn candidates(doc: &Source<'_>, kind: DocumentKind, path: &EntryPath) -> Vec<Candidate> {
+    match path {
+        EntryPath::Item { field, .. } => path
+            .item()
+            .and_then(|key| item(doc, kind, &key))
+            .and_then(|mut item| item.what.remove(field))
+            .unwrap_or_default(),
+        _ => entry(doc, kind, path).map(|entry| entry.what).unwrap_or_default(),
+    }
+}
+
+/// A claim as one change left it; `None` for what is no claim.
+pub(crate) fn past_claim(doc: &Source<'_>, path: &EntryPath, written: &Written) -> Option<Claim> {
+    if doc.object_type(&written.claim).is_ok() {
+        return Some(claim::read_past_claim(doc, path, &written.claim, written.hash));
+    }
+    let then = values(doc, &written.parent, &written.key, Some(&[written.hash]));
+    let (raw, op) = then.into_iter().find(|(_, op)| *op == written.claim)?;
+    let candidate = claim::read_bare(path, &raw, &op, &mut Findings::ignored())?;
+    Some(Claim { value: candidate.value, ..Claim::default() })
+}
+
 /// The value of a claim that need not be live any more, by the op that wrote
 /// it; `None` where the op is no claim of such an entry.
-pub(crate) fn past_value(doc: &Automerge, path: &EntryPath, op: &OpId) -> Option<crate::Value> {
-    let id = obj_id(op)?;
+pub(crate) fn past_value(doc: &Source<'_>, path: &EntryPath, op: &OpId) -> Option<crate::Value> {
+    let id = claim::obj_id(op)?;
     let hash = doc.hash_for_opid(&id)?;
     let place: Vec<Prop> = doc.parents(&id).ok()?.map(|parent| parent.prop).collect();
     let expected = match path {
@@ -191,17 +221,6 @@ pub(crate) fn past_value(doc: &Automerge, path: &EntryPath, op: &OpId) -> Option
     (!value.is_empty()).then_some(value)
 }
 
-/// An op as Automerge names it.
-fn obj_id(op: &OpId) -> Option<ObjId> {
-    let bytes: Option<Vec<u8>> = op
-        .actor()
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    Some(ObjId::Id(op.counter(), ActorId::from(bytes?), 0))
-}
-
 /// Orders candidates as Automerge orders their ops, each op once.
 pub(crate) fn sort(candidates: &mut Vec<Candidate>) {
     candidates.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
@@ -210,7 +229,7 @@ pub(crate) fn sort(candidates: &mut Vec<Candidate>) {
 
 /// Every live op of an item, its removals left out; `None` where the item is
 /// not there.
-pub(crate) fn live_ops(doc: &Automerge, key: &ItemKey) -> Option<BTreeSet<OpId>> {
+pub(crate) fn live_ops(doc: &Source<'_>, key: &ItemKey) -> Option<BTreeSet<OpId>> {
     let fields = item(doc, DocumentKind::Survey, key)?.what;
     Some(edits_of(&fields).cloned().collect())
 }
@@ -224,7 +243,7 @@ pub(crate) fn edits_of(fields: &Fields) -> impl Iterator<Item = &OpId> {
 }
 
 /// What is at the top of a document beside the maps of its genesis.
-fn foreign_top(doc: &Automerge, kind: DocumentKind) -> BTreeSet<Finding> {
+fn foreign_top(doc: &Source<'_>, kind: DocumentKind) -> BTreeSet<Finding> {
     let mut findings = Findings::of(kind);
     if !genesis::holds(doc, kind) {
         findings.add("document.genesis", "", "the document does not hold its first change".to_owned());

@@ -1,10 +1,14 @@
 //! Values as Automerge holds them, whoever wrote them and however.
 
-use automerge::iter::MapRangeItem;
+use std::collections::HashMap;
+use std::ops::Deref;
+
+use automerge::iter::{DocItem, ListRangeItem, MapRangeItem};
 use automerge::{
     Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef,
 };
 
+use crate::changed::Deletes;
 use crate::{Decimal, OpId};
 
 /// A value of any type. Text objects and scalar strings are both text, since
@@ -91,11 +95,71 @@ impl Raw {
     }
 }
 
+/// A document to read from.
+pub(crate) struct Source<'a> {
+    doc: &'a Automerge,
+    /// What is deleted in it.
+    pub(super) deletes: &'a Deletes,
+    /// What one walk through the whole has found, by object. Finding each
+    /// object by itself costs ten times as much.
+    walked: HashMap<ObjId, Walked>,
+}
+
+#[derive(Default)]
+struct Walked {
+    fields: Vec<Field>,
+    elements: Vec<(Raw, ObjId)>,
+}
+
+impl Deref for Source<'_> {
+    type Target = Automerge;
+    fn deref(&self) -> &Automerge {
+        self.doc
+    }
+}
+
+impl<'a> Source<'a> {
+    /// For reading a few parts.
+    pub(crate) fn parts(doc: &'a Automerge, deletes: &'a Deletes) -> Self {
+        Self { doc, deletes, walked: HashMap::new() }
+    }
+
+    /// For reading everything.
+    pub(crate) fn whole(doc: &'a Automerge, deletes: &'a Deletes) -> Self {
+        let mut walked: HashMap<ObjId, Walked> = HashMap::new();
+        let mut last: Option<(ObjId, Walked)> = None;
+        for found in doc.iter() {
+            if last.as_ref().is_none_or(|(object, _)| *object != *found.obj) {
+                walked.extend(last.replace(((*found.obj).clone(), Walked::default())));
+            }
+            let Some((_, object)) = &mut last else { continue };
+            match found.item {
+                DocItem::Map(item) => object.fields.push(field(doc, None, item)),
+                DocItem::List(item) => object.elements.push(element(doc, None, &item)),
+                DocItem::Text(_) => {}
+            }
+        }
+        walked.extend(last);
+        Self { doc, deletes, walked }
+    }
+
+    fn walked(&self, object: &ObjId, at: At<'_>) -> Option<&Walked> {
+        at.is_none().then(|| self.walked.get(object)).flatten()
+    }
+}
+
 /// The heads at which to read; `None` is now.
 pub(crate) type At<'a> = Option<&'a [ChangeHash]>;
 
 /// All values of one key that are live, in the order of their ops.
-pub(crate) fn values(doc: &Automerge, map: &ObjId, key: &str, at: At<'_>) -> Vec<(Raw, ObjId)> {
+pub(crate) fn values(doc: &Source<'_>, map: &ObjId, key: &str, at: At<'_>) -> Vec<(Raw, ObjId)> {
+    if let Some(walked) = doc.walked(map, at)
+        && let Ok(place) = walked.fields.binary_search_by(|field| field.key.as_str().cmp(key))
+        && let field = &walked.fields[place]
+        && !field.conflict
+    {
+        return vec![(field.raw.clone(), field.op.clone())];
+    }
     let all = match at {
         None => doc.get_all(map, key),
         Some(heads) => doc.get_all_at(map, key, heads),
@@ -112,6 +176,7 @@ pub(crate) fn values(doc: &Automerge, map: &ObjId, key: &str, at: At<'_>) -> Vec
 
 /// One key of a map: the value that Automerge shows, and whether there are
 /// others beside it.
+#[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) key: String,
     pub(crate) raw: Raw,
@@ -119,31 +184,35 @@ pub(crate) struct Field {
     pub(crate) conflict: bool,
 }
 
-/// The fields of a map; one walk.
-pub(crate) fn fields(doc: &Automerge, map: &ObjId, at: At<'_>) -> Vec<Field> {
-    let field = |item: MapRangeItem<'_>| {
-        let op = item.id();
-        let raw = value_ref(doc, at, &item.value, &op);
-        Field { key: item.key.into_owned(), raw, op, conflict: item.conflict }
-    };
-    match at {
-        None => doc.map_range(map, ..).map(field).collect(),
-        Some(heads) => doc.map_range_at(map, .., heads).map(field).collect(),
+/// The fields of a map, in the order of their keys.
+pub(crate) fn fields(doc: &Source<'_>, map: &ObjId, at: At<'_>) -> Vec<Field> {
+    match (doc.walked(map, at), at) {
+        (Some(walked), _) => walked.fields.clone(),
+        (None, None) => doc.map_range(map, ..).map(|item| field(doc, at, item)).collect(),
+        (None, Some(heads)) => doc.map_range_at(map, .., heads).map(|item| field(doc, at, item)).collect(),
     }
 }
 
 /// The elements of a list with the ops that wrote them.
-pub(crate) fn elements(doc: &Automerge, list: &ObjId, at: At<'_>) -> Vec<(Raw, ObjId)> {
-    let range = match at {
-        None => doc.list_range(list, ..),
-        Some(heads) => doc.list_range_at(list, .., heads),
-    };
-    range
-        .map(|item| {
-            let op = item.id();
-            (value_ref(doc, at, &item.value, &op), op)
-        })
-        .collect()
+pub(crate) fn elements(doc: &Source<'_>, list: &ObjId, at: At<'_>) -> Vec<(Raw, ObjId)> {
+    match (doc.walked(list, at), at) {
+        (Some(walked), _) => walked.elements.clone(),
+        (None, None) => doc.list_range(list, ..).map(|item| element(doc, at, &item)).collect(),
+        (None, Some(heads)) => {
+            doc.list_range_at(list, .., heads).map(|item| element(doc, at, &item)).collect()
+        }
+    }
+}
+
+fn field(doc: &Automerge, at: At<'_>, item: MapRangeItem<'_>) -> Field {
+    let op = item.id();
+    let raw = value_ref(doc, at, &item.value, &op);
+    Field { key: item.key.into_owned(), raw, op, conflict: item.conflict }
+}
+
+fn element(doc: &Automerge, at: At<'_>, item: &ListRangeItem<'_>) -> (Raw, ObjId) {
+    let op = item.id();
+    (value_ref(doc, at, &item.value, &op), op)
 }
 
 fn value_ref(doc: &Automerge, at: At<'_>, value: &ValueRef<'_>, op: &ObjId) -> Raw {

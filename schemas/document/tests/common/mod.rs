@@ -1,6 +1,8 @@
 //! A small language for scenes in which people capture, review and rule.
 #![allow(dead_code)] // Each test file uses its own part of it.
 
+pub mod world;
+
 use std::collections::BTreeSet;
 
 use automerge::{ActorId, Automerge};

@@ -1,0 +1,109 @@
+//! Everything that was ever stated about an entry.
+
+use automerge::{Automerge, ChangeHash, ObjId, legacy};
+use serde::{Deserialize, Serialize};
+
+use crate::changed::{Deletes, Place, Places, each_op, key};
+use crate::path::ItemKind;
+use crate::read::{self, Source, op_id};
+use crate::schema;
+use crate::{Claim, DocumentKind, EntryPath, OpId};
+
+/// A claim that was put in an entry at some time, or what a foreign client's
+/// edit made of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastClaim {
+    /// The op that wrote it; its identity as a candidate.
+    pub op: OpId,
+    /// The hash of the change that holds it, in hex: with the op's actor it
+    /// leads to the record of its arrival.
+    pub hash: String,
+    /// Whether it is a candidate now.
+    pub live: bool,
+    /// The claim as it was then.
+    pub claim: Claim,
+}
+
+/// Every claim ever put in an entry of a survey or county document, in the
+/// order of the ops, whether or not later claims, removals or deletions hide it.
+///
+/// Walks through the whole history: for the evidence sheet of one entry, not
+/// for every edit.
+#[must_use]
+pub fn history(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<PastClaim> {
+    let deletes = Deletes::of(kind, doc);
+    let source = Source::parts(doc, &deletes);
+    let live: Vec<OpId> = read::candidates(&source, kind, path).into_iter().map(|c| c.op).collect();
+    let mut past: Vec<PastClaim> = wrote(doc, kind, path)
+        .into_iter()
+        .filter_map(|written| {
+            let op = op_id(&written.op)?;
+            let claim = read::past_claim(&source, path, &written)?;
+            Some(PastClaim { live: live.contains(&op), op, hash: written.hash.to_string(), claim })
+        })
+        .collect();
+    past.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
+    past
+}
+
+/// A change's last word on a claim.
+pub(crate) struct Written {
+    /// The map that holds the entry, and the entry's key there.
+    pub(crate) parent: ObjId,
+    pub(crate) key: String,
+    /// The claim's op, and the op of this change that is its identity.
+    pub(crate) claim: ObjId,
+    pub(crate) op: ObjId,
+    pub(crate) hash: ChangeHash,
+}
+
+/// Every putting and editing of a claim in this entry.
+fn wrote(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<Written> {
+    let (container, first) = schema::container_of(path);
+    let mut keys = vec![container.to_owned(), first];
+    if let EntryPath::Item { field, .. } = path {
+        keys.push(field.to_string());
+    }
+    let mut places = Places::new(kind, doc);
+    let mut wrote: Vec<Written> = Vec::new();
+    for change in doc.get_changes(&[]) {
+        let hash = change.hash();
+        each_op(&change, |id, op| {
+            let delete = matches!(op.action, legacy::OpType::Delete);
+            let place = places.of(&op.obj);
+            if let Some((parent, claim)) = claim_of(place, &op, &id, &keys) {
+                // Deleting a whole claim writes none; what is inside a claim
+                // and comes with its change is that claim.
+                let whole = claim == id;
+                let seen = wrote.iter().any(|other| other.hash == hash && other.claim == claim);
+                match wrote
+                    .iter_mut()
+                    .find(|other| other.hash == hash && other.claim == claim && other.op != claim)
+                {
+                    Some(edit) => edit.op = id,
+                    None if (whole && delete) || seen => {}
+                    None => {
+                        let key = keys.last().cloned().unwrap_or_default();
+                        wrote.push(Written { parent, key, claim, op: id, hash });
+                    }
+                }
+            }
+        });
+    }
+    wrote
+}
+
+/// The claim of this entry that an operation puts or edits, with the map that
+/// the claim is in.
+fn claim_of(place: &Place, op: &legacy::Op, id: &ObjId, keys: &[String]) -> Option<(ObjId, ObjId)> {
+    let own = |place: &Place| place.keys.iter().take(keys.len()).eq(keys.iter().take(place.keys.len()));
+    if !own(place) {
+        return None;
+    }
+    if place.keys.len() + 1 == keys.len() && key(op) == keys.last().map(String::as_str) {
+        return Some((place.objects.last()?.clone(), id.clone()));
+    }
+    let depth = if keys.first()?.parse::<ItemKind>().is_ok() { 2 } else { 1 };
+    (place.keys.len() >= keys.len())
+        .then(|| Some((place.objects.get(depth - 1)?.clone(), place.objects.get(depth)?.clone())))?
+}
