@@ -4,9 +4,16 @@
 //! every event is one record in it, and [`Store::commit`] returns only after
 //! its records are flushed to disk. Everything else can be rebuilt from it.
 
+pub mod codec;
 #[doc(hidden)]
 pub mod conformance;
+pub mod embedded;
+#[doc(hidden)]
+pub mod faulty;
+pub mod journal;
 pub mod memory;
+mod sled_index;
+mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -131,11 +138,11 @@ pub enum StoreError {
 }
 
 /// The largest encoded record, in bytes.
-pub const RECORD_BYTES_MAX: usize = 64 << 20;
+pub const RECORD_BYTES_MAX: usize = 32 << 20;
 /// The most records in one commit.
 pub const GROUP_RECORDS_MAX: usize = 65_536;
 /// The most encoded bytes in one commit.
-pub const GROUP_BYTES_MAX: usize = 128 << 20;
+pub const GROUP_BYTES_MAX: usize = 64 << 20;
 /// The longest key of a row, in bytes.
 pub const ROW_KEY_BYTES_MAX: usize = 1024;
 /// The longest name of a table, in bytes.
