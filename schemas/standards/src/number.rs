@@ -236,6 +236,16 @@ impl Exact {
         }
     }
 
+    /// [`Exact::floor_of`] and [`Exact::ceil_of`] where both fit.
+    #[must_use]
+    pub fn around_of(&self, scale: i128) -> Option<(i128, i128)> {
+        if let Self::Small { n, d } = self {
+            let n = n.checked_mul(scale)?;
+            return Some((Integer::div_floor(&n, d), Integer::div_ceil(&n, d)));
+        }
+        Some((self.floor_of(scale).try_into().ok()?, self.ceil_of(scale).try_into().ok()?))
+    }
+
     /// Rounded half away from zero (四舍五入) to so many decimals, in units of
     /// the last decimal.
     #[must_use]

@@ -1,15 +1,25 @@
 //! The assessment: a standard on the consolidated data of a round.
 
+mod assessor;
+mod coefficient;
+mod county;
+mod difference;
 mod indicator;
 mod outcome;
 mod per_pupil;
+mod provenance;
 mod result;
+mod row;
 mod rule;
 mod school;
 mod scope;
 mod unit;
 
+pub use assessor::Assessor;
+pub use county::{CountyAssessment, DimensionResult, IndicatorTally, StageSummary, Tally};
+pub use difference::CoefficientResult;
 pub use outcome::Outcome;
+pub use provenance::{Assessment, ENGINE_VERSION, MadeFrom, Provenance, hash};
 pub use result::{
     ConditionResult, IndicatorResult, Lacking, Missing, Open, Range, ReliefUse, RoundingFlag,
 };

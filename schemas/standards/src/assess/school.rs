@@ -30,6 +30,8 @@ pub struct RuleResult {
     /// What is in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
+    #[serde(skip)]
+    pub(crate) levels: Levels,
 }
 
 /// One stage of one school: a row of 表 II-2.
@@ -177,6 +179,7 @@ fn rule_result(unit: &Unit, stage: Stage, rule: &SchoolRule, results: &[Indicato
         met: (passing(|item| item.outcome.passes()), passing(|item| item.outcome != Outcome::NotMet)),
         remark: remark(&items),
         open,
+        levels,
     }
 }
 

@@ -1,0 +1,267 @@
+//! The assessment kept up to date: one changed school re-computes that school
+//! and changes the county's sums by the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use duxue_document::school::{FigureKey, Part, Stage};
+use duxue_document::{QuantityId, SchoolId};
+
+use super::coefficient::Sums;
+use super::county::{self, CountyAssessment};
+use super::difference::{self, CoefficientResult, Rows};
+use super::provenance::{Assessment, MadeFrom, Provenance};
+use super::row::{RowCases, row_cases};
+use super::rule::Scope;
+use super::school::{self, SchoolAssessment};
+use super::unit::{Unit, no_schools};
+use super::{indicator, result};
+use crate::figure::Bounds;
+use crate::input::{CountyInput, SchoolInput};
+use crate::number::Amount;
+use crate::standard::{Level, Limit, Standard};
+
+/// A coefficient's rows: a stage, and the item by its position.
+type Column = (Stage, usize);
+
+/// One school with its branch sites, assessed.
+struct State {
+    assessment: Arc<SchoolAssessment>,
+    rows: BTreeMap<Column, RowCases>,
+    members: Vec<SchoolId>,
+}
+
+/// The assessment of a round, changed school by school. Whatever the order of
+/// changes, the result is that of a fresh one on the same inputs.
+pub struct Assessor {
+    standard: Arc<Standard>,
+    as_of: String,
+    inputs: BTreeMap<SchoolId, Arc<SchoolInput>>,
+    county: Arc<CountyInput>,
+    provenance: Provenance,
+    units: BTreeMap<SchoolId, State>,
+    sums: BTreeMap<Column, Sums>,
+}
+
+impl Assessor {
+    /// An assessor without schools. `as_of` is the date that the assessment
+    /// speaks of, `YYYY-MM-DD`.
+    #[must_use]
+    pub fn new(standard: impl Into<Arc<Standard>>, as_of: impl Into<String>) -> Self {
+        Self {
+            standard: standard.into(),
+            as_of: as_of.into(),
+            inputs: BTreeMap::new(),
+            county: Arc::default(),
+            provenance: Provenance::default(),
+            units: BTreeMap::new(),
+            sums: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a school, or replaces what is known of it.
+    pub fn set_school(&mut self, input: impl Into<Arc<SchoolInput>>) {
+        let input = input.into();
+        let id = input.school.id.clone();
+        let before = self.inputs.insert(id.clone(), input.clone());
+        let same_place = before.is_some_and(|before| before.school.parent == input.school.parent);
+        if same_place {
+            self.compute(&self.root_of(&id));
+        } else {
+            self.regroup(&id);
+        }
+    }
+
+    /// Forgets a school.
+    pub fn remove_school(&mut self, id: &SchoolId) {
+        if self.inputs.remove(id).is_some() {
+            self.regroup(id);
+        }
+    }
+
+    /// Replaces what is known of the county itself. Schools that are held
+    /// against county figures are computed again.
+    pub fn set_county(&mut self, input: impl Into<Arc<CountyInput>>) {
+        self.county = input.into();
+        let roots: Vec<SchoolId> = self.units.keys().cloned().collect();
+        for root in roots {
+            self.compute(&root);
+        }
+    }
+
+    /// Says what the inputs were made from; named in the assessment.
+    pub fn set_provenance(&mut self, provenance: Provenance) {
+        self.provenance = provenance;
+    }
+
+    /// The standard.
+    #[must_use]
+    pub fn standard(&self) -> &Arc<Standard> {
+        &self.standard
+    }
+
+    /// The inputs of all schools.
+    #[must_use]
+    pub fn inputs(&self) -> &BTreeMap<SchoolId, Arc<SchoolInput>> {
+        &self.inputs
+    }
+
+    /// The input of the county.
+    #[must_use]
+    pub fn county_input(&self) -> &Arc<CountyInput> {
+        &self.county
+    }
+
+    /// The assessment of one school. A branch site is in its parent's.
+    #[must_use]
+    pub fn school(&self, id: &SchoolId) -> Option<&Arc<SchoolAssessment>> {
+        self.units.get(&self.root_of(id)).map(|state| &state.assessment)
+    }
+
+    /// The county and all schools.
+    #[must_use]
+    pub fn assessment(&self) -> Assessment {
+        Assessment {
+            made_from: MadeFrom::new(&self.standard, &self.as_of, &self.provenance),
+            county: self.county(),
+            schools: self.units.values().map(|state| state.assessment.clone()).collect(),
+        }
+    }
+
+    /// The county alone.
+    #[must_use]
+    pub fn county(&self) -> CountyAssessment {
+        let schools: Vec<Arc<SchoolAssessment>> =
+            self.units.values().map(|state| state.assessment.clone()).collect();
+        county::assess(&self.standard, &schools, self.coefficients(), self.county_indicators())
+    }
+
+    /// The school that a site is merged into: itself if it has no parent here.
+    fn root_of(&self, id: &SchoolId) -> SchoolId {
+        let mut root = id;
+        // Parents that form a ring stop at the smallest id met.
+        let mut met = BTreeSet::new();
+        while let Some(parent) = self.inputs.get(root).and_then(|input| input.school.parent.as_ref()) {
+            if !met.insert(root) {
+                return met.into_iter().min().unwrap_or(root).clone();
+            }
+            if !self.inputs.contains_key(parent) {
+                break;
+            }
+            root = parent;
+        }
+        root.clone()
+    }
+
+    /// Recomputes every unit whose members changed when `changed` came, went
+    /// or moved.
+    fn regroup(&mut self, changed: &SchoolId) {
+        let mut groups: BTreeMap<SchoolId, Vec<SchoolId>> = BTreeMap::new();
+        for id in self.inputs.keys() {
+            groups.entry(self.root_of(id)).or_default().push(id.clone());
+        }
+        let gone: Vec<SchoolId> =
+            self.units.keys().filter(|root| !groups.contains_key(*root)).cloned().collect();
+        for root in gone {
+            self.forget(&root);
+        }
+        for (root, mut members) in groups {
+            // The school itself first, then its sites by id.
+            members.retain(|id| *id != root);
+            members.insert(0, root.clone());
+            let as_before = self.units.get(&root).is_some_and(|state| state.members == members);
+            if !as_before || members.contains(changed) {
+                self.compute_members(&root, members);
+            }
+        }
+    }
+
+    fn forget(&mut self, root: &SchoolId) {
+        if let Some(state) = self.units.remove(root) {
+            self.change_sums(&state.rows, -1);
+        }
+    }
+
+    fn compute(&mut self, root: &SchoolId) {
+        if let Some(state) = self.units.get(root) {
+            self.compute_members(root, state.members.clone());
+        }
+    }
+
+    fn compute_members(&mut self, root: &SchoolId, members: Vec<SchoolId>) {
+        self.forget(root);
+        let campuses: Vec<&SchoolInput> = members.iter().filter_map(|id| self.inputs.get(id)).map(|i| &**i).collect();
+        let unit = Unit::new(&self.standard, campuses, Some(&self.county), &no_schools, &self.as_of);
+        let Some(assessment) = school::assess(&unit) else { return };
+        let mut rows = BTreeMap::new();
+        for row in assessment.stages.iter().filter(|row| row.counts != Some(false)) {
+            for (position, item) in self.items().into_iter().enumerate() {
+                rows.insert((row.stage, position), row_cases(&unit, row.stage, item));
+            }
+        }
+        self.change_sums(&rows, 1);
+        self.units.insert(root.clone(), State { assessment: Arc::new(assessment), rows, members });
+    }
+
+    fn change_sums(&mut self, rows: &BTreeMap<Column, RowCases>, sign: i128) {
+        for (column, cases) in rows {
+            if let Some(row) = cases.settled() {
+                self.sums.entry(*column).or_default().change(row, sign);
+            }
+        }
+    }
+
+    /// The indicators whose differences are tested.
+    fn items(&self) -> Vec<&crate::standard::Indicator> {
+        let items = self.standard.difference.as_ref().map(|difference| difference.items.as_slice());
+        items.unwrap_or_default().iter().filter_map(|id| self.standard.indicator(id)).collect()
+    }
+
+    fn coefficients(&self) -> Vec<(Stage, Vec<CoefficientResult>)> {
+        Stage::ALL.into_iter().map(|stage| (stage, self.coefficients_of(stage))).collect()
+    }
+
+    fn coefficients_of(&self, stage: Stage) -> Vec<CoefficientResult> {
+        let Some(difference) = &self.standard.difference else { return Vec::new() };
+        let limit: Option<Limit> = difference.at_most.get(&stage).copied();
+        let items = self.items();
+        let columns: Vec<Column> = (0..items.len()).map(|position| (stage, position)).collect();
+        let all: Vec<_> = columns
+            .iter()
+            .map(|column| move || -> Vec<&RowCases> {
+                self.units.values().filter_map(|state| state.rows.get(column)).collect()
+            })
+            .collect();
+        let rows: Vec<(String, Rows)> = items
+            .iter()
+            .zip(&columns)
+            .zip(&all)
+            .map(|((item, column), all)| {
+                let open = all().into_iter().filter(|cases| cases.settled().is_none()).collect();
+                let sums = self.sums.get(column).copied().unwrap_or_default();
+                (item.id.clone(), Rows { sums, open, all })
+            })
+            .collect();
+        let decimals = |id: &str| self.standard.indicator(id).map_or(2, |item| item.decimals);
+        difference::decide(difference, limit, &decimals, &rows)
+    }
+
+    fn county_indicators(&self) -> Vec<result::IndicatorResult> {
+        let schools = |quantity: &QuantityId| self.sum_over_schools(quantity);
+        let unit = Unit::new(&self.standard, Vec::new(), Some(&self.county), &schools, &self.as_of);
+        let own = self.standard.indicators.iter().filter(|indicator| indicator.level == Level::County);
+        own.map(|item| indicator::decide(&unit, Scope::County, item, None)).collect()
+    }
+
+    /// A quantity over all schools, in all parts of compulsory education.
+    fn sum_over_schools(&self, quantity: &QuantityId) -> Bounds {
+        let mut sum = Bounds::exactly(Amount::ZERO);
+        for part in [Part::Whole, Part::Primary, Part::Junior] {
+            let key = FigureKey { quantity: quantity.clone(), part };
+            for figure in self.inputs.values().filter_map(|input| input.figures.get(&key)) {
+                sum = sum.plus(figure.total(&[]));
+            }
+        }
+        sum
+    }
+}

@@ -1,0 +1,269 @@
+//! The county: all dimensions over all schools.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use duxue_document::SchoolId;
+use duxue_document::school::Stage;
+
+use super::outcome::Levels;
+use super::result::IndicatorResult;
+use super::school::{SchoolAssessment, StageAssessment};
+use super::{CoefficientResult, Outcome};
+use crate::input::Review;
+use crate::standard::{Level, Standard, Text};
+
+/// How many rows or schools come out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Rows or schools that count (those still open among them).
+    pub all: usize,
+    /// Met without a relief.
+    pub met: usize,
+    /// Met with a relief.
+    pub conditional: usize,
+    /// Not met.
+    pub not_met: usize,
+    /// Undetermined.
+    pub undetermined: usize,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: Outcome) {
+        self.all += 1;
+        *match outcome {
+            Outcome::Met => &mut self.met,
+            Outcome::Conditional => &mut self.conditional,
+            Outcome::NotMet => &mut self.not_met,
+            Outcome::Undetermined => &mut self.undetermined,
+        } += 1;
+    }
+
+    /// 达标学校总数.
+    #[must_use]
+    pub fn passing(&self) -> usize {
+        self.met + self.conditional
+    }
+}
+
+/// A tally of one indicator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndicatorTally {
+    /// The indicator; `rule` for the school rule.
+    pub id: String,
+    /// All must be met: the result over all of them.
+    pub outcome: Outcome,
+    /// How many.
+    pub tally: Tally,
+    /// Schools that do not meet it.
+    pub failing: Vec<SchoolId>,
+    #[serde(skip)]
+    pub(crate) levels: Levels,
+}
+
+/// One stage of the county.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StageSummary {
+    /// The stage.
+    pub stage: Stage,
+    /// Rows of 表 II-2 that count.
+    pub rows: usize,
+    /// Rows of which it is open whether they count.
+    pub rows_open: usize,
+    /// 表 II-1: by item, and `rule` for the whole.
+    pub items: Vec<IndicatorTally>,
+    /// 表 III: by item, and `mean`.
+    pub coefficients: Vec<CoefficientResult>,
+}
+
+/// One dimension of the county.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DimensionResult {
+    /// `A1` …
+    pub id: String,
+    /// Its name.
+    pub name: Text,
+    /// The result.
+    pub outcome: Outcome,
+    /// What decides it: `A2-5`, `rule/primary`, `CV/L2/junior`. All that is not
+    /// met; if there is none, all that is undetermined; else all that is conditional.
+    pub because: Vec<String>,
+    #[serde(skip)]
+    pub(crate) levels: Levels,
+}
+
+/// The county's verdict and what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountyAssessment {
+    /// The result: all dimensions.
+    pub outcome: Outcome,
+    /// By dimension.
+    pub dimensions: Vec<DimensionResult>,
+    /// By stage.
+    pub stages: Vec<StageSummary>,
+    /// Indicators of schools, over all schools.
+    pub school_indicators: Vec<IndicatorTally>,
+    /// Indicators of the county itself.
+    pub indicators: Vec<IndicatorResult>,
+    /// How much was looked at.
+    pub review: Review,
+}
+
+impl CountyAssessment {
+    /// A coefficient of a stage by item, or `mean`.
+    #[must_use]
+    pub fn coefficient(&self, stage: Stage, item: &str) -> Option<&CoefficientResult> {
+        let summary = self.stages.iter().find(|summary| summary.stage == stage)?;
+        summary.coefficients.iter().find(|coefficient| coefficient.id == item)
+    }
+
+    /// A dimension by id.
+    #[must_use]
+    pub fn dimension(&self, id: &str) -> Option<&DimensionResult> {
+        self.dimensions.iter().find(|dimension| dimension.id == id)
+    }
+
+    /// A county or school indicator's result over the county.
+    #[must_use]
+    pub fn outcome_of(&self, id: &str) -> Option<Outcome> {
+        let own = self.indicators.iter().find(|indicator| indicator.id == id).map(|indicator| indicator.outcome);
+        own.or_else(|| self.school_indicators.iter().find(|tally| tally.id == id).map(|tally| tally.outcome))
+    }
+}
+
+type Schools<'a> = &'a [Arc<SchoolAssessment>];
+
+/// Puts the county together.
+pub(crate) fn assess(
+    standard: &Standard,
+    schools: Schools,
+    coefficients: Vec<(Stage, Vec<CoefficientResult>)>,
+    indicators: Vec<IndicatorResult>,
+) -> CountyAssessment {
+    let stages: Vec<StageSummary> = coefficients
+        .into_iter()
+        .map(|(stage, coefficients)| stage_summary(standard, schools, stage, coefficients))
+        .collect();
+    let school_indicators: Vec<IndicatorTally> = standard
+        .indicators
+        .iter()
+        .filter(|indicator| indicator.level == Level::School)
+        .map(|indicator| {
+            tally(&indicator.id, schools.iter().filter_map(|school| {
+                let result = school.indicators.iter().find(|result| result.id == indicator.id)?;
+                Some((&school.school.id, result.levels.0, true))
+            }))
+        })
+        .collect();
+    let mut parts = Parts::default();
+    parts.collect(standard, &stages, &school_indicators, &indicators);
+    let dimensions: Vec<DimensionResult> =
+        standard.dimensions.iter().map(|dimension| parts.dimension(&dimension.id, &dimension.name)).collect();
+    let all = dimensions.iter().fold(Levels::MET, |all, dimension| all.and(dimension.levels));
+    let mut review = Review::default();
+    for school in schools {
+        review.entries += school.review.entries;
+        review.unreviewed += school.review.unreviewed;
+    }
+    CountyAssessment { outcome: all.outcome(), dimensions, stages, school_indicators, indicators, review }
+}
+
+fn stage_summary(
+    standard: &Standard,
+    schools: Schools,
+    stage: Stage,
+    coefficients: Vec<CoefficientResult>,
+) -> StageSummary {
+    let rows: Vec<(&SchoolId, &StageAssessment)> = schools
+        .iter()
+        .filter_map(|school| Some((&school.school.id, school.stage(stage)?)))
+        .filter(|(_, row)| row.counts != Some(false))
+        .collect();
+    let of = |id: &str| {
+        tally(id, rows.iter().filter_map(|(school, row)| {
+            let result = row.indicators.iter().find(|result| result.id == id)?;
+            Some((*school, result.levels.0, row.counts == Some(true)))
+        }))
+    };
+    let own = standard.indicators.iter().filter(|indicator| indicator.level == Level::Stage);
+    let mut items: Vec<IndicatorTally> = own.map(|indicator| of(&indicator.id)).collect();
+    if standard.school_rule.is_some() {
+        items.push(tally("rule", rows.iter().filter_map(|(school, row)| {
+            let rule = row.rule.as_ref()?;
+            Some((*school, rule.levels, row.counts == Some(true)))
+        })));
+    }
+    let rows_open = rows.iter().filter(|(_, row)| row.counts.is_none()).count();
+    StageSummary { stage, rows: rows.len() - rows_open, rows_open, items, coefficients }
+}
+
+/// All must be met; one that may not count must be met only if it does.
+fn tally<'a>(id: &str, results: impl Iterator<Item = (&'a SchoolId, Levels, bool)>) -> IndicatorTally {
+    let mut tally = Tally::default();
+    let mut failing = Vec::new();
+    let mut all = Levels::MET;
+    for (school, levels, counts) in results {
+        let outcome = levels.outcome();
+        tally.add(outcome);
+        if outcome == Outcome::NotMet {
+            failing.push(school.clone());
+        }
+        all = all.and(levels.unless_exempt(counts, true));
+    }
+    IndicatorTally { id: id.to_owned(), outcome: all.outcome(), tally, failing, levels: all }
+}
+
+/// What each dimension is made of: name, result.
+#[derive(Default)]
+struct Parts(Vec<(String, String, Levels)>);
+
+impl Parts {
+    fn collect(
+        &mut self,
+        standard: &Standard,
+        stages: &[StageSummary],
+        school_indicators: &[IndicatorTally],
+        indicators: &[IndicatorResult],
+    ) {
+        let dimension_of = |id: &str| standard.indicator(id).map(|i| i.dimension.clone()).unwrap_or_default();
+        let rule = standard.school_rule.as_ref();
+        for summary in stages {
+            let stage = summary.stage.part().as_str();
+            for item in &summary.items {
+                let dimension = match rule {
+                    Some(rule) if item.id == "rule" => rule.dimension.clone(),
+                    Some(rule) if rule.items.contains(&item.id) => continue,
+                    _ => dimension_of(&item.id),
+                };
+                self.0.push((dimension, format!("{}/{stage}", item.id), item.levels));
+            }
+            let tested = summary.coefficients.iter().filter(|coefficient| coefficient.outcome.is_some());
+            for coefficient in tested {
+                let dimension = standard.difference.as_ref().map(|d| d.dimension.clone()).unwrap_or_default();
+                self.0.push((dimension, format!("CV/{}/{stage}", coefficient.id), coefficient.levels));
+            }
+        }
+        for tally in school_indicators {
+            self.0.push((dimension_of(&tally.id), tally.id.clone(), tally.levels));
+        }
+        for result in indicators {
+            self.0.push((dimension_of(&result.id), result.id.clone(), result.levels.0));
+        }
+    }
+
+    fn dimension(&self, id: &str, name: &Text) -> DimensionResult {
+        let own = || self.0.iter().filter(|(dimension, ..)| dimension == id);
+        let levels = own().fold(Levels::MET, |all, (.., levels)| all.and(*levels));
+        let outcome = levels.outcome();
+        let because = [Outcome::NotMet, Outcome::Undetermined, Outcome::Conditional]
+            .into_iter()
+            .map(|wanted| {
+                let such = own().filter(|(.., levels)| levels.outcome() == wanted);
+                such.map(|(_, part, _)| part.clone()).collect::<Vec<_>>()
+            })
+            .find(|parts| !parts.is_empty())
+            .unwrap_or_default();
+        DimensionResult { id: id.to_owned(), name: name.clone(), outcome, because, levels }
+    }
+}

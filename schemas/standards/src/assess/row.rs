@@ -1,0 +1,153 @@
+//! What one school's stage contributes to a coefficient of variation.
+
+use duxue_document::school::Stage;
+
+use super::per_pupil::{per_pupil, pupils_of};
+use super::scope::{Holds, counted, is_for};
+use super::unit::{Case, Unit};
+use crate::number::Exact;
+use crate::standard::{Condition, Effect, Indicator, Rule, Sum};
+
+/// A row in one possible case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Row {
+    /// It does not count.
+    Absent,
+    /// So many pupils with so much each.
+    Known {
+        /// Pupils, above zero.
+        pupils: i128,
+        /// Resource per pupil.
+        each: Exact,
+    },
+    /// So many pupils, and at least and at most so much each.
+    Ranged {
+        /// Pupils, above zero.
+        pupils: i128,
+        /// At least.
+        low: Exact,
+        /// At most; `None` is unbounded.
+        high: Option<Exact>,
+    },
+    /// The pupils are open, or whether it counts.
+    Unknown,
+}
+
+/// The possible cases of a row, without and with reliefs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowCases {
+    pub strict: Vec<Row>,
+    /// Where a relief lets more count.
+    pub relief: Option<Vec<Row>>,
+}
+
+impl RowCases {
+    /// The row, if nothing is open about it.
+    pub fn settled(&self) -> Option<&Row> {
+        match self.strict.as_slice() {
+            [row @ (Row::Absent | Row::Known { .. })] => Some(row),
+            _ => None,
+        }
+    }
+}
+
+/// The cases of a row for an item of the coefficient.
+pub(crate) fn row_cases(unit: &Unit, stage: Stage, item: &Indicator) -> RowCases {
+    let nothing = RowCases { strict: vec![Row::Absent], relief: None };
+    let Some(condition) = item.conditions.first() else { return nothing };
+    let Rule::PerPupils { of, .. } = &condition.rule else { return nothing };
+    let strict = cases(unit, &|case| row(case, stage, of));
+    let eased = easing(unit, condition);
+    let relief = (!eased.is_empty()).then(|| cases(unit, &|case| eased_row(case, stage, of, &eased)));
+    RowCases { relief: relief.filter(|relief| *relief != strict), strict }
+}
+
+fn cases(unit: &Unit, row: &dyn Fn(&Case) -> Row) -> Vec<Row> {
+    let trace = std::cell::RefCell::default();
+    let choice = unit.open_choice();
+    let outer = row(&Case { unit, choice: &choice, trace: Some(&trace) });
+    let variables = trace.into_inner().variables;
+    if matches!(outer, Row::Absent | Row::Known { .. }) || variables.is_empty() {
+        return vec![outer];
+    }
+    let each = unit.over_combinations(&variables, choice, |choice| row(&Case { unit, choice, trace: None }));
+    let mut cases = Vec::new();
+    for case in each.unwrap_or_else(|| vec![outer]) {
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    }
+    cases
+}
+
+fn row(case: &Case, stage: Stage, of: &Sum) -> Row {
+    let (holds, _) = counted(case, stage);
+    if !holds.possible {
+        return Row::Absent;
+    }
+    let Some(pupils) = pupils_of(case, stage).value().filter(|_| holds.certain) else {
+        // What it has may still bear on the row: name it.
+        per_pupil(case, stage, of);
+        return Row::Unknown;
+    };
+    let value = per_pupil(case, stage, of);
+    match value.high {
+        Some(high) if high == value.low => Row::Known { pupils, each: value.low },
+        high => Row::Ranged { pupils, low: value.low, high },
+    }
+}
+
+type Easing<'a> = (&'a [crate::standard::Who], Vec<duxue_document::QuantityId>);
+
+/// Reliefs in force that let more quantities count.
+fn easing<'a>(unit: &Unit, condition: &'a Condition) -> Vec<Easing<'a>> {
+    let in_force = condition
+        .reliefs
+        .iter()
+        .filter(|relief| relief.from.as_str() <= unit.as_of && unit.as_of <= relief.until.as_str());
+    in_force
+        .filter_map(|relief| match &relief.effect {
+            Effect::AlsoCount(ids) => Some((relief.who.as_slice(), ids.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn eased_row(case: &Case, stage: Stage, of: &Sum, easing: &[Easing]) -> Row {
+    let mut wider = of.clone();
+    let mut certain = true;
+    for (who, ids) in easing {
+        let holds = who.iter().map(|who| is_for(case, who)).reduce(Holds::or);
+        if let Some(holds) = holds.filter(|holds| holds.possible) {
+            certain &= holds.certain;
+            wider.plus.extend(ids.iter().cloned());
+        }
+    }
+    let eased = row(case, stage, &wider);
+    if certain { eased } else { around(row(case, stage, of), eased) }
+}
+
+fn around(a: Row, b: Row) -> Row {
+    if a == b {
+        return a;
+    }
+    match (bounds(a), bounds(b)) {
+        (Some((pupils, low, high)), Some((same, other_low, other_high))) if pupils == same => {
+            Row::Ranged { pupils, low: low.min(other_low), high: high.zip(other_high).map(|(a, b)| a.max(b)) }
+        }
+        _ => Row::Unknown,
+    }
+}
+
+fn bounds(row: Row) -> Option<(i128, Exact, Option<Exact>)> {
+    match row {
+        Row::Known { pupils, each } => Some((pupils, each.clone(), Some(each))),
+        Row::Ranged { pupils, low, high } => Some((pupils, low, high)),
+        Row::Absent | Row::Unknown => None,
+    }
+}
+
+/// One row around several cases.
+pub(crate) fn hull(cases: Vec<Row>) -> Row {
+    cases.into_iter().reduce(around).unwrap_or(Row::Unknown)
+}
