@@ -87,14 +87,14 @@ pub(super) fn edits(doc: &Source<'_>, map: &ObjId, inner: &[ObjId]) -> Vec<(Chan
     let deletes = op_id(map).and_then(|op| doc.deletes.inside.get(&op)).into_iter().flatten();
     let deletes: Vec<ObjId> = deletes.filter_map(obj_id).collect();
     let inner = || inner.iter().chain(&deletes);
-    let put = doc.hash_for_opid(map);
     // An actor's counters only grow, so if its highest op here is in the
     // change that put the claim, then all of them are.
     let highest = inner().max_by_key(|op| op_order(op));
-    let untouched = inner().all(same_actor) && highest.is_none_or(|op| doc.hash_for_opid(op) == put);
+    let untouched = inner().all(same_actor) && highest.is_none_or(|op| doc.same_change(op, map));
     if untouched {
         return Vec::new();
     }
+    let put = doc.hash_for_opid(map);
     let mut edits: Vec<(ChangeHash, ObjId)> = Vec::new();
     for op in inner() {
         let Some(hash) = doc.hash_for_opid(op).filter(|hash| Some(*hash) != put) else { continue };

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use automerge::iter::{DocItem, ListRangeItem, MapRangeItem};
 use automerge::{
-    Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef,
+    ActorId, Automerge, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef,
 };
 
 use crate::changed::Deletes;
@@ -103,6 +103,8 @@ pub(crate) struct Source<'a> {
     /// What one walk through the whole has found, by object. Finding each
     /// object by itself costs ten times as much.
     walked: HashMap<ObjId, Walked>,
+    /// The last op of each change by actor, ascending, where everything is read.
+    last_ops: HashMap<ActorId, Vec<u64>>,
 }
 
 #[derive(Default)]
@@ -121,7 +123,7 @@ impl Deref for Source<'_> {
 impl<'a> Source<'a> {
     /// For reading a few parts.
     pub(crate) fn parts(doc: &'a Automerge, deletes: &'a Deletes) -> Self {
-        Self { doc, deletes, walked: HashMap::new() }
+        Self { doc, deletes, walked: HashMap::new(), last_ops: HashMap::new() }
     }
 
     /// For reading everything.
@@ -140,7 +142,25 @@ impl<'a> Source<'a> {
             }
         }
         walked.extend(last);
-        Self { doc, deletes, walked }
+        let mut last_ops: HashMap<ActorId, Vec<u64>> = HashMap::new();
+        for meta in doc.get_changes_meta(&[]) {
+            last_ops.entry(meta.actor.into_owned()).or_default().push(meta.max_op);
+        }
+        last_ops.values_mut().for_each(|ops| ops.sort_unstable());
+        Self { doc, deletes, walked, last_ops }
+    }
+
+    /// Whether two ops of one actor are in the same change.
+    pub(super) fn same_change(&self, a: &ObjId, b: &ObjId) -> bool {
+        let (ObjId::Id(a_counter, actor, _), ObjId::Id(b_counter, _, _)) = (a, b) else { return false };
+        match self.last_ops.get(actor) {
+            // The change of an op is the first that ends with it or after it.
+            Some(ops) => {
+                let change = |counter: &u64| ops.partition_point(|last| last < counter);
+                change(a_counter) == change(b_counter)
+            }
+            None => self.doc.hash_for_opid(a) == self.doc.hash_for_opid(b),
+        }
     }
 
     fn walked(&self, object: &ObjId, at: At<'_>) -> Option<&Walked> {
