@@ -51,6 +51,13 @@ impl Amount {
         Self(self.0.saturating_sub(other.0).max(0))
     }
 
+    /// This and so many [`Amount::parts`] more or less; `None` if that is below
+    /// zero or does not fit.
+    #[must_use]
+    pub fn plus_parts(self, parts: i128) -> Option<Self> {
+        self.0.checked_add(parts).filter(|sum| *sum >= 0).map(Self)
+    }
+
     /// The exact product of two numbers with at most 6 decimals each, as all
     /// limits and shares of them have; zero where it does not fit.
     #[must_use]

@@ -25,14 +25,16 @@ use crate::standard::{Level, Limit, Standard};
 type Column = (Stage, usize);
 
 /// One school with its branch sites, assessed.
+#[derive(Clone)]
 struct State {
     assessment: Arc<SchoolAssessment>,
-    rows: BTreeMap<Column, RowCases>,
+    rows: Arc<BTreeMap<Column, RowCases>>,
     members: Vec<SchoolId>,
 }
 
 /// The assessment of a round, changed school by school. Whatever the order of
 /// changes, the result is that of a fresh one on the same inputs.
+#[derive(Clone)]
 pub struct Assessor {
     standard: Arc<Standard>,
     as_of: String,
@@ -200,7 +202,7 @@ impl Assessor {
             }
         }
         self.change_sums(&rows, 1);
-        self.units.insert(root.clone(), State { assessment: Arc::new(assessment), rows, members });
+        self.units.insert(root.clone(), State { assessment: Arc::new(assessment), rows: Arc::new(rows), members });
     }
 
     fn change_sums(&mut self, rows: &BTreeMap<Column, RowCases>, sign: i128) {
