@@ -21,7 +21,11 @@ pub enum Errand {
     /// The list of rounds.
     Rounds { id: CommandId },
     /// A packet, and the rounds still to fetch.
-    Packet { id: CommandId, rest: Vec<RoundId>, fetched: Vec<WorkPacket> },
+    Packet { id: CommandId, round: RoundId, rest: Vec<RoundId>, fetched: Vec<WorkPacket> },
+    /// Bytes to sign for the next session.
+    Challenge,
+    /// The device's next session.
+    DeviceSession,
     /// A receipt.
     Receipt { claimed: Claimed },
     /// An upload was created.
@@ -91,7 +95,7 @@ impl Engine {
             return Ok(());
         };
         let request = self.get(&format!("/api/rounds/{round}/packet"))?;
-        self.http(request, Errand::Packet { id, rest, fetched }, turn);
+        self.http(request, Errand::Packet { id, round, rest, fetched }, turn);
         Ok(())
     }
 
@@ -112,31 +116,35 @@ impl Engine {
         turn: &mut Turn,
     ) {
         match errand {
-            Errand::Session { id, server, device_secret } => {
-                match read::<Session>(result) {
-                    Ok(session) => self.keep_session(id, server, session, device_secret, turn),
-                    Err(error) => turn.reply(id, Err(error)),
-                }
-            }
+            Errand::Session { id, server, device_secret } => match read::<Session>(result) {
+                Ok(session) => self.keep_session(id, server, session, device_secret, turn),
+                Err(error) => turn.reply(id, Err(error)),
+            },
             Errand::Rounds { id } => {
                 let rounds = read::<Vec<RoundSummary>>(result);
                 let next = rounds.and_then(|rounds| {
                     let rest = rounds.into_iter().map(|round| round.id).collect();
                     self.fetch_next(id, rest, Vec::new(), turn)
                 });
-                if let Err(error) = next {
-                    turn.reply(id, Err(error));
+                match next {
+                    Ok(()) => {}
+                    Err(CommandError::LoginNeeded) => self.session_ended(Some((id, None)), turn),
+                    Err(error) => turn.reply(id, Err(error)),
                 }
             }
-            Errand::Packet { id, rest, mut fetched } => {
+            Errand::Packet { id, round, rest, mut fetched } => {
                 let next = read::<WorkPacket>(result).and_then(|packet| {
                     fetched.push(packet);
                     self.fetch_next(id, rest, fetched, turn)
                 });
-                if let Err(error) = next {
-                    turn.reply(id, Err(error));
+                match next {
+                    Ok(()) => {}
+                    Err(CommandError::LoginNeeded) => self.session_ended(Some((id, Some(round))), turn),
+                    Err(error) => turn.reply(id, Err(error)),
                 }
             }
+            Errand::Challenge => self.challenged(result, turn),
+            Errand::DeviceSession => self.renewed(result, turn),
             Errand::Receipt { claimed } => self.receipt_answered(claimed, result, turn),
             Errand::PhotoCreated { photo } => self.photo_answered(photo, None, result, turn),
             Errand::PhotoProgress { photo, url } => self.photo_answered(photo, Some(&url), result, turn),
@@ -193,13 +201,18 @@ impl Engine {
     }
 }
 
-fn post<T: serde::Serialize>(url: String, body: &T) -> HttpRequest {
+pub(crate) fn post<T: serde::Serialize>(url: String, body: &T) -> HttpRequest {
     let body = HttpBody::Json(String::from_utf8(json(body)).unwrap_or_default());
     HttpRequest { method: "POST", url, headers: Vec::new(), body }
 }
 
-fn read<T: DeserializeOwned>(result: Result<HttpAnswer, String>) -> Result<T, CommandError> {
+pub(crate) fn read<T: DeserializeOwned>(result: Result<HttpAnswer, String>) -> Result<T, CommandError> {
     let answer = result.map_err(CommandError::Unreachable)?;
+    // A refused log-in says so by itself; this is a session that has ended.
+    let refused = |body: &[u8]| photo::refusal(401, body).code == "session.missing";
+    if answer.status == 401 && refused(&answer.body) {
+        return Err(CommandError::LoginNeeded);
+    }
     if !(200..300).contains(&answer.status) {
         return Err(CommandError::Refused(Box::new(photo::refusal(answer.status, &answer.body))));
     }

@@ -49,8 +49,12 @@ impl Engine {
                 let claims = item_claims(kind, &item, fields)?;
                 self.put(id, &subject, Capture { claims, photos, item: Some(item), mark }, turn)
             }
-            Command::CopyItem { subject, item, changes } => self.copy_item(id, &subject, &item, changes, turn),
-            Command::RemoveItem { subject, item, reason } => self.remove_item(id, &subject, &item, &reason, turn),
+            Command::CopyItem { subject, item, changes } => {
+                self.copy_item(id, &subject, &item, changes, turn)
+            }
+            Command::RemoveItem { subject, item, reason } => {
+                self.remove_item(id, &subject, &item, &reason, turn)
+            }
             Command::Undo { subject, path } => {
                 let statement = self.before_last(&subject, &path)?;
                 self.put(id, &subject, Capture::of((path, statement)), turn)
@@ -97,10 +101,8 @@ impl Engine {
             validate::check(path, &statement.value).map_err(CommandError::BadValue)?;
             warnings.extend(self.implausible(subject, path, &statement.value));
         }
-        let claims: Vec<(EntryPath, Claim)> = claims
-            .into_iter()
-            .map(|(path, statement)| (path, self.claim(statement, turn.now_ms)))
-            .collect();
+        let claims: Vec<(EntryPath, Claim)> =
+            claims.into_iter().map(|(path, statement)| (path, self.claim(statement, turn.now_ms))).collect();
         let records = self.photo_records(subject, &photos);
         let (local, mut puts) = self.writable(subject, DocumentKind::Survey, turn)?;
         let before = local.doc.get_heads();
@@ -160,11 +162,13 @@ impl Engine {
         let captured = self.captured(None, turn.now_ms);
         let (local, puts) = self.writable(subject, DocumentKind::Survey, turn)?;
         let before = local.doc.get_heads();
-        let op = write::remove_item(&mut local.doc, item, reason, &captured).map_err(|error| match error {
-            write::WriteError::NoItem(_) => CommandError::UnknownItem,
-            error => write_error(&error),
-        })?;
-        let saved = Saved { claims: vec![(field_path(item, fields::REMOVED)?, Some(op))], ..Saved::default() };
+        let op =
+            write::remove_item(&mut local.doc, item, reason, &captured).map_err(|error| match error {
+                write::WriteError::NoItem(_) => CommandError::UnknownItem,
+                error => write_error(&error),
+            })?;
+        let saved =
+            Saved { claims: vec![(field_path(item, fields::REMOVED)?, Some(op))], ..Saved::default() };
         local.save_after(&before, puts, Some((id, Reply::Saved(saved))));
         Ok(())
     }
@@ -181,10 +185,8 @@ impl Engine {
             .ok_or(CommandError::NothingToUndo)?;
         let hash = op_hash(&local.doc, &ours.op).ok_or(CommandError::NothingToUndo)?;
         let change = local.doc.get_change_by_hash(&hash).ok_or(CommandError::NothingToUndo)?;
-        let earlier = local
-            .doc
-            .fork_at(change.deps())
-            .map_err(|error| CommandError::Write(error.to_string()))?;
+        let earlier =
+            local.doc.fork_at(change.deps()).map_err(|error| CommandError::Write(error.to_string()))?;
         let then = self.consolidated_with(subject, &earlier)?;
         let candidate = entry_of(&then, path)
             .and_then(|entry| {
@@ -200,7 +202,11 @@ impl Engine {
         })
     }
 
-    fn check_photos(&self, claims: &[(EntryPath, Statement)], photos: &[NewPhoto]) -> Result<(), CommandError> {
+    fn check_photos(
+        &self,
+        claims: &[(EntryPath, Statement)],
+        photos: &[NewPhoto],
+    ) -> Result<(), CommandError> {
         let known = |photo: &PhotoHash| {
             self.photos.contains_key(photo) || photos.iter().any(|new| new.photo == *photo)
         };
@@ -266,7 +272,8 @@ fn op_hash(doc: &automerge::Automerge, op: &OpId) -> Option<automerge::ChangeHas
 }
 
 fn new_item(turn: &mut Turn) -> Result<ItemId, CommandError> {
-    ItemId::new(identity::hex(&turn.random::<10>())).map_err(|error| CommandError::BadValue(error.to_string()))
+    ItemId::new(identity::hex(&turn.random::<10>()))
+        .map_err(|error| CommandError::BadValue(error.to_string()))
 }
 
 fn item_claims(
@@ -316,4 +323,3 @@ pub(crate) fn write_error(error: &write::WriteError) -> CommandError {
         detail: None,
     }))
 }
-

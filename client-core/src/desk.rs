@@ -97,7 +97,8 @@ impl Engine {
         let document = crate::document::About::of(subject, DocumentKind::Review).id();
         let Some(local) = self.documents.get(&document) else { return BTreeSet::new() };
         let verdicts = duxue_document::decision::verdicts(&local.doc);
-        let replaced: BTreeSet<&DecisionId> = verdicts.values().flat_map(|verdict| &verdict.supersedes).collect();
+        let replaced: BTreeSet<&DecisionId> =
+            verdicts.values().flat_map(|verdict| &verdict.supersedes).collect();
         verdicts
             .iter()
             .filter(|(id, verdict)| verdict.entry == *entry && !replaced.contains(id))
@@ -109,7 +110,8 @@ impl Engine {
         let document = crate::document::About::of(subject, DocumentKind::Ruling).id();
         let Some(local) = self.documents.get(&document) else { return BTreeSet::new() };
         let rulings = duxue_document::decision::rulings(&local.doc);
-        let replaced: BTreeSet<&DecisionId> = rulings.values().flat_map(|ruling| &ruling.supersedes).collect();
+        let replaced: BTreeSet<&DecisionId> =
+            rulings.values().flat_map(|ruling| &ruling.supersedes).collect();
         rulings
             .iter()
             .filter(|(id, ruling)| !replaced.contains(id) && same_subject(&ruling.subject, about))
@@ -124,13 +126,15 @@ fn same_subject(earlier: &About, later: &About) -> bool {
     match (earlier, later) {
         (About::Entry { path: a, .. }, About::Entry { path: b, .. }) => a == b,
         (About::Removal { item: a, .. }, About::Removal { item: b, .. }) => a == b,
-        (About::Merge { items: a } | About::Separate { items: a }, About::Merge { items: b } | About::Separate { items: b }) => {
-            a == b
-        }
+        (
+            About::Merge { items: a } | About::Separate { items: a },
+            About::Merge { items: b } | About::Separate { items: b },
+        ) => a == b,
         _ => false,
     }
 }
 
 fn decision_id(turn: &mut Turn) -> Result<DecisionId, CommandError> {
-    DecisionId::new(identity::hex(&turn.random::<10>())).map_err(|error| CommandError::Write(error.to_string()))
+    DecisionId::new(identity::hex(&turn.random::<10>()))
+        .map_err(|error| CommandError::Write(error.to_string()))
 }

@@ -160,12 +160,6 @@ impl LocalDocument {
         !self.unsaved.is_empty()
     }
 
-    /// Whether a write failed and waits to be tried again.
-    #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.retry_ms.is_some()
-    }
-
     /// Current heads.
     #[must_use]
     pub fn heads(&self) -> Vec<ChangeHash> {

@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::loader::Loader;
 use crate::photo::PhotoRecord;
 use crate::receipts::ReceiptRound;
+use crate::renewal::Renewal;
 use crate::store::{AckedTable, ActorRecord};
 use crate::sync::Link;
 use crate::upload::Uploads;
@@ -99,6 +100,7 @@ pub struct Engine {
     pub(crate) link: Link,
     pub(crate) uploads: Uploads,
     pub(crate) receipt_round: ReceiptRound,
+    pub(crate) renewal: Renewal,
     pub(crate) boot_id: String,
     pub(crate) counter: u64,
     pub(crate) settled: bool,
@@ -159,6 +161,7 @@ impl Engine {
             link: Link::default(),
             uploads: Uploads::default(),
             receipt_round: ReceiptRound::default(),
+            renewal: Renewal::default(),
             boot_id: String::new(),
             counter: 0,
             settled: false,

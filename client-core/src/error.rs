@@ -11,6 +11,9 @@ pub enum CommandError {
     /// Nobody is logged in.
     #[error("nobody is logged in")]
     NotLoggedIn,
+    /// The server does not accept the log-in any more.
+    #[error("the log-in has ended")]
+    LoginNeeded,
     /// There is no packet of the round, or the school is not in it.
     #[error("the school is not in a work packet")]
     UnknownSchool,
@@ -67,6 +70,11 @@ impl CommandError {
                 "还没有登录：请先运行 duxue enrol 或 duxue login",
                 "nobody is logged in: run duxue enrol or duxue login first",
             ),
+            Self::LoginNeeded => (
+                "client.login_needed",
+                "登录已失效：请重新运行 duxue login 或 duxue enrol；本机数据不受影响",
+                "the log-in has ended: run duxue login or duxue enrol again; local data is untouched",
+            ),
             Self::UnknownSchool => (
                 "client.unknown_school",
                 "任务包里没有这所学校：请先运行 duxue packet，或核对学校标识码",
@@ -106,7 +114,9 @@ impl CommandError {
                 "连不上服务器：离线也可以继续采集，联网后再同步",
                 "the server cannot be reached: go on capturing offline and sync later",
             ),
-            Self::BadAnswer => ("network.bad_answer", "看不懂服务器的回答", "the server's answer cannot be read"),
+            Self::BadAnswer => {
+                ("network.bad_answer", "看不懂服务器的回答", "the server's answer cannot be read")
+            }
             Self::BadStandard(_) => {
                 ("standard.invalid", "任务包中的标准文件无效", "the standard in the work packet is not valid")
             }

@@ -44,7 +44,9 @@ impl Loader {
                 continue;
             }
             let read = match key.split_once('/').map_or(key.as_str(), |(table, _)| table) {
-                "doc" => document_of(&key).map(|id| documents.entry(id).or_default().push((key.clone(), bytes))),
+                "doc" => {
+                    document_of(&key).map(|id| documents.entry(id).or_default().push((key.clone(), bytes)))
+                }
                 _ => record(&key, &bytes, engine),
             };
             if read.is_none() {
@@ -64,7 +66,12 @@ impl Loader {
         Ok(())
     }
 
-    fn check_meta(&self, stored: Option<Vec<u8>>, engine: &mut Engine, turn: &mut Turn) -> Result<(), Problem> {
+    fn check_meta(
+        &self,
+        stored: Option<Vec<u8>>,
+        engine: &mut Engine,
+        turn: &mut Turn,
+    ) -> Result<(), Problem> {
         let known: Option<Meta> = match stored {
             None => None,
             Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|_| unreadable(keys::META))?),
@@ -86,7 +93,12 @@ impl Loader {
                 engine.incarnation = identity::hex(&turn.random::<16>());
                 if self.info.exclusive {
                     let record = json(&meta(&self.info, &engine.incarnation));
-                    engine.write(vec![(keys::META.to_owned(), record)], Vec::new(), Pending::Record(None), turn);
+                    engine.write(
+                        vec![(keys::META.to_owned(), record)],
+                        Vec::new(),
+                        Pending::Record(None),
+                        turn,
+                    );
                 }
             }
         }

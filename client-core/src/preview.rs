@@ -33,7 +33,8 @@ impl Engine {
     /// [`CommandError::UnknownSchool`], or [`CommandError::BadStandard`].
     pub fn preview(&self, subject: &Subject) -> Result<Preview, CommandError> {
         let (packet, _) = self.packet_school(subject)?;
-        let standard = packet.standard.as_ref().map_err(|reason| CommandError::BadStandard(reason.clone()))?;
+        let standard =
+            packet.standard.as_ref().map_err(|reason| CommandError::BadStandard(reason.clone()))?;
         let consolidated = self.consolidated(subject)?;
         let round = &packet.packet.round;
         let settings = InputSettings { tolerance: round.settings.tolerance.clone() };

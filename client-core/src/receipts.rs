@@ -68,7 +68,9 @@ impl Engine {
 
     fn receipt_due(&self) -> Option<i64> {
         let Link::Open(open) = &self.link else { return None };
-        if self.receipt_round.running || self.documents.values().any(|local| local.about.own && local.is_busy()) {
+        if self.receipt_round.running
+            || self.documents.values().any(|local| local.about.own && local.is_busy())
+        {
             return None;
         }
         let claimed = self.claimed();
@@ -111,7 +113,7 @@ impl Engine {
         let answer = match result {
             Ok(answer) if answer.status == 200 => answer,
             Ok(answer) if answer.status == 401 => {
-                turn.notice(Notice::LoginNeeded);
+                self.session_ended(None, turn);
                 return self.ask_again(turn);
             }
             Ok(answer) => {
@@ -123,7 +125,9 @@ impl Engine {
         let key = self.identity.as_ref().map(|identity| identity.server_key.clone()).unwrap_or_default();
         let verified = serde_json::from_slice::<ReceiptAnswer>(&answer.body)
             .map_err(|error| error.to_string())
-            .and_then(|read| read.receipt.verify(&key).map(|said| (read, said)).map_err(|error| error.to_string()));
+            .and_then(|read| {
+                read.receipt.verify(&key).map(|said| (read, said)).map_err(|error| error.to_string())
+            });
         match verified {
             Ok((read, said)) => self.take_receipt(claimed, &read, &said, turn),
             Err(reason) => {
@@ -181,7 +185,9 @@ impl Engine {
 
         let heads_missing = claimed.heads.iter().any(|(document, heads)| {
             let acked = self.acked.get(document);
-            heads.iter().any(|head| !acked.is_some_and(|acked| acked.heads.contains(head) || acked.held.contains(head)))
+            heads.iter().any(|head| {
+                !acked.is_some_and(|acked| acked.heads.contains(head) || acked.held.contains(head))
+            })
         });
         self.receipt_round.answered = Some(self.claimed());
         if heads_missing {

@@ -171,10 +171,10 @@ impl Engine {
             Message::Peer { sender_id, .. } => self.joined(sender_id, turn),
             Message::Error { message, .. } => {
                 self.close_link(turn);
-                if message.contains("auth.") || message.contains("login") || message.contains("token") {
-                    turn.notice(Notice::LoginNeeded);
-                }
                 self.back_off(&message, turn);
+                if message.starts_with("session.") {
+                    self.session_ended(None, turn);
+                }
             }
             Message::Sync { document_id, data, .. } | Message::Request { document_id, data, .. } => {
                 let Ok(id) = document_id.parse::<DocumentId>() else { return };
@@ -316,7 +316,8 @@ impl Engine {
             Link::Waiting { until_ms, attempt } if *until_ms <= turn.now_ms && self.online => {
                 let (Some(identity), attempt) = (&self.identity, *attempt) else { return };
                 let url = SecretUrl(identity.socket_url());
-                let name = identity.device.as_ref().map_or(identity.person.as_str(), |device| device.as_str());
+                let name =
+                    identity.device.as_ref().map_or(identity.person.as_str(), |device| device.as_str());
                 let sender = format!("{name}-{}", crate::identity::hex(&turn.random::<6>()));
                 let link = LinkId(self.fresh());
                 self.link = Link::Opening { link, attempt, since_ms: turn.now_ms, sender };
@@ -348,6 +349,13 @@ impl Engine {
         })
     }
 
+    /// A reason to hope came up: the wait is over.
+    pub(crate) fn reconnect_now(&mut self, turn: &Turn) {
+        if let Link::Waiting { until_ms, .. } = &mut self.link {
+            *until_ms = turn.now_ms;
+        }
+    }
+
     fn close_link(&mut self, turn: &mut Turn) {
         if let Some(link) = self.link.id() {
             turn.effects.push(Effect::Close { link });
@@ -372,10 +380,7 @@ impl Engine {
             Link::Off => None,
             Link::Waiting { until_ms, .. } => Some(*until_ms),
             Link::Opening { since_ms, .. } => Some(since_ms + SILENCE_MS + 1),
-            Link::Open(open) if self.is_even() => {
-                let _ = open;
-                None
-            }
+            Link::Open(_) if self.is_even() => None,
             Link::Open(open) => Some(open.heard_ms.max(open.sent_ms) + SILENCE_MS + 1),
         }
     }

@@ -28,16 +28,22 @@ pub struct Uploads {
 
 impl Engine {
     pub(crate) fn pump_uploads(&mut self, turn: &mut Turn) {
-        if self.uploads.running || turn.now_ms < self.uploads.not_before_ms || !self.photos_may_go(turn.now_ms) {
+        if self.uploads.running
+            || turn.now_ms < self.uploads.not_before_ms
+            || !self.photos_may_go(turn.now_ms)
+        {
             return;
         }
         let (Some(identity), Some(record)) = (&self.identity, self.next_photo()) else { return };
         let record = record.clone();
-        let mut headers =
-            vec![("authorization", format!("Bearer {}", identity.token)), ("tus-resumable", "1.0.0".to_owned())];
+        let mut headers = vec![
+            ("authorization", format!("Bearer {}", identity.token)),
+            ("tus-resumable", "1.0.0".to_owned()),
+        ];
         let (request, errand) = match &record.state {
             PhotoState::Uploading { url, .. } if self.uploads.asked != Some(record.photo) => {
-                let request = HttpRequest { method: "HEAD", url: url.clone(), headers, body: HttpBody::Empty };
+                let request =
+                    HttpRequest { method: "HEAD", url: url.clone(), headers, body: HttpBody::Empty };
                 (request, Errand::PhotoProgress { photo: record.photo, url: url.clone() })
             }
             PhotoState::Uploading { url, sent } => {
@@ -123,7 +129,7 @@ impl Engine {
             }
             UploadStep::LoginNeeded => {
                 self.upload_later(turn);
-                turn.notice(Notice::LoginNeeded);
+                self.session_ended(None, turn);
             }
             UploadStep::Refused(problem) => self.stick(photo, problem, turn),
         }
@@ -142,7 +148,7 @@ impl Engine {
         self.uploads.not_before_ms = turn.now_ms + most / 2 + jitter;
     }
 
-    /// A connection that just opened is a reason to try at once.
+    /// Moves a photo on, here and in the store.
     pub(crate) fn set_photo(&mut self, photo: PhotoHash, state: PhotoState, turn: &mut Turn) {
         let Some(record) = self.photos.get_mut(&photo) else { return };
         if record.state == state {

@@ -45,7 +45,11 @@ pub fn check(path: &EntryPath, value: &Value) -> Result<(), String> {
                 let kind = text(need(path, value, "kind")?);
                 let known = matches!(kind.as_str(), "outdoor" | "rooftop" | "basement" | "leased");
                 need(path, value, "name")?;
-                if known { Ok(()) } else { Err(format!("{path}/kind: {kind} (outdoor, rooftop, basement, leased)")) }
+                if known {
+                    Ok(())
+                } else {
+                    Err(format!("{path}/kind: {kind} (outdoor, rooftop, basement, leased)"))
+                }
             }
             (ItemKind::Equipment, fields::IDENTITY) => {
                 need(path, value, "code").map(|_| ())?;
@@ -86,7 +90,8 @@ fn text(scalar: &Scalar) -> String {
 }
 
 fn check_size(path: &EntryPath, value: &Value) -> Result<(), String> {
-    let (length, width, area) = (number(value, "length_m"), number(value, "width_m"), number(value, "area_m2"));
+    let (length, width, area) =
+        (number(value, "length_m"), number(value, "width_m"), number(value, "area_m2"));
     let sides = length.is_some() && width.is_some();
     if (sides && area.is_none()) || (area.is_some() && length.is_none() && width.is_none()) {
         return Ok(());
@@ -130,7 +135,8 @@ fn unlikely(path: &EntryPath, name: &str, found: Decimal, (low, high): (i32, i32
 impl Engine {
     /// What looks wrong about a value.
     pub(crate) fn implausible(&self, subject: &Subject, path: &EntryPath, value: &Value) -> Vec<Warning> {
-        let check = |name: &str, range| number(value, name).and_then(|found| unlikely(path, name, found, range));
+        let check =
+            |name: &str, range| number(value, name).and_then(|found| unlikely(path, name, found, range));
         match path {
             EntryPath::Item { kind, field, .. } => {
                 let side = match kind {
@@ -138,13 +144,17 @@ impl Engine {
                     _ => likely::ROOM_SIDE,
                 };
                 match field.as_str() {
-                    fields::SIZE => ["length_m", "width_m"].iter().filter_map(|name| check(name, side)).collect(),
+                    fields::SIZE => {
+                        ["length_m", "width_m"].iter().filter_map(|name| check(name, side)).collect()
+                    }
                     fields::PUPILS => check("value", likely::CLASS).into_iter().collect(),
                     fields::UNIT_VALUE => check("value_yuan", likely::PIECE).into_iter().collect(),
                     _ => Vec::new(),
                 }
             }
-            EntryPath::Quantity(key) => self.far_from_declared(subject, path, key, value).into_iter().collect(),
+            EntryPath::Quantity(key) => {
+                self.far_from_declared(subject, path, key, value).into_iter().collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -260,8 +260,7 @@ impl Engine {
         }
         let fields = consolidated.items.iter().flat_map(|(key, item)| {
             item.fields.iter().map(|(field, entry)| {
-                let path =
-                    EntryPath::Item { kind: key.kind, item: key.item.clone(), field: field.clone() };
+                let path = EntryPath::Item { kind: key.kind, item: key.item.clone(), field: field.clone() };
                 (path, entry)
             })
         });
@@ -302,7 +301,8 @@ impl Engine {
         let round = &packet.packet.round.settings;
         let settings =
             Settings { tolerance: round.tolerance.clone(), require_acceptance: round.require_acceptance };
-        let of = |kind: DocumentKind| self.documents.get(&About::of(subject, kind).id()).map(|local| &local.doc);
+        let of =
+            |kind: DocumentKind| self.documents.get(&About::of(subject, kind).id()).map(|local| &local.doc);
         let (no_review, no_ruling) = (empty(DocumentKind::Review), empty(DocumentKind::Ruling));
         Ok(consolidate::consolidate(
             &school.school,
@@ -333,8 +333,10 @@ impl Engine {
                 acked.iter().flat_map(|acked| &acked.heads).filter_map(|head| head.parse().ok()).collect();
             let changes = local.doc.get_changes(&known);
             let actor = self.actors.get(&id).map(|record| record.actor.as_str());
-            let waiting: Vec<_> =
-                changes.iter().filter(|change| actor == Some(change.actor_id().to_hex_string().as_str())).collect();
+            let waiting: Vec<_> = changes
+                .iter()
+                .filter(|change| actor == Some(change.actor_id().to_hex_string().as_str()))
+                .collect();
             if waiting.is_empty() {
                 return None;
             }
@@ -342,10 +344,7 @@ impl Engine {
             let about = &local.about;
             Some(OutboxItem {
                 what: OutboxWhat::Changes { document: id, kind: about.kind, count: waiting.len() },
-                subject: about
-                    .school
-                    .clone()
-                    .map(|school| Subject { round: about.round.clone(), school }),
+                subject: about.school.clone().map(|school| Subject { round: about.round.clone(), school }),
                 bytes,
                 reason: self.why_document(local, acked.is_some_and(|acked| !acked.held.is_empty())),
             })

@@ -136,9 +136,8 @@ impl Driver {
                 // One task at a time, in order: that is what makes a later
                 // record imply an earlier one.
                 let result = tokio::task::spawn_blocking(move || run_storage(&store, &task)).await;
-                let result = result.unwrap_or_else(|error| {
-                    Err(duxue_client_core::StorageError::Failed(error.to_string()))
-                });
+                let result = result
+                    .unwrap_or_else(|error| Err(duxue_client_core::StorageError::Failed(error.to_string())));
                 self.later(Event::Stored { id, result });
             }
             Effect::Connect { link, url } => {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use duxue_client_core::{Event, HttpAnswer, HttpBody, HttpRequest, LinkId};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// Frames above this are refused by the protocol's reader anyway.
 const FRAME_BYTES: usize = 4 << 20;
@@ -103,7 +103,8 @@ async fn run_socket(
     outgoing: &mut mpsc::UnboundedReceiver<Vec<u8>>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<(), String> {
-    let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES)).max_frame_size(Some(FRAME_BYTES));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(FRAME_BYTES)).max_frame_size(Some(FRAME_BYTES));
     let connecting = tokio_tungstenite::connect_async_with_config(url, Some(config), true);
     let (stream, _) = tokio::time::timeout(CONNECT, connecting)
         .await

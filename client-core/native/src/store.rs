@@ -95,7 +95,9 @@ impl Store {
     pub fn run(&self, task: &StorageTask) -> Result<StorageAnswer, StorageError> {
         match task {
             StorageTask::LoadRange { prefix } => self.load(prefix).map(StorageAnswer::Range),
-            StorageTask::Write { puts, deletes } => self.write(puts, deletes).map(|()| StorageAnswer::Written),
+            StorageTask::Write { puts, deletes } => {
+                self.write(puts, deletes).map(|()| StorageAnswer::Written)
+            }
         }
     }
 

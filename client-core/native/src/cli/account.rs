@@ -27,7 +27,11 @@ pub async fn login(cx: &mut Context, server: String, name: String) -> Result<(),
 /// Known before anything secret is sent.
 fn check_address(cx: &Context, server: &str) -> Result<(), Failure> {
     let address = server_address(server).ok_or(CommandError::BadAddress)?;
-    if network::is_allowed(&address, cx.driver.is_insecure()) { Ok(()) } else { Err(insecure_problem().into()) }
+    if network::is_allowed(&address, cx.driver.is_insecure()) {
+        Ok(())
+    } else {
+        Err(insecure_problem().into())
+    }
 }
 
 fn welcome(cx: &Context, reply: &Reply) {

@@ -248,7 +248,14 @@ pub enum Sub {
         dry_run: bool,
     },
     /// 被扣留待处理的更改 / changes held for a supervisor
-    Held,
+    Held {
+        /// 接收这一项 / admit this item into its document
+        #[arg(long, conflicts_with = "leave")]
+        admit: Option<u64>,
+        /// 不接收这一项 / leave this item out
+        #[arg(long)]
+        leave: Option<u64>,
+    },
     /// 验证一份回执文件 / verify a receipt file
     VerifyReceipt {
         /// 回执 JSON / receipt JSON

@@ -181,7 +181,12 @@ impl Record {
         Ok((path, value))
     }
 
-    fn photo(mut self, subject: Subject, photos: Vec<NewPhoto>, mark: Option<Mark>) -> Result<Command, Problem> {
+    fn photo(
+        mut self,
+        subject: Subject,
+        photos: Vec<NewPhoto>,
+        mark: Option<Mark>,
+    ) -> Result<Command, Problem> {
         let entries = self.take("entries")?;
         let entries: BTreeSet<EntryPath> =
             entries.split([' ', ';']).filter(|entry| !entry.is_empty()).map(id).collect::<Result<_, _>>()?;
@@ -221,7 +226,9 @@ fn evidence(photo: &NewPhoto, entries: &BTreeSet<EntryPath>) -> Result<Statement
 pub fn value_of(path: &EntryPath, field: &str, text: &str) -> Result<Value, Problem> {
     let text = text.trim();
     let scalar = match schema::field_type(path, field) {
-        FieldType::Number => Scalar::Number(text.parse().map_err(|error| bad(format!("{field} = {text}: {error}")))?),
+        FieldType::Number => {
+            Scalar::Number(text.parse().map_err(|error| bad(format!("{field} = {text}: {error}")))?)
+        }
         FieldType::Bool => Scalar::Bool(match text.to_lowercase().as_str() {
             "true" | "yes" | "y" | "1" | "是" | "有" => true,
             "false" | "no" | "n" | "0" | "否" | "无" => false,
@@ -376,9 +383,10 @@ mod tests {
 
     #[test]
     fn numbers_stay_exact() {
-        let (_, record) = read(r#"{"type":"equipment","code":"1","name":"n","count":3,"unit_value_yuan":"1234.56"}"#)
-            .unwrap()
-            .remove(0);
+        let (_, record) =
+            read(r#"{"type":"equipment","code":"1","name":"n","count":3,"unit_value_yuan":"1234.56"}"#)
+                .unwrap()
+                .remove(0);
         let Command::AddItem { fields, .. } = record.command(&subject(), Vec::new(), None).unwrap() else {
             panic!("not an item")
         };

@@ -32,8 +32,7 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
         }
     }
     let form = format!("batch/{}/{}", subject.school, PhotoHash::of(text.as_bytes()));
-    let done: usize =
-        cx.driver.engine().drafts().get(&form).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let done: usize = cx.driver.engine().drafts().get(&form).and_then(|text| text.parse().ok()).unwrap_or(0);
     if done > 0 {
         cx.out.line(
             format!("这份文件已录入 {done} 条，从下一条继续"),
@@ -53,7 +52,10 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
     if let Some(bar) = progress {
         bar.finish_and_clear();
     }
-    cx.out.line("已全部保存在本机；联网后运行 duxue sync", "all saved on this device; run duxue sync when online");
+    cx.out.line(
+        "已全部保存在本机；联网后运行 duxue sync",
+        "all saved on this device; run duxue sync when online",
+    );
     Ok(())
 }
 
@@ -73,7 +75,8 @@ pub async fn one(cx: &mut Context, school: &str, record: Record) -> Result<(), F
 
 /// The lines are checked without reading photos: only their number matters.
 fn photos_of_shape(record: &Record) -> Vec<NewPhoto> {
-    let shape = |file: &String| NewPhoto { photo: PhotoHash::of(file.as_bytes()), length: 0, media: String::new() };
+    let shape =
+        |file: &String| NewPhoto { photo: PhotoHash::of(file.as_bytes()), length: 0, media: String::new() };
     record.photo_files().iter().map(shape).collect()
 }
 
@@ -106,7 +109,10 @@ fn report(cx: &Context, line: Option<usize>, saved: &Saved, talk: bool) {
     if talk {
         let paths: Vec<String> = saved.claims.iter().map(|(path, _)| path.to_string()).collect();
         let number = line.map(|line| format!("{line}: ")).unwrap_or_default();
-        cx.out.line(format!("{number}已保存 {}", paths.join(" ")), format!("{number}saved {}", paths.join(" ")));
+        cx.out.line(
+            format!("{number}已保存 {}", paths.join(" ")),
+            format!("{number}saved {}", paths.join(" ")),
+        );
     }
     for warning in &saved.warnings {
         cx.out.warning(&warning.problem);
@@ -180,7 +186,9 @@ pub async fn remove(cx: &mut Context, school: &str, item: &str, reason: String) 
 }
 
 fn bad_word(word: &str) -> Failure {
-    Problem::new("cli.bad_argument", "应写成 条目.字段=值", "write entry.field=value").with_detail(word).into()
+    Problem::new("cli.bad_argument", "应写成 条目.字段=值", "write entry.field=value")
+        .with_detail(word)
+        .into()
 }
 
 /// The text of a file, or of standard input for `-`.
@@ -199,5 +207,6 @@ pub fn read_source(source: &str) -> Result<String, Failure> {
 }
 
 fn no_file(path: &Path) -> Problem {
-    Problem::new("cli.no_file", "文件无法读取", "the file cannot be read").with_detail(path.display().to_string())
+    Problem::new("cli.no_file", "文件无法读取", "the file cannot be read")
+        .with_detail(path.display().to_string())
 }

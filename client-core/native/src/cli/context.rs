@@ -9,6 +9,7 @@ use duxue_protocol::problem::Problem;
 
 use super::args::Args;
 use super::out::Out;
+use super::result::Names;
 use crate::driver::Driver;
 
 /// Why a subcommand ended without success.
@@ -127,6 +128,11 @@ impl Context {
 
     pub fn wanted_round(&self) -> Result<Option<RoundId>, Failure> {
         self.round.as_ref().map(|round| parsed(round)).transpose()
+    }
+
+    /// Names of indicators in a round.
+    pub fn names(&self, round: &RoundId) -> Names {
+        Names::of(self.driver.engine().packets().find(|packet| packet.packet.round.id == *round))
     }
 
     /// The name of a school as people know it.

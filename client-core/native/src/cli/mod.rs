@@ -14,6 +14,7 @@ mod context;
 mod desk;
 mod out;
 mod photos;
+mod result;
 mod survey;
 mod sync;
 mod words;
@@ -65,7 +66,9 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
         Sub::Survey { school } => survey::survey(cx, &school).await,
         Sub::Preview { school } => survey::preview(cx, &school),
         Sub::Capture { school, batch } => capture::batch(cx, &school, &batch).await,
-        Sub::Room { action: args::RoomAction::Add(room) } => capture::one(cx, &room.school.clone(), room.record()).await,
+        Sub::Room { action: args::RoomAction::Add(room) } => {
+            capture::one(cx, &room.school.clone(), room.record()).await
+        }
         Sub::Class { action: args::ClassAction::Add(class) } => {
             capture::one(cx, &class.school.clone(), class.record()).await
         }
@@ -98,7 +101,10 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
         Sub::Assessment { school } => desk::assessment(cx, school.as_deref()).await,
         Sub::WhatIf { changes } => desk::what_if(cx, &changes).await,
         Sub::Import { file, dry_run } => desk::import(cx, &file, dry_run).await,
-        Sub::Held => desk::held(cx).await,
+        Sub::Held { admit, leave } => {
+            let decide = admit.map(|number| (number, true)).or(leave.map(|number| (number, false)));
+            desk::held(cx, decide).await
+        }
         Sub::VerifyReceipt { .. } => Ok(()),
     }
 }

@@ -78,7 +78,12 @@ impl Out {
         }
         let message = self.say(&problem.message_zh, &problem.message_en);
         let detail = problem.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let _ = writeln!(std::io::stderr(), "{}: {message}{detail} [{}]", self.say("错误", "error"), problem.code);
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}: {message}{detail} [{}]",
+            self.say("错误", "error"),
+            problem.code
+        );
     }
 
     /// Something that looks wrong but did not stop anything.

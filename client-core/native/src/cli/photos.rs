@@ -135,9 +135,10 @@ pub async fn verify_file(args: &Args, file: &Path, key: Option<&str>, out: &Out)
         }
     };
     let text = super::capture::read_source(&file.display().to_string())?;
-    let receipt: Receipt =
-        serde_json::from_str(&text).map_err(|error| Failure::invalid(invalid().with_detail(error.to_string())))?;
-    let said = receipt.verify(&key).map_err(|error| Failure::invalid(invalid().with_detail(error.to_string())))?;
+    let receipt: Receipt = serde_json::from_str(&text)
+        .map_err(|error| Failure::invalid(invalid().with_detail(error.to_string())))?;
+    let said =
+        receipt.verify(&key).map_err(|error| Failure::invalid(invalid().with_detail(error.to_string())))?;
     out.json(&serde_json::json!({ "holds": true, "statement": said }));
     let (heads, photos) = (said.heads.len(), said.photos.len());
     out.line(

@@ -23,6 +23,15 @@ pub async fn sync(cx: &mut Context, watch: bool, timeout_s: u64) -> Result<(), F
     report(cx, before.bytes)
 }
 
+/// Syncs before or after a step of another command, without its own report.
+pub async fn quietly(cx: &mut Context) -> Result<(), Failure> {
+    cx.run(Command::Online { wanted: true }).await?;
+    exchange(cx, false, Duration::from_secs(45), None).await?;
+    let outbox = cx.driver.engine().outbox();
+    let refused = outbox.items.iter().any(|item| matches!(item.reason, Waiting::Denied));
+    if refused { Err(unfinished(Some(why(cx, &Waiting::Denied)))) } else { Ok(()) }
+}
+
 fn bar(cx: &Context, total: u64) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}").ok()?;
     (cx.out.is_live() && total > 0).then(|| ProgressBar::new(total).with_style(style))
@@ -171,7 +180,9 @@ fn why(cx: &Context, waiting: &Waiting) -> String {
         Waiting::Offline => cx.out.say("没有联网", "offline").to_owned(),
         Waiting::Sending { sent } => format!("{} {}", cx.out.say("正在发送，已到", "sending,"), bytes(*sent)),
         Waiting::NoReceipt => cx.out.say("已发送，等待回执", "sent, no receipt yet").to_owned(),
-        Waiting::Denied => cx.out.say("服务器不接收：没有权限", "the server does not take it: no right").to_owned(),
+        Waiting::Denied => {
+            cx.out.say("服务器不接收：没有权限", "the server does not take it: no right").to_owned()
+        }
         Waiting::Held => cx.out.say("服务器已收到，等负责人处理", "held for a supervisor").to_owned(),
         Waiting::Stuck { problem } => format!(
             "{}: {}",

@@ -28,7 +28,8 @@ pub fn scalar(scalar: &Scalar) -> String {
 
 /// `9.2 × 8 m`, `45`, `building=教学楼 number=101`.
 pub fn value(value: &Value) -> String {
-    let field = |name: &str| value.iter().find(|(field, _)| field.as_str() == name).map(|(_, found)| scalar(found));
+    let field =
+        |name: &str| value.iter().find(|(field, _)| field.as_str() == name).map(|(_, found)| scalar(found));
     if let (Some(length), Some(width)) = (field("length_m"), field("width_m")) {
         return format!("{length} × {width} m");
     }
@@ -54,6 +55,7 @@ pub fn state(out: &Out, entry: &Entry) -> String {
     };
     let review = match &entry.review {
         ReviewState::Unreviewed => "",
+        ReviewState::Awaiting { .. } => out.say("待采信", "awaits acceptance"),
         ReviewState::Accepted { .. } => out.say("已采信", "accepted"),
         ReviewState::Returned { overruled: false, .. } => out.say("已退回", "returned"),
         ReviewState::Returned { overruled: true, .. } => out.say("退回后裁定有效", "returned, overruled"),

@@ -1,0 +1,369 @@
+//! The desk: conflicts, rulings, verdicts, assessments, import.
+//!
+//! Reading is by HTTP; what is decided is written into documents, synced, and
+//! confirmed by a receipt like everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duxue_client_core::{Command, CommandError, Decision, Judgement, Subject};
+use duxue_document::path::ItemKey;
+use duxue_document::{EntryPath, OpId};
+use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView, HeldView, ImportReport, SchoolView};
+use duxue_protocol::problem::Problem;
+use serde::de::DeserializeOwned;
+
+use super::args::RuleArgs;
+use super::context::{Context, Failure, parsed};
+use super::{capture, result, words};
+
+/// Asks the server and reads the answer.
+pub async fn get<T: DeserializeOwned>(cx: &Context, path: &str) -> Result<T, Failure> {
+    let body = cx.driver.ask("GET", path, None).await?;
+    serde_json::from_slice(&body).map_err(|_| CommandError::BadAnswer.into())
+}
+
+async fn open_conflicts(cx: &Context, subject: Option<&Subject>) -> Result<Vec<ConflictView>, Failure> {
+    let path = match subject {
+        Some(subject) => format!("/api/rounds/{}/conflicts?school={}", subject.round, subject.school),
+        None => format!("/api/rounds/{}/conflicts", cx.round()?.id),
+    };
+    get(cx, &path).await
+}
+
+/// What the conflict is called on the command line.
+fn name(subject: &ConflictSubject) -> String {
+    match subject {
+        ConflictSubject::Entry { path } => path.to_string(),
+        ConflictSubject::Duplicate { duplicate } => {
+            let items: Vec<&str> = duplicate.items.iter().map(|item| item.as_str()).collect();
+            format!("{}/{}", duplicate.kind.as_str(), items.join("+"))
+        }
+        ConflictSubject::Removal { item } => item.to_string(),
+    }
+}
+
+pub async fn conflicts(cx: &Context, school: Option<&str>) -> Result<(), Failure> {
+    let subject = school.map(|school| cx.subject(school)).transpose()?;
+    let found = open_conflicts(cx, subject.as_ref()).await?;
+    cx.out.json(&found);
+    if found.is_empty() {
+        cx.out.line("没有待裁决的冲突", "no open conflicts");
+        return Ok(());
+    }
+    for conflict in &found {
+        show_conflict(cx, conflict);
+    }
+    cx.out.line(
+        "裁决：duxue rule 学校 冲突 --select 序号 --reason 理由",
+        "to rule: duxue rule SCHOOL CONFLICT --select NUMBER --reason WHY",
+    );
+    Ok(())
+}
+
+fn show_conflict(cx: &Context, conflict: &ConflictView) {
+    let flips = if conflict.flips { cx.out.say(" · 影响达标", " · decides a result") } else { "" };
+    let (school, what, pupils) = (&conflict.school_name, name(&conflict.subject), conflict.pupils);
+    cx.out.line(
+        format!("{school} ({})：{what}{flips} · 涉及学生 {pupils}", conflict.school),
+        format!("{school} ({}): {what}{flips} · {pupils} pupils", conflict.school),
+    );
+    if let ConflictSubject::Duplicate { duplicate } = &conflict.subject {
+        cx.out
+            .line(format!("可能是同一项：{}", duplicate.key), format!("may be one thing: {}", duplicate.key));
+    }
+    let row = |(index, candidate): (usize, &CandidateView)| {
+        let value = match (&candidate.candidate, &candidate.choice) {
+            (Some(found), _) => words::value(&found.value),
+            (None, Some(choice)) => choice.clone(),
+            (None, None) => String::new(),
+        };
+        let by = candidate.by.as_ref().map(|by| by.person_name.clone()).unwrap_or_default();
+        let effects: Vec<String> =
+            candidate.effects.iter().map(|(indicator, effect)| format!("{indicator}: {effect}")).collect();
+        let note = candidate.candidate.as_ref().and_then(|found| found.note.clone()).unwrap_or_default();
+        vec![(index + 1).to_string(), value, by, note, effects.join("\n")]
+    };
+    cx.out.table(
+        &[
+            ("序号", "number"),
+            ("取值", "value"),
+            ("谁", "who"),
+            ("备注", "remark"),
+            ("结果会是", "result would be"),
+        ],
+        conflict.candidates.iter().enumerate().map(row).collect(),
+    );
+}
+
+/// Rules on one conflict, syncs, and shows what became of it.
+pub async fn rule(cx: &mut Context, args: RuleArgs) -> Result<(), Failure> {
+    let subject = cx.subject(&args.school)?;
+    // The ruling must know the rulings before it, to replace them.
+    cx.run(Command::Open { subject: subject.clone() }).await?;
+    super::sync::quietly(cx).await?;
+    let found = open_conflicts(cx, Some(&subject)).await?;
+    let conflict = pick(found, &args)?;
+    let decision = decision(cx, &subject, &conflict, &args).await?;
+    cx.run(Command::Rule { subject: subject.clone(), decision, reason: args.reason }).await?;
+    super::sync::quietly(cx).await?;
+    let what = name(&conflict.subject);
+    cx.out.json(&serde_json::json!({ "ruled": what, "school": subject.school }));
+    cx.out.line(format!("已裁决 {what}，服务器已收到"), format!("ruled on {what}; the server has it"));
+    Ok(())
+}
+
+fn pick(found: Vec<ConflictView>, args: &RuleArgs) -> Result<ConflictView, Failure> {
+    let wanted = args.conflict.trim_start_matches("entry:").trim_start_matches("duplicate:");
+    let wanted = wanted.trim_start_matches("removal:");
+    let fits = |conflict: &ConflictView| match &conflict.subject {
+        // `--removed` and `--present` are about the item, not an entry of it.
+        ConflictSubject::Removal { .. } if !(args.removed || args.present) => false,
+        ConflictSubject::Entry { .. } | ConflictSubject::Duplicate { .. } if args.removed || args.present => {
+            false
+        }
+        subject => name(subject) == wanted || name(subject).starts_with(wanted),
+    };
+    let mut fitting: Vec<ConflictView> = found.into_iter().filter(fits).collect();
+    if let Some(exact) = fitting.iter().position(|conflict| name(&conflict.subject) == wanted) {
+        return Ok(fitting.swap_remove(exact));
+    }
+    match fitting.len() {
+        1 => Ok(fitting.swap_remove(0)),
+        0 => Err(Problem::new(
+            "desk.no_such_conflict",
+            "没有这个待裁决的冲突：用 duxue conflicts 查看",
+            "there is no such open conflict: see duxue conflicts",
+        )
+        .with_detail(args.conflict.clone())
+        .into()),
+        _ => Err(Problem::new(
+            "desk.ambiguous_conflict",
+            "有几个冲突符合：请写完整",
+            "several conflicts match: write more of it",
+        )
+        .with_detail(fitting.iter().map(|conflict| name(&conflict.subject)).collect::<Vec<_>>().join(", "))
+        .into()),
+    }
+}
+
+async fn decision(
+    cx: &Context,
+    subject: &Subject,
+    conflict: &ConflictView,
+    args: &RuleArgs,
+) -> Result<Decision, Failure> {
+    let saw: BTreeSet<OpId> =
+        conflict.candidates.iter().filter_map(|candidate| candidate.op.clone()).collect();
+    Ok(match &conflict.subject {
+        ConflictSubject::Entry { path } => match (&args.select, args.set.is_empty()) {
+            (Some(select), _) => {
+                Decision::Select { path: path.clone(), op: selected(conflict, select)?, saw }
+            }
+            (None, false) => {
+                let value = capture::assignments(path, &args.set)?;
+                Decision::Set { path: path.clone(), value, saw }
+            }
+            (None, true) => return Err(choice_missing("--select | --set")),
+        },
+        ConflictSubject::Duplicate { duplicate } => {
+            let key = |item: &duxue_document::ItemId| ItemKey { kind: duplicate.kind, item: item.clone() };
+            let items = duplicate.items.iter().map(key).collect();
+            match (args.merge, args.separate) {
+                (true, _) => Decision::Merge { items },
+                (_, true) => Decision::Separate { items },
+                (false, false) => return Err(choice_missing("--merge | --separate")),
+            }
+        }
+        ConflictSubject::Removal { item } => {
+            if !args.removed && !args.present {
+                return Err(choice_missing("--removed | --present"));
+            }
+            let view = school_view(cx, subject).await?;
+            let thing = view.consolidated.thing(item).map(|(_, thing)| thing);
+            let candidates = thing.into_iter().flat_map(|thing| thing.fields.values());
+            let saw =
+                candidates.flat_map(|entry| entry.candidates.iter().map(|found| found.op.clone())).collect();
+            Decision::Removal { item: item.clone(), present: args.present, saw }
+        }
+    })
+}
+
+fn selected(conflict: &ConflictView, select: &str) -> Result<OpId, Failure> {
+    let by_number =
+        select.parse::<usize>().ok().and_then(|number| conflict.candidates.get(number.wrapping_sub(1)));
+    let by_op =
+        || conflict.candidates.iter().find(|found| found.op.as_ref().is_some_and(|op| op.as_str() == select));
+    by_number.or_else(by_op).and_then(|found| found.op.clone()).ok_or_else(|| {
+        Problem::new("desk.no_such_candidate", "没有这个候选", "there is no such candidate")
+            .with_detail(select)
+            .into()
+    })
+}
+
+fn choice_missing(options: &str) -> Failure {
+    Problem::new("desk.choice_missing", "请写明怎样裁决", "say how to settle it").with_detail(options).into()
+}
+
+async fn school_view(cx: &Context, subject: &Subject) -> Result<SchoolView, Failure> {
+    get(cx, &format!("/api/rounds/{}/schools/{}", subject.round, subject.school)).await
+}
+
+/// Accepts entries, or returns them with a reason.
+pub async fn judge(
+    cx: &mut Context,
+    school: &str,
+    entries: &[String],
+    returned: Option<String>,
+) -> Result<(), Failure> {
+    let subject = cx.subject(school)?;
+    let view = school_view(cx, &subject).await?;
+    let mut judged: BTreeMap<EntryPath, BTreeSet<OpId>> = BTreeMap::new();
+    for text in entries {
+        let path: EntryPath = parsed(text)?;
+        let entry = view.consolidated.entry(&path).ok_or_else(|| {
+            Problem::new("desk.no_such_entry", "没有这个条目", "there is no such entry")
+                .with_detail(text.clone())
+        })?;
+        judged.insert(path, entry.candidates.iter().map(|candidate| candidate.op.clone()).collect());
+    }
+    cx.run(Command::Open { subject: subject.clone() }).await?;
+    super::sync::quietly(cx).await?;
+    let judgement = match returned {
+        None => Judgement::Accepted,
+        Some(reason) => Judgement::Returned { reason },
+    };
+    let count = judged.len();
+    cx.run(Command::Judge { subject, entries: judged, judgement: judgement.clone() }).await?;
+    super::sync::quietly(cx).await?;
+    cx.out.json(&serde_json::json!({ "judged": entries, "judgement": judgement }));
+    match judgement {
+        Judgement::Accepted => {
+            cx.out.line(format!("已采信 {count} 个条目"), format!("accepted {count} entries"))
+        }
+        Judgement::Returned { .. } => {
+            cx.out.line(format!("已退回 {count} 个条目"), format!("returned {count} entries"))
+        }
+    }
+    Ok(())
+}
+
+/// The county's result, or one school's.
+pub async fn assessment(cx: &Context, school: Option<&str>) -> Result<(), Failure> {
+    match school {
+        Some(school) => {
+            let subject = cx.subject(school)?;
+            let path = format!("/api/rounds/{}/schools/{}/assessment", subject.round, subject.school);
+            let found: serde_json::Value = get(cx, &path).await?;
+            cx.out.json(&found);
+            result::school(&cx.out, &cx.names(&subject.round), &found);
+        }
+        None => {
+            let round = cx.round()?;
+            let found: serde_json::Value = get(cx, &format!("/api/rounds/{}/assessment", round.id)).await?;
+            cx.out.json(&found);
+            if round.settings.synthetic {
+                cx.out.line("（本县数据为合成演示数据）", "(this county's figures are synthetic)");
+            }
+            result::county(&cx.out, &cx.names(&round.id), &found);
+        }
+    }
+    Ok(())
+}
+
+pub async fn what_if(cx: &Context, changes: &str) -> Result<(), Failure> {
+    let round = cx.round()?;
+    let body = capture::read_source(changes)?;
+    let path = format!("/api/rounds/{}/what-if", round.id);
+    let answer = cx.driver.ask("POST", &path, Some(("application/json", body.into_bytes()))).await?;
+    let found: serde_json::Value = serde_json::from_slice(&answer).map_err(|_| CommandError::BadAnswer)?;
+    cx.out.json(&found);
+    result::what_if(&cx.out, &cx.names(&round.id), &found);
+    Ok(())
+}
+
+/// Sends a workbook. Nothing is written when anything in it is wrong.
+pub async fn import(cx: &Context, file: &std::path::Path, dry_run: bool) -> Result<(), Failure> {
+    let round = cx.wanted_round()?.map_or_else(|| cx.round().map(|round| round.id), Ok)?;
+    let bytes = std::fs::read(file).map_err(|error| {
+        Problem::new("cli.no_file", "文件无法读取", "the file cannot be read")
+            .with_detail(format!("{}: {error}", file.display()))
+    })?;
+    let csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    let media =
+        if csv { "text/csv" } else { "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" };
+    let path = format!("/api/rounds/{round}/import?dry_run={dry_run}");
+    let answer = cx.driver.ask("POST", &path, Some((media, bytes))).await?;
+    let report: ImportReport = serde_json::from_slice(&answer).map_err(|_| CommandError::BadAnswer)?;
+    cx.out.json(&report);
+    let row = |level: &str, error: &duxue_protocol::api::CellError| {
+        let problem = &error.problem;
+        let detail = problem.detail.clone().unwrap_or_default();
+        let message = format!("{} {detail}", cx.out.say(&problem.message_zh, &problem.message_en));
+        vec![level.to_owned(), error.sheet.clone(), error.cell.clone(), message]
+    };
+    let errors = report.errors.iter().map(|error| row(cx.out.say("错误", "error"), error));
+    let warnings = report.warnings.iter().map(|error| row(cx.out.say("注意", "note"), error));
+    let rows: Vec<Vec<String>> = errors.chain(warnings).collect();
+    if !rows.is_empty() {
+        cx.out.table(&[("", ""), ("工作表", "sheet"), ("单元格", "cell"), ("问题", "problem")], rows);
+    }
+    let (schools, figures) = (report.schools, report.figures);
+    if !report.errors.is_empty() {
+        return Err(Problem::new(
+            "import.errors",
+            "文件有错误，什么都没有写入：改正后再导入",
+            "the file has errors and nothing was written: correct it and import again",
+        )
+        .with_detail(report.errors.len().to_string())
+        .into());
+    }
+    let (zh, en) = if report.written { ("已导入", "imported") } else { ("检查通过", "checked") };
+    cx.out.line(
+        format!("{zh}：{schools} 所学校，{figures} 个数"),
+        format!("{en}: {schools} schools, {figures} figures"),
+    );
+    Ok(())
+}
+
+/// Changes kept outside their documents until someone decides.
+pub async fn held(cx: &Context, decide: Option<(u64, bool)>) -> Result<(), Failure> {
+    let round = cx.round()?.id;
+    if let Some((number, admit)) = decide {
+        let body = serde_json::json!({ "admit": admit }).to_string().into_bytes();
+        let path = format!("/api/rounds/{round}/held/{number}");
+        cx.driver.ask("POST", &path, Some(("application/json", body))).await?;
+    }
+    let found: Vec<HeldView> = get(cx, &format!("/api/rounds/{round}/held")).await?;
+    cx.out.json(&found);
+    let row = |held: &HeldView| {
+        let state = match held.admitted {
+            None => cx.out.say("待处理", "undecided"),
+            Some(true) => cx.out.say("已接收", "admitted"),
+            Some(false) => cx.out.say("不接收", "left out"),
+        };
+        let school = held.school.as_ref().map(|school| cx.school_name(school)).unwrap_or_default();
+        let (by, changes) = (held.by.person_name.clone(), held.hashes.len().to_string());
+        vec![
+            held.number.to_string(),
+            school,
+            held.kind.to_string(),
+            by,
+            held.reason.clone(),
+            changes,
+            state.to_owned(),
+        ]
+    };
+    cx.out.table(
+        &[
+            ("编号", "number"),
+            ("学校", "school"),
+            ("文档", "document"),
+            ("谁", "who"),
+            ("原因", "reason"),
+            ("更改数", "changes"),
+            ("处理", "state"),
+        ],
+        found.iter().map(row).collect(),
+    );
+    Ok(())
+}
