@@ -8,6 +8,7 @@
 pub mod demo;
 pub mod policy;
 pub mod process;
+pub mod run;
 pub mod steps;
 pub mod tidy;
 pub mod wasm;

@@ -1,10 +1,11 @@
 //! See the library's documentation, or `cargo xtask help`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{demo, steps};
+use xtask::{demo, run, steps};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The only build tool of Duxue")]
@@ -20,6 +21,18 @@ enum Task {
         /// Leave out the documentation and the wasm32 build
         #[arg(long)]
         quick: bool,
+    },
+    /// Starts a server with the demonstration county and says how to log in
+    Run {
+        /// Begin with an empty data folder
+        #[arg(long)]
+        fresh: bool,
+        /// Build with optimisation
+        #[arg(long)]
+        release: bool,
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:7350")]
+        listen: SocketAddr,
     },
     /// Writes the demonstration county's files to a folder
     Demo {
@@ -47,6 +60,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { quick } => steps::test(quick),
+        Task::Run { fresh, release, listen } => run::run(&run::Options { fresh, release, listen }),
         Task::Demo { folder } => demo::write(&folder),
         Task::Fmt => steps::one("fmt"),
         Task::Tidy => steps::one("tidy"),

@@ -17,12 +17,12 @@ const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 pub const PURE: [&str; 4] = ["duxue-document", "duxue-protocol", "duxue-standards", "duxue-client-core"];
 
 /// Builds the pure crates, by rustup's target where possible and else by the
-/// distribution's compiler. `DUXUE_WASM=distribution` forces the second.
+/// distribution's compiler. `XTASK_WASM=distribution` forces the second.
 ///
 /// # Errors
 /// [`Failure`] that says exactly what to install, or what did not compile.
 pub fn step() -> Outcome {
-    let forced = std::env::var("DUXUE_WASM").is_ok_and(|way| way == "distribution");
+    let forced = std::env::var("XTASK_WASM").is_ok_and(|way| way == "distribution");
     if !forced && rustup_target() {
         println!("compiler: rustup's, with its target {TARGET}");
         return run(&mut build(&target_dir().join("wasm")));
