@@ -4,6 +4,7 @@ pub mod builtin;
 pub mod date;
 pub mod effects;
 pub mod figure;
+pub mod forms;
 pub mod input;
 pub mod number;
 pub mod standard;
