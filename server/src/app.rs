@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId};
 use duxue_protocol::api::{ActorBinding, NewRound};
-use duxue_standards::builtin;
+use duxue_standards::{builtin, date};
 use ed25519_dalek::SigningKey;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -153,10 +153,8 @@ impl App {
     /// # Errors
     /// `round.standard`, `exists`, or what the store says.
     pub async fn open_round(&self, new: NewRound, by: Option<&PersonId>) -> Result<Arc<Round>, Fault> {
-        for id in std::iter::once(&new.standard).chain(&new.overlays) {
-            if builtin::text(id).is_none() {
-                return Err(fault::unknown_standard().with_detail(id.clone()));
-            }
+        if date::parse(&new.settings.as_of).is_none() {
+            return Err(fault::invalid().with_detail("settings.as_of"));
         }
         self.rounds.open(new, by, now_ms()).await
     }

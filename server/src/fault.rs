@@ -75,8 +75,6 @@ faults! {
     exists = CONFLICT, "exists", "该编号已存在。", "Something with this id is there already.";
     /// The named standard is not known to this server.
     unknown_standard = UNPROCESSABLE_ENTITY, "round.standard", "本服务器没有该标准。", "This server does not know the standard.";
-    /// An import has errors; nothing was written.
-    import_errors = UNPROCESSABLE_ENTITY, "import.errors", "导入文件有错误，未写入任何内容。", "The file has errors; nothing was written.";
     /// The item was already decided.
     decided = CONFLICT, "held.decided", "该项已处理。", "This item was decided already.";
     /// The disk is full.

@@ -293,6 +293,9 @@ pub struct SchoolView {
 /// An open conflict with what each way to settle it would do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConflictView {
+    /// Stays the same while the conflict is open.
+    #[serde(default)]
+    pub id: String,
     /// The school.
     pub school: SchoolId,
     /// The school's name.
@@ -303,6 +306,9 @@ pub struct ConflictView {
     pub candidates: Vec<CandidateView>,
     /// Whether some choice changes a met / not met.
     pub flips: bool,
+    /// Whether no choice changes any result, whatever else is open.
+    #[serde(default)]
+    pub folded: bool,
     /// Pupils in the stages that it may affect.
     pub pupils: u32,
 }

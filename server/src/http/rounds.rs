@@ -1,11 +1,10 @@
 //! Rounds: opening, importing, assigning, the work packet, held changes and
 //! receipts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duxue_protocol::api::{
-    ActorBinding, Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, RoundSummary,
+    Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, RoundSummary,
     WorkPacket,
 };
 use warp::filters::BoxedFilter;
@@ -147,12 +146,10 @@ async fn import(
     let parsed = tokio::task::spawn_blocking(move || import::parse(&bytes, &filename, &jurisdiction))
         .await
         .map_err(|_| fault::internal())?;
-    let dry_run = query.get("dry_run") == Some("true");
-    if dry_run || !parsed.errors.is_empty() {
-        // With errors the report is the answer, and its status says that it
-        // is not what was asked for, unless only the preview was.
-        let status = if dry_run { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        return reply::json_with(status, &parsed.report(false));
+    // The report is the answer, with errors too: it says whether anything was
+    // written, and where each error is.
+    if query.get("dry_run") == Some("true") || !parsed.errors.is_empty() {
+        return reply::json(&parsed.report(false));
     }
     let report = parsed.report(true);
     app.rounds.import(&round.row.id, parsed.schools, parsed.county, Some(&caller.person), now_ms()).await?;
@@ -216,6 +213,3 @@ async fn receipt(app: Arc<App>, token: Token, body: Body) -> Answer {
     let request: ReceiptRequest = reply::read(body).await?;
     reply::json(&receipts::answer(&app, &caller, request).await?)
 }
-
-/// Actor bindings by hex.
-pub type Actors = BTreeMap<String, ActorBinding>;

@@ -3,20 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duxue_document::DocumentId;
-use duxue_protocol::api::{SchoolRow, SchoolView};
+use duxue_document::{DocumentId, SchoolId};
+use duxue_protocol::api::{ConflictView, SchoolRow, SchoolView};
+use duxue_protocol::problem::Problem;
+use duxue_standards::assess::{MadeFrom, SchoolAssessment};
+use duxue_standards::what_if::Change;
+use serde::{Deserialize, Serialize};
 use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::app::App;
+use crate::fault;
 use crate::policy::Service;
 use crate::random;
 use crate::readmodel::school::{SchoolModel, Summary, number};
 use crate::rounds::{DocumentName, Round};
 
-use super::reply::{self, Answer, finish};
-use super::with::{self, Token};
+use super::reply::{self, Answer, Body, finish};
+use super::with::{self, Query, Token};
+
+/// Changes that one question may try.
+const MOST_CHANGES: usize = 1_000;
 
 /// The routes of this module.
 #[must_use]
@@ -32,7 +41,39 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(with::app(app))
         .and(with::token())
         .and_then(move |round, school, app, token| finish(within, school_view(round, school, app, token)));
-    list.or(school).unify().boxed()
+    let conflicts = warp::path!("api" / "rounds" / String / "conflicts")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::query())
+        .and_then(move |round, app, token, query| finish(within, conflicts(round, app, token, query)));
+    let school_assessment = warp::path!("api" / "rounds" / String / "schools" / String / "assessment")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |round, school, app, token| finish(within, school_assessment(round, school, app, token)));
+    let assessment = warp::path!("api" / "rounds" / String / "assessment")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |round, app, token| finish(within, assessment(round, app, token)));
+    let what_if = warp::path!("api" / "rounds" / String / "what-if")
+        .and(warp::post())
+        .and(with::app(app))
+        .and(with::token())
+        .and(with::body())
+        .and_then(move |round, app, token, body| finish(within, what_if(round, app, token, body)));
+    list.or(school)
+        .unify()
+        .or(conflicts)
+        .unify()
+        .or(school_assessment)
+        .unify()
+        .or(assessment)
+        .unify()
+        .or(what_if)
+        .unify()
+        .boxed()
 }
 
 async fn list(round: String, app: Arc<App>, token: Token) -> Answer {
@@ -91,4 +132,78 @@ fn heads(round: &Round, school: &SchoolModel) -> BTreeMap<DocumentId, BTreeSet<S
         .iter()
         .map(|(kind, heads)| (named(*kind), heads.iter().map(|head| random::hex(&head.0)).collect()))
         .collect()
+}
+
+async fn conflicts(round: String, app: Arc<App>, token: Token, query: Query) -> Answer {
+    let (_, round) = token.in_round(&app, &round, Service::Desk)?;
+    let school: Option<SchoolId> = match query.get("school") {
+        Some(school) => Some(school.parse().map_err(|_| fault::bad_request().with_detail("school"))?),
+        None => None,
+    };
+    let found = app.readmodel.look(&round.row.id, |model| Ok(model.conflicts())).await?;
+    let mut views: Vec<ConflictView> =
+        found.iter().filter(|view| school.as_ref().is_none_or(|school| view.school == *school)).cloned().collect();
+    let schools: BTreeSet<SchoolId> = views.iter().map(|view| view.school.clone()).collect();
+    let actors = app.actors(schools.iter().flat_map(|school| round.school_documents(school))).await?;
+    for candidate in views.iter_mut().flat_map(|view| &mut view.candidates) {
+        candidate.by = candidate.op.as_ref().and_then(|op| actors.get(op.actor()).cloned());
+    }
+    reply::json(&views)
+}
+
+/// A school's assessment with what it was made from.
+#[derive(Serialize)]
+struct SchoolResult<'a> {
+    made_from: MadeFrom,
+    #[serde(flatten)]
+    assessment: &'a SchoolAssessment,
+}
+
+async fn school_assessment(round: String, school: String, app: Arc<App>, token: Token) -> Answer {
+    let (_, round, id) = token.in_school(&app, &round, &school, Service::School)?;
+    let actors = app.actors(round.documents()).await?;
+    let (mut made_from, assessment) =
+        app.readmodel.look(&round.row.id, |model| model.school_assessment(&round, &actors, &id)).await?;
+    // What the school's own result depends on; an inspector need not learn
+    // which other documents there are.
+    let own: BTreeSet<DocumentId> = round.school_documents(&id).map(|name| name.id()).collect();
+    made_from.inputs.documents.retain(|document, _| own.contains(document));
+    reply::json(&SchoolResult { made_from, assessment: &assessment })
+}
+
+async fn assessment(round: String, app: Arc<App>, token: Token) -> Answer {
+    let (_, round) = token.in_round(&app, &round, Service::Desk)?;
+    let actors = app.actors(round.documents()).await?;
+    let assessment =
+        app.readmodel.look(&round.row.id, |model| Ok(model.assessment(&round, &actors))).await?;
+    reply::json(&assessment)
+}
+
+/// Changes to try: a list, or an object with the list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Changes {
+    List(Vec<Change>),
+    Object { changes: Vec<Change> },
+}
+
+async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {
+    let (_, round) = token.in_round(&app, &round, Service::Desk)?;
+    let (Changes::List(changes) | Changes::Object { changes }) = reply::read(body).await?;
+    if changes.len() > MOST_CHANGES {
+        return Err(fault::invalid().with_detail("changes"));
+    }
+    let actors = app.actors(round.documents()).await?;
+    let tried = app
+        .readmodel
+        .look(&round.row.id, |model| Ok(model.what_if(&round, &actors, &changes)))
+        .await?;
+    match tried {
+        Ok(result) => reply::json(&result),
+        Err(error) => {
+            let problem = Problem::new(error.code, error.message_zh, error.message_en);
+            let problem = problem.with_detail(format!("changes[{}]", error.number - 1));
+            Ok(reply::problem(StatusCode::UNPROCESSABLE_ENTITY, &problem))
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! So a reader never sees less than was acknowledged before, and many edits
 //! between two questions cost one update.
 
+pub mod conflicts;
 pub mod round;
 pub mod school;
 
@@ -12,10 +13,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use duxue_document::{RoundId, SchoolId};
+use duxue_standards::{Standard, builtin};
 
 use crate::fault::{self, Fault};
 use crate::hub::document::Shared;
 use crate::hub::{Hub, Observer};
+use crate::rounds::rows::RoundRow;
 use crate::rounds::{DocumentName, Rounds};
 use crate::store::JournalNumber;
 
@@ -74,7 +77,8 @@ impl ReadModel {
         // marked again.
         let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default();
         if model.is_none() {
-            *model = Some(RoundModel::load(hub, &round).await?);
+            let standard = standard(&round.row)?;
+            *model = Some(RoundModel::load(hub, &round, standard).await?);
         } else if let Some(known) = model.as_mut()
             && let Err(fault) = known.refresh(hub, &round, dirty.register, dirty.county, &dirty.schools).await
         {
@@ -90,6 +94,21 @@ impl ReadModel {
         let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
         mark(dirty.entry(round.clone()).or_default());
     }
+}
+
+/// The round's standard with its overlays.
+///
+/// # Errors
+/// `round.standard` for a standard that this build does not have, or an
+/// overlay that does not fit its base.
+pub fn standard(round: &RoundRow) -> Result<Arc<Standard>, Fault> {
+    let ids = std::iter::once(&round.standard).chain(&round.overlays);
+    let texts: Option<Vec<&str>> = ids.map(|id| builtin::text(id)).collect();
+    let texts = texts.ok_or_else(fault::unknown_standard)?;
+    Standard::load(&texts).map(Arc::new).map_err(|errors| {
+        let first = errors.first().map(ToString::to_string).unwrap_or_default();
+        fault::unknown_standard().with_detail(first)
+    })
 }
 
 impl Observer for ReadModel {

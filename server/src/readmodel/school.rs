@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::{Automerge, ChangeHash};
 use duxue_document::changed::Changed;
-use duxue_document::conflict::Conflict;
+use duxue_document::conflict::{Conflict, ConflictSubject};
 use duxue_document::consolidate::{Consolidator, Documents, Settings};
 use duxue_document::consolidated::{ConsolidatedSchool, Entry, ValueState};
 use duxue_document::school::{Declared, School};
@@ -18,7 +18,7 @@ pub const KINDS: [DocumentKind; 3] = [DocumentKind::Survey, DocumentKind::Review
 pub struct Summary {
     /// Entries with a value.
     pub entries: u32,
-    /// Open conflicts.
+    /// Open conflicts, those within tolerance left out.
     pub conflicts: u32,
     /// Photos that the survey knows.
     pub photos: BTreeSet<PhotoHash>,
@@ -39,9 +39,10 @@ impl SchoolModel {
         Self { consolidator: Consolidator::new(school, declared, settings, documents), heads, summary: None }
     }
 
-    /// Takes in what has changed in the documents since the last look. The
-    /// work grows with the changes.
-    pub fn update(&mut self, documents: Documents<'_>) {
+    /// Takes in what has changed in the documents since the last look; false
+    /// if nothing has. The work grows with the changes.
+    pub fn update(&mut self, documents: Documents<'_>) -> bool {
+        let mut changed = false;
         for kind in KINDS {
             let doc = of_kind(documents, kind);
             let now = doc.get_heads();
@@ -49,8 +50,10 @@ impl SchoolModel {
             if before != now {
                 self.consolidator.update(documents, &Changed::since(kind, doc, &before));
                 self.summary = None;
+                changed = true;
             }
         }
+        changed
     }
 
     /// Puts another register row and other figures in place.
@@ -95,7 +98,10 @@ fn of_kind(documents: Documents<'_>, kind: DocumentKind) -> &Automerge {
 fn summarise(school: &ConsolidatedSchool) -> Summary {
     let of_items = school.items.values().flat_map(|item| item.fields.values());
     let entries = of_items.chain(school.entries.values());
-    let mut summary = Summary { conflicts: number(school.conflicts().len()), ..Summary::default() };
+    let open = school.conflicts().into_iter().filter(|conflict| {
+        !matches!(conflict.subject, ConflictSubject::Entry { within_tolerance: true, .. })
+    });
+    let mut summary = Summary { conflicts: number(open.count()), ..Summary::default() };
     for entry in entries {
         summary.entries += u32::from(entry.value != ValueState::Missing);
         summary.photos.extend(photos(entry));

@@ -75,7 +75,7 @@ impl Rounds {
     /// Opens a round.
     ///
     /// # Errors
-    /// `exists`, or what the store says.
+    /// `exists`, `round.standard`, or what the store says.
     pub async fn open(&self, new: NewRound, by: Option<&PersonId>, now_ms: i64) -> Result<Arc<Round>, Fault> {
         let _writing = self.writing.lock().await;
         if self.get(&new.id).is_some() {
@@ -89,6 +89,7 @@ impl Rounds {
             overlays: new.overlays,
             settings: new.settings,
         };
+        crate::readmodel::standard(&row)?;
         let records = vec![ROUNDS.put(row.id.as_str().as_bytes(), &row)?, event("round.opened", by, now_ms)];
         self.store.commit(records).await?;
         Ok(self.put(Round::new(row)))

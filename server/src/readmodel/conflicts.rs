@@ -1,0 +1,124 @@
+//! Open conflicts as the desk sees them: the candidates, and what each would
+//! do to the assessment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duxue_document::conflict::{Choice, Conflict, ConflictSubject as Subject};
+use duxue_document::consolidated::ConsolidatedSchool;
+use duxue_document::path::ItemKey;
+use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView};
+use duxue_standards::assess::Outcome;
+use duxue_standards::effects::{ChoiceEffect, ConflictEffect};
+use duxue_standards::figure::Subject as EffectSubject;
+use duxue_standards::what_if::Shown;
+
+/// The conflicts of a school that someone has to settle: all but those within
+/// tolerance whose choice changes nothing.
+#[must_use]
+pub fn views(school: &ConsolidatedSchool, effects: &[ConflictEffect]) -> Vec<ConflictView> {
+    let conflicts = school.conflicts();
+    conflicts
+        .iter()
+        .filter_map(|conflict| {
+            let effect = effects.iter().find(|effect| same(&conflict.subject, &effect.subject));
+            let tolerable = matches!(conflict.subject, Subject::Entry { within_tolerance: true, .. });
+            let matters = effect.is_some_and(|effect| !effect.folded);
+            (matters || !tolerable).then(|| view(school, conflict, effect))
+        })
+        .collect()
+}
+
+/// The order of the inbox: what flips a result first, then by pupils; folded
+/// ones last.
+pub fn sort(views: &mut [ConflictView]) {
+    views.sort_by(|a, b| {
+        let key = |view: &ConflictView| (!view.flips, view.folded, std::cmp::Reverse(view.pupils));
+        key(a).cmp(&key(b)).then_with(|| (&a.school, &a.id).cmp(&(&b.school, &b.id)))
+    });
+}
+
+fn view(school: &ConsolidatedSchool, conflict: &Conflict, effect: Option<&ConflictEffect>) -> ConflictView {
+    let choices = effect.map_or(&[][..], |effect| &effect.choices);
+    ConflictView {
+        id: conflict.id.clone(),
+        school: school.school.id.clone(),
+        school_name: school.school.name.clone(),
+        subject: subject(&conflict.subject),
+        candidates: candidates(school, conflict, choices),
+        flips: effect.is_some_and(|effect| effect.flips),
+        folded: effect.is_none_or(|effect| effect.folded),
+        pupils: effect.map_or(0, |effect| u32::try_from(effect.pupils.max(0)).unwrap_or(u32::MAX)),
+    }
+}
+
+fn candidates(school: &ConsolidatedSchool, conflict: &Conflict, choices: &[ChoiceEffect]) -> Vec<CandidateView> {
+    let mut views = Vec::new();
+    if let Subject::Entry { path, .. } = &conflict.subject
+        && let Some(entry) = school.entry(path)
+    {
+        views.extend(entry.candidates.iter().map(|candidate| CandidateView {
+            op: Some(candidate.op.clone()),
+            choice: None,
+            candidate: Some(candidate.clone()),
+            by: None,
+            effects: results(choices.iter().find(|choice| choice.choice.ops.contains(&candidate.op))),
+        }));
+    }
+    views.extend(school.choices(conflict).iter().filter_map(word).map(|word| CandidateView {
+        op: None,
+        choice: Some(word.to_owned()),
+        candidate: None,
+        by: None,
+        effects: results(choices.iter().find(|choice| choice.choice.word.as_deref() == Some(word))),
+    }));
+    views
+}
+
+fn word(choice: &Choice) -> Option<&'static str> {
+    match choice {
+        Choice::Candidate(_) => None,
+        Choice::Value(_) => Some("ruled_before"),
+        Choice::Merge => Some("merge"),
+        Choice::Separate => Some("separate"),
+        Choice::Removed => Some("removed"),
+        Choice::Present => Some("present"),
+    }
+}
+
+fn results(choice: Option<&ChoiceEffect>) -> BTreeMap<String, String> {
+    choice.map_or_else(BTreeMap::new, |choice| {
+        choice.results.iter().map(|(place, shown)| (place.clone(), words(shown))).collect()
+    })
+}
+
+/// `not_met 0.523`: the result's stable word, and its value if it has one.
+fn words(shown: &Shown) -> String {
+    let outcome = shown.outcome.map(|outcome| match outcome {
+        Outcome::Met => "met",
+        Outcome::Conditional => "conditional",
+        Outcome::NotMet => "not_met",
+        Outcome::Undetermined => "undetermined",
+    });
+    let words: Vec<&str> = outcome.into_iter().chain(shown.value.as_deref()).collect();
+    words.join(" ")
+}
+
+fn subject(subject: &Subject) -> ConflictSubject {
+    match subject {
+        Subject::Entry { path, .. } => ConflictSubject::Entry { path: path.clone() },
+        Subject::Duplicate { duplicate } => ConflictSubject::Duplicate { duplicate: duplicate.clone() },
+        Subject::Removal { item } => ConflictSubject::Removal { item: item.clone() },
+    }
+}
+
+fn same(conflict: &Subject, effect: &EffectSubject) -> bool {
+    match (conflict, effect) {
+        (Subject::Entry { path, .. }, EffectSubject::Entry { path: other }) => path == other,
+        (Subject::Duplicate { duplicate }, EffectSubject::Duplicate { items }) => {
+            let key = |item: &duxue_document::ItemId| ItemKey { kind: duplicate.kind, item: item.clone() };
+            duplicate.items.iter().map(key).collect::<BTreeSet<_>>() == *items
+        }
+        (Subject::Removal { item }, EffectSubject::Removal { item: other }) => item == other,
+        _ => false,
+    }
+}
