@@ -38,12 +38,15 @@ struct DiskState {
     random: ChaCha8Rng,
     faults: DiskFaults,
     capacity_bytes: u64,
+    quota_bytes: u64,
     names: BTreeMap<String, u64>,
     flushed_names: BTreeMap<String, u64>,
     files: BTreeMap<u64, FileState>,
     next_file: u64,
     /// Counts crashes: a file opened before one is of no use after it.
     boot: u64,
+    /// Changes left until the power goes.
+    power: Option<u64>,
 }
 
 #[derive(Default, Clone)]
@@ -67,11 +70,13 @@ impl SimulatedDisk {
             random: ChaCha8Rng::seed_from_u64(seed),
             faults: DiskFaults::default(),
             capacity_bytes: 1 << 30,
+            quota_bytes: 1 << 30,
             names: BTreeMap::new(),
             flushed_names: BTreeMap::new(),
             files: BTreeMap::new(),
             next_file: 0,
             boot: 0,
+            power: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -90,18 +95,30 @@ impl SimulatedDisk {
         self.state().capacity_bytes = bytes;
     }
 
+    /// Sets a limit that writes meet and asking for free space does not show.
+    pub fn set_quota_bytes(&self, bytes: u64) {
+        self.state().quota_bytes = bytes;
+    }
+
     /// How much it holds now.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         self.state().used_bytes()
     }
 
-    /// The power goes: of what was not flushed any part may be on the disk, by
+    /// After so many more changes every one fails, as in the moment between
+    /// the power going and [`SimulatedDisk::crash`].
+    pub fn cut_power_after(&self, changes: u64) {
+        self.state().power = Some(changes);
+    }
+
+    /// The power goes and comes back: of what was not flushed any part may be on the disk, by
     /// sectors, in any order.
     pub fn crash(&self) {
         let mut state = self.state();
-        let DiskState { random, names, flushed_names, files, boot, .. } = &mut *state;
+        let DiskState { random, names, flushed_names, files, boot, power, .. } = &mut *state;
         *boot += 1;
+        *power = None;
         for file in files.values_mut() {
             let pending = std::mem::take(&mut file.pending);
             for change in pending {
@@ -110,7 +127,7 @@ impl SimulatedDisk {
             file.cached.clone_from(&file.flushed);
         }
         for (name, file) in &*names {
-            if random.next_u64() % 2 == 0 {
+            if random.next_u64().is_multiple_of(2) {
                 flushed_names.insert(name.clone(), *file);
             }
         }
@@ -141,6 +158,18 @@ impl DiskState {
         self.names.values().filter_map(|file| self.files.get(file)).map(|file| file.cached.len() as u64).sum()
     }
 
+    /// Takes one change off what the power allows.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.power {
+            None => Ok(()),
+            Some(0) => Err(io::Error::other("the power is gone")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
     fn happens(&mut self, per_mille: u64) -> bool {
         self.random.next_u64() % 1000 < per_mille
     }
@@ -162,14 +191,14 @@ impl Pending {
 
     fn apply_in_part(self, content: &mut Vec<u8>, random: &mut ChaCha8Rng) {
         match &self {
-            Self::Truncate(_) if random.next_u64() % 2 == 0 => self.apply(content),
+            Self::Truncate(_) if random.next_u64().is_multiple_of(2) => self.apply(content),
             Self::Truncate(_) => {}
             Self::Write { offset, bytes } => {
                 let mut at = 0;
                 while at < bytes.len() {
                     let sector_end = SECTOR_BYTES - (offset + at) % SECTOR_BYTES;
                     let end = (at + sector_end).min(bytes.len());
-                    if random.next_u64() % 2 == 0 {
+                    if random.next_u64().is_multiple_of(2) {
                         Self::Write { offset: offset + at, bytes: bytes[at..end].to_vec() }.apply(content);
                     }
                     at = end;
@@ -195,6 +224,7 @@ impl Disk for SimulatedDisk {
         if state.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        state.change()?;
         let per_mille = state.faults.create;
         if state.happens(per_mille) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -207,11 +237,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.state().names.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut state = self.state();
+        state.change()?;
+        state.names.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_folder(&self) -> io::Result<()> {
         let mut state = self.state();
+        state.change()?;
         let per_mille = state.faults.sync;
         if state.happens(per_mille) {
             return Err(io::Error::other("the folder could not be flushed"));
@@ -235,13 +268,17 @@ struct SimulatedFile {
 impl SimulatedFile {
     fn with<T>(
         &self,
+        changes: bool,
         act: impl FnOnce(&mut FileState, &mut ChaCha8Rng, DiskFaults, u64) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut state = self.disk.state();
+        if changes {
+            state.change()?;
+        }
         if state.boot != self.boot {
             return Err(io::Error::other("the machine has crashed since"));
         }
-        let free = state.capacity_bytes.saturating_sub(state.used_bytes());
+        let free = state.capacity_bytes.min(state.quota_bytes).saturating_sub(state.used_bytes());
         let DiskState { random, faults, files, .. } = &mut *state;
         let file = files.get_mut(&self.file).ok_or(io::ErrorKind::NotFound)?;
         act(file, random, *faults, free)
@@ -254,11 +291,11 @@ fn size(size: u64) -> io::Result<usize> {
 
 impl DiskFile for SimulatedFile {
     fn size(&self) -> io::Result<u64> {
-        self.with(|file, _, _, _| Ok(file.cached.len() as u64))
+        self.with(false, |file, _, _, _| Ok(file.cached.len() as u64))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.with(|file, _, _, _| {
+        self.with(false, |file, _, _, _| {
             let offset = size(offset)?;
             let bytes = file.cached.get(offset..offset + buffer.len());
             buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -267,7 +304,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.with(|file, random, faults, free| {
+        self.with(true, |file, random, faults, free| {
             let offset = size(offset)?;
             let grows = (offset + bytes.len()).saturating_sub(file.cached.len());
             let fits = bytes.len() - grows.saturating_sub(size(free)?).min(bytes.len());
@@ -285,7 +322,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn truncate(&self, to: u64) -> io::Result<()> {
-        self.with(|file, _, _, _| {
+        self.with(true, |file, _, _, _| {
             let change = Pending::Truncate(size(to)?);
             change.apply(&mut file.cached);
             file.pending.push(change);
@@ -294,7 +331,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.with(|file, random, faults, _| {
+        self.with(true, |file, random, faults, _| {
             let fails = random.next_u64() % 1000 < faults.sync;
             for change in std::mem::take(&mut file.pending) {
                 if fails {
@@ -309,7 +346,7 @@ impl DiskFile for SimulatedFile {
 
     fn forget_cached(&self) {
         // A crashed machine has nothing cached.
-        let _ = self.with(|file, _, _, _| {
+        let _ = self.with(false, |file, _, _, _| {
             if file.pending.is_empty() {
                 file.cached.clone_from(&file.flushed);
             }

@@ -92,7 +92,7 @@ impl State {
             return Err(StoreError::Refused(format!("a snapshot through record {}", through.0)));
         }
         let Some(document) = self.documents.get_mut(&document) else {
-            return Err(StoreError::Refused(format!("a snapshot of a document without a chunk")));
+            return Err(StoreError::Refused("a snapshot of a document without a chunk".to_owned()));
         };
         if through >= document.through {
             document.through = through;

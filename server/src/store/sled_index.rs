@@ -351,10 +351,10 @@ fn check_all(db: &sled::Db, folder: &Path) -> Result<IndexState, IndexFault> {
             return Err(broken("an entry's checksum or version is wrong"));
         }
         sum = sum.wrapping_add(entry_hash(&key, &stored));
-        if let Some(document) = tables::document_of(&key) {
-            if let Some(SnapshotValue::File(hash)) = value_of::<DocumentValue>(&key, &stored)?.snapshot {
-                named.insert(snapshot_file(folder, document, &hash));
-            }
+        if let Some(document) = tables::document_of(&key)
+            && let Some(SnapshotValue::File(hash)) = value_of::<DocumentValue>(&key, &stored)?.snapshot
+        {
+            named.insert(snapshot_file(folder, document, &hash));
         }
     }
     let state = match db.get(&state_key)? {

@@ -109,10 +109,10 @@ impl Segment {
         let scan = segment::scan(&bytes, self.before, |found| {
             push_mark(&mut marks, found.number, found.offset as u64);
         });
-        if let Some(known) = &mut *self.marks.lock().unwrap_or_else(PoisonError::into_inner) {
-            if known.is_empty() {
-                *known = marks;
-            }
+        if let Some(known) = &mut *self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+            && known.is_empty()
+        {
+            *known = marks;
         }
         Ok(scan)
     }
