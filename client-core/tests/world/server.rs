@@ -1,0 +1,232 @@
+//! A server small enough to be obviously right: everything it accepts is
+//! durable at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::sync::{self, SyncDoc};
+use automerge::{ActorId, Automerge};
+use duxue_client_core::identity::hex;
+use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest};
+use duxue_document::{DocumentId, DocumentKind, PhotoHash, genesis};
+use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
+use duxue_protocol::receipt::{PURPOSE, Receipt, Statement};
+use duxue_protocol::wire::{self, Limits, Message, Metadata};
+use ed25519_dalek::SigningKey;
+
+use super::{Socket, subject};
+
+pub struct Server {
+    pub up: bool,
+    pub documents: BTreeMap<DocumentId, Automerge>,
+    pub photos: BTreeMap<PhotoHash, Vec<u8>>,
+    uploads: BTreeMap<String, (PhotoHash, u64, Vec<u8>)>,
+    sessions: BTreeMap<Socket, Session>,
+    key: SigningKey,
+    /// Signs with another key, as an impostor would.
+    pub forge: bool,
+    journal: u64,
+    pub received_bytes: usize,
+}
+
+#[derive(Default)]
+struct Session {
+    peer: String,
+    states: BTreeMap<DocumentId, sync::State>,
+}
+
+/// A copy of what is durable.
+pub struct Backup {
+    documents: BTreeMap<DocumentId, Vec<u8>>,
+    photos: BTreeMap<PhotoHash, Vec<u8>>,
+}
+
+impl Server {
+    pub fn new() -> Self {
+        let document = |kind: DocumentKind| {
+            let subject = subject();
+            let id = DocumentId::derive(&subject.round, subject.school.as_str(), kind);
+            (id, genesis::document(kind, ActorId::from([1_u8; 16])))
+        };
+        Self {
+            up: true,
+            documents: [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling]
+                .into_iter()
+                .map(document)
+                .collect(),
+            photos: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            key: SigningKey::from_bytes(&[7; 32]),
+            forge: false,
+            journal: 0,
+            received_bytes: 0,
+        }
+    }
+
+    pub fn public_key(&self) -> String {
+        hex(self.key.verifying_key().as_bytes())
+    }
+
+    pub fn heads(&self) -> BTreeMap<DocumentId, BTreeSet<String>> {
+        let heads = |doc: &Automerge| doc.get_heads().iter().map(|head| hex(&head.0)).collect();
+        self.documents.iter().map(|(id, doc)| (*id, heads(doc))).collect()
+    }
+
+    pub fn backup(&self) -> Backup {
+        Backup {
+            documents: self.documents.iter().map(|(id, doc)| (*id, doc.save())).collect(),
+            photos: self.photos.clone(),
+        }
+    }
+
+    pub fn restore(&mut self, backup: Backup) {
+        self.documents =
+            backup.documents.into_iter().map(|(id, bytes)| (id, Automerge::load(&bytes).unwrap())).collect();
+        self.photos = backup.photos;
+        self.uploads.clear();
+        self.sessions.clear();
+    }
+
+    pub fn opened(&mut self, socket: Socket) {
+        self.sessions.insert(socket, Session::default());
+    }
+
+    pub fn closed(&mut self, socket: Socket) {
+        self.sessions.remove(&socket);
+    }
+
+    pub fn frame(&mut self, socket: Socket, bytes: &[u8]) -> Vec<(Socket, Vec<u8>)> {
+        let Some(session) = self.sessions.get_mut(&socket) else { return Vec::new() };
+        match wire::decode(bytes, &Limits::default()).unwrap() {
+            Message::Join { sender_id, .. } => {
+                session.peer.clone_from(&sender_id);
+                let peer = Message::Peer {
+                    sender_id: "server".to_owned(),
+                    metadata: Metadata::default(),
+                    selected_protocol_version: "1".to_owned(),
+                    target_id: sender_id,
+                };
+                vec![(socket, wire::encode(&peer))]
+            }
+            Message::Sync { document_id, data, .. } => {
+                let id: DocumentId = document_id.parse().unwrap();
+                let Some(doc) = self.documents.get_mut(&id) else { return Vec::new() };
+                let message = sync::Message::decode(&data).unwrap();
+                // A repeated or late frame may not fit; a real server closes then.
+                let state = session.states.entry(id).or_default();
+                if doc.receive_sync_message(state, message).is_err() {
+                    return Vec::new();
+                }
+                self.journal += 1;
+                self.speak(id)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// To everyone who has the document open: the sender and the others.
+    fn speak(&mut self, id: DocumentId) -> Vec<(Socket, Vec<u8>)> {
+        let doc = &self.documents[&id];
+        let mut frames = Vec::new();
+        for (socket, session) in &mut self.sessions {
+            let Some(state) = session.states.get_mut(&id) else { continue };
+            if let Some(message) = doc.generate_sync_message(state) {
+                let sync = Message::Sync {
+                    sender_id: "server".to_owned(),
+                    target_id: session.peer.clone(),
+                    document_id: id.to_string(),
+                    data: message.encode(),
+                };
+                frames.push((*socket, wire::encode(&sync)));
+            }
+        }
+        frames
+    }
+
+    pub fn http(&mut self, request: &HttpRequest, part: &[u8], now_ms: i64) -> HttpAnswer {
+        let path = request.url.strip_prefix("https://server.test").unwrap();
+        match (request.method, path) {
+            ("POST", "/api/receipts") => self.receipt(request, now_ms),
+            ("POST", "/api/files") => self.create(request),
+            ("HEAD", path) => self.offset(path),
+            ("PATCH", path) => self.append(path, request, part),
+            other => panic!("unexpected request {other:?}"),
+        }
+    }
+
+    fn receipt(&self, request: &HttpRequest, now_ms: i64) -> HttpAnswer {
+        let HttpBody::Json(text) = &request.body else { panic!("no body") };
+        let asked: ReceiptRequest = serde_json::from_str(text).unwrap();
+        let mut heads = BTreeMap::new();
+        let mut missing_heads = BTreeMap::new();
+        for (id, claimed) in asked.heads {
+            let doc = &self.documents[&id];
+            let (here, missing): (BTreeSet<String>, BTreeSet<String>) = claimed
+                .into_iter()
+                .partition(|head| doc.get_change_meta_by_hash(&head.parse().unwrap()).is_some());
+            heads.insert(id, here);
+            if !missing.is_empty() {
+                missing_heads.insert(id, missing);
+            }
+        }
+        let (photos, missing_photos) =
+            asked.photos.into_iter().partition(|photo| self.photos.contains_key(photo));
+        let statement = Statement {
+            purpose: PURPOSE.to_owned(),
+            server_time_ms: now_ms,
+            journal: self.journal,
+            heads,
+            photos,
+        };
+        let key = if self.forge { SigningKey::from_bytes(&[8; 32]) } else { self.key.clone() };
+        let receipt = Receipt::sign(&statement, &key).unwrap();
+        let answer = ReceiptAnswer { receipt, missing_heads, held_heads: BTreeMap::new(), missing_photos };
+        answer_with(200, &[], serde_json::to_vec(&answer).unwrap())
+    }
+
+    fn create(&mut self, request: &HttpRequest) -> HttpAnswer {
+        use base64::Engine;
+        let header = |name: &str| {
+            request.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()).unwrap()
+        };
+        let length: u64 = header("upload-length").parse().unwrap();
+        let hash =
+            header("upload-metadata").split(',').find_map(|pair| pair.strip_prefix("sha256 ")).unwrap();
+        let hash = base64::engine::general_purpose::STANDARD.decode(hash).unwrap();
+        let photo: PhotoHash = String::from_utf8(hash).unwrap().parse().unwrap();
+        let path = format!("/api/files/{}", self.uploads.len());
+        self.uploads.insert(path.clone(), (photo, length, Vec::new()));
+        answer_with(201, &[("location", path)], Vec::new())
+    }
+
+    fn offset(&self, path: &str) -> HttpAnswer {
+        match self.uploads.get(path) {
+            Some((_, _, bytes)) => {
+                answer_with(200, &[("upload-offset", bytes.len().to_string())], Vec::new())
+            }
+            None => answer_with(404, &[], Vec::new()),
+        }
+    }
+
+    fn append(&mut self, path: &str, request: &HttpRequest, part: &[u8]) -> HttpAnswer {
+        let Some((photo, length, bytes)) = self.uploads.get_mut(path) else {
+            return answer_with(404, &[], Vec::new());
+        };
+        let offset = request.headers.iter().find(|(name, _)| *name == "upload-offset").unwrap();
+        if offset.1.parse() != Ok(bytes.len()) {
+            return answer_with(409, &[], Vec::new());
+        }
+        bytes.extend_from_slice(part);
+        self.received_bytes += part.len();
+        if bytes.len() as u64 == *length {
+            assert_eq!(PhotoHash::of(bytes), *photo, "what arrived is what was taken");
+            self.photos.insert(*photo, bytes.clone());
+        }
+        answer_with(204, &[("upload-offset", bytes.len().to_string())], Vec::new())
+    }
+}
+
+fn answer_with(status: u16, headers: &[(&str, String)], body: Vec<u8>) -> HttpAnswer {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    HttpAnswer { status, headers, body }
+}
