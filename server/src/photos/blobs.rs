@@ -1,0 +1,140 @@
+//! Photos by the hash of their bytes: written once, never replaced.
+//!
+//! The seam is [`object_store::ObjectStore`], so that an S3 bucket can take
+//! the folder's place. object_store's local folder is told to fsync: a staged
+//! file is synced, put under its name and its directory synced before `put`
+//! returns. The hash is checked before every `put`, so a name can only ever
+//! hold the bytes that it names.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use duxue_document::PhotoHash;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+
+/// Why bytes could not be kept or given.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No such photo.
+    #[error("no such photo")]
+    Missing,
+    /// The bytes are not those of the name.
+    #[error("the bytes of {0} do not match their name")]
+    Damaged(PhotoHash),
+    /// The disk is full.
+    #[error("the disk is full")]
+    Full,
+    /// The disk or the service behind it failed.
+    #[error("photo storage failed: {0}")]
+    Io(String),
+}
+
+impl From<object_store::Error> for BlobError {
+    fn from(error: object_store::Error) -> Self {
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return Self::Missing;
+        }
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if inner.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull) {
+                return Self::Full;
+            }
+            cause = inner.source();
+        }
+        Self::Io(error.to_string())
+    }
+}
+
+/// Originals and thumbnails.
+#[derive(Clone)]
+pub struct Blobs {
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl Blobs {
+    /// Photos in a folder, made if it is not there.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`] where the folder cannot be made.
+    pub fn open(folder: &FilePath) -> Result<Self, BlobError> {
+        std::fs::create_dir_all(folder).map_err(|error| BlobError::Io(error.to_string()))?;
+        let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+        Ok(Self::new(Arc::new(objects)))
+    }
+
+    /// Photos in any object store whose `put` is durable when it returns.
+    #[must_use]
+    pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        Self { objects }
+    }
+
+    /// Keeps a photo under the hash of its bytes; durable when this returns.
+    ///
+    /// # Errors
+    /// [`BlobError::Damaged`] where the bytes have another hash.
+    pub async fn put(&self, hash: &PhotoHash, bytes: Vec<u8>) -> Result<(), BlobError> {
+        if PhotoHash::of(&bytes) != *hash {
+            return Err(BlobError::Damaged(*hash));
+        }
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let payload = object_store::PutPayload::from(bytes);
+        match self.objects.put_opts(&original(hash), payload.clone(), options).await {
+            Ok(_) => Ok(()),
+            // It may have been linked by a server that did not live to sync
+            // the directory, or have rotted since. Putting the same bytes once
+            // more, by an atomic rename, makes it durable and whole.
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                self.objects.put_opts(&original(hash), payload, PutOptions::default()).await?;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A photo's bytes as stored.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`], or what the disk says.
+    pub async fn get(&self, hash: &PhotoHash) -> Result<Vec<u8>, BlobError> {
+        Ok(self.objects.get(&original(hash)).await?.bytes().await?.to_vec())
+    }
+
+    /// A photo's bytes, checked against its name.
+    ///
+    /// # Errors
+    /// [`BlobError::Damaged`] where they do not match.
+    pub async fn verified(&self, hash: &PhotoHash) -> Result<Vec<u8>, BlobError> {
+        let bytes = self.get(hash).await?;
+        if PhotoHash::of(&bytes) == *hash { Ok(bytes) } else { Err(BlobError::Damaged(*hash)) }
+    }
+
+    /// Keeps a thumbnail; it can be made again, so it may be replaced.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn put_thumbnail(&self, hash: &PhotoHash, jpeg: Vec<u8>) -> Result<(), BlobError> {
+        self.objects.put(&thumbnail(hash), jpeg.into()).await?;
+        Ok(())
+    }
+
+    /// A thumbnail's bytes.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`], or what the disk says.
+    pub async fn get_thumbnail(&self, hash: &PhotoHash) -> Result<Vec<u8>, BlobError> {
+        Ok(self.objects.get(&thumbnail(hash)).await?.bytes().await?.to_vec())
+    }
+}
+
+/// Two levels, so that no folder has more than a few thousand names.
+fn original(hash: &PhotoHash) -> Path {
+    let name = hash.to_string();
+    Path::from_iter(["originals", &name[..2], &name])
+}
+
+fn thumbnail(hash: &PhotoHash) -> Path {
+    let name = hash.to_string();
+    Path::from_iter(["thumbnails", &name[..2], &name])
+}

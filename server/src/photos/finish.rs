@@ -1,0 +1,90 @@
+//! The last step of an upload: hash, bytes, row, and only then the answer.
+
+use crate::fault::Fault;
+use crate::store::Record;
+
+use super::blobs::BlobError;
+use super::rows::{self, LinkRow, PhotoRow};
+use super::staging::{Info, Upload};
+use super::{Photos, faults, sniff};
+
+impl From<BlobError> for Fault {
+    fn from(error: BlobError) -> Self {
+        tracing::error!(%error, "photo storage failed");
+        match error {
+            BlobError::Missing => crate::fault::not_found(),
+            BlobError::Damaged(_) => faults::damaged(),
+            BlobError::Full => faults::disk_full(),
+            BlobError::Io(_) => faults::disk(),
+        }
+    }
+}
+
+impl Photos {
+    /// Makes an upload that has all its bytes a photo. Can be repeated after
+    /// a crash at any point: each step finds what the last run did.
+    pub(super) async fn finish(&self, upload: &Upload) -> Result<(), Fault> {
+        let _turn = self.finishing.acquire().await.map_err(|_| faults::disk())?;
+        let bytes = tokio::fs::read(self.staging.part(upload)).await.map_err(|error| faults::io(&error))?;
+        let hash = upload.info.hash;
+        let media_type = sniff::media_type(&bytes);
+        match self.blobs.put(&hash, bytes).await {
+            Ok(()) => {}
+            Err(BlobError::Damaged(_)) => return Err(self.refuse(upload).await?),
+            Err(error) => return Err(error.into()),
+        }
+        self.acknowledge(&upload.info, media_type).await?;
+        self.staging.complete(upload).await;
+        self.queue.push(hash);
+        Ok(())
+    }
+
+    /// Commits the photo's row, if it is the first of its hash, and the link
+    /// to the school.
+    pub(super) async fn acknowledge(&self, info: &Info, media_type: &str) -> Result<(), Fault> {
+        let received_ms = (self.now)();
+        let mut records = Vec::new();
+        if rows::photo(&*self.store, &info.hash).await?.is_none() {
+            let row = PhotoRow {
+                length: info.length,
+                media_type: media_type.to_owned(),
+                person: info.person.clone(),
+                device: info.device.clone(),
+                received_ms,
+                round: info.round.clone(),
+                school: info.school.clone(),
+            };
+            records.push(rows::put_photo(&info.hash, &row)?);
+        }
+        let links = rows::links(&*self.store, &info.hash).await?;
+        if !links.iter().any(|link| link.round == info.round && link.school == info.school) {
+            let row = LinkRow {
+                round: info.round.clone(),
+                school: info.school.clone(),
+                person: info.person.clone(),
+                device: info.device.clone(),
+                received_ms,
+            };
+            records.push(rows::put_link(&info.hash, &row)?);
+        }
+        if !records.is_empty() {
+            self.store.commit(records).await?;
+        }
+        Ok(())
+    }
+
+    /// The bytes are not the declared photo: they are set aside, it is
+    /// recorded, and the client starts again.
+    async fn refuse(&self, upload: &Upload) -> Result<Fault, Fault> {
+        let info = &upload.info;
+        let event = Record::Event {
+            kind: "photo.hash_mismatch".to_owned(),
+            person: Some(info.person.clone()),
+            detail: serde_json::json!({ "upload": info.id, "declared": info.hash, "length": info.length }).to_string(),
+            at_ms: (self.now)(),
+        };
+        self.store.commit(vec![event]).await?;
+        self.staging.set_aside(upload, self.settings.aside_bytes).await.map_err(|error| faults::io(&error))?;
+        Ok(faults::hash())
+    }
+}

@@ -1,0 +1,197 @@
+//! Photos: evidence by hash, taken in resumably, kept for ever.
+//!
+//! A photo's only name is the SHA-256 of its bytes. [`tus`] takes bytes in
+//! and flushes them as they come ([`staging`]); [`finish`] checks the hash,
+//! puts the photo among the [`blobs`], commits its row, and only then is it
+//! acknowledged. [`derive`] makes thumbnails and reads EXIF afterwards, and
+//! [`serve`] gives originals and thumbnails to those who may see them.
+//!
+//! Who may do what is decided elsewhere: the caller passes two functions that
+//! turn a bearer token into an [`Uploader`] and a [`Reader`].
+
+mod blobs;
+mod body;
+mod derive;
+mod exif;
+mod faults;
+mod finish;
+mod rows;
+mod serve;
+mod sniff;
+mod staging;
+mod tus;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
+use tokio::sync::Semaphore;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::fault::Fault;
+use crate::store::{Store, StoreError};
+
+pub use blobs::{Blobs, BlobError};
+pub use derive::Queue;
+pub use rows::{Claims, Derivation, LinkRow, PhotoFacts, PhotoRow};
+pub use staging::StagingError;
+
+/// Limits and places; the defaults suit one county.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Holds `blobs`, `staging` and `aside`; all on one file system.
+    pub folder: PathBuf,
+    /// Bytes of one photo.
+    pub photo_bytes: u64,
+    /// Unfinished uploads of one person.
+    pub uploads_per_person: usize,
+    /// Declared bytes of all unfinished uploads of one person.
+    pub staged_bytes_per_person: u64,
+    /// How long an unfinished upload is kept, in milliseconds.
+    pub expiry_ms: i64,
+    /// How long a connection may send nothing.
+    pub idle: Duration,
+    /// Bytes kept of uploads whose hash did not match; beyond that the newest
+    /// are dropped.
+    pub aside_bytes: u64,
+}
+
+impl Settings {
+    /// The defaults in this folder.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            photo_bytes: 40 << 20,
+            uploads_per_person: 500,
+            staged_bytes_per_person: 4 << 30,
+            expiry_ms: 7 * 24 * 3_600_000,
+            idle: Duration::from_secs(60),
+            aside_bytes: 1 << 30,
+        }
+    }
+}
+
+/// What a person may do with the survey of a school in a round.
+pub type MayWrite = Arc<dyn Fn(&RoundId, &SchoolId) -> bool + Send + Sync>;
+
+/// Someone who sends photos.
+#[derive(Clone)]
+pub struct Uploader {
+    /// The person.
+    pub person: PersonId,
+    /// The device of the session, if any.
+    pub device: Option<DeviceId>,
+    /// Whether the person may write the survey.
+    pub may_write: MayWrite,
+}
+
+/// Someone who looks at photos.
+#[derive(Clone)]
+pub struct Reader {
+    /// Whether the person may read the survey.
+    pub may_read: MayWrite,
+}
+
+/// Turns a bearer token into rights, or says why not.
+pub type Authorize<T> = Arc<dyn Fn(Option<&str>) -> Result<T, Fault> + Send + Sync>;
+
+/// The server's clock, a parameter so that expiry can be tested.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Why the photo store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder of finished photos.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The folder of unfinished uploads.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+}
+
+/// The photo store of one data folder.
+pub struct Photos {
+    settings: Settings,
+    store: Arc<dyn Store>,
+    blobs: Blobs,
+    staging: staging::Staging,
+    queue: Queue,
+    now: Clock,
+    /// Photos checked at the same time: each holds its bytes in memory.
+    finishing: Semaphore,
+}
+
+impl Photos {
+    /// Opens the folder, finds unfinished uploads, and starts to derive what
+    /// has no derivative yet. Must run inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`] where a folder cannot be made or read.
+    pub async fn open(settings: Settings, store: Arc<dyn Store>, now: Clock) -> Result<Arc<Self>, OpenError> {
+        let blobs = Blobs::open(&settings.folder.join("blobs"))?;
+        let staging = staging::Staging::open(&settings.folder).await?;
+        let queue = derive::start(Arc::clone(&store), blobs.clone());
+        Ok(Arc::new(Self { settings, store, blobs, staging, queue, now, finishing: Semaphore::new(3) }))
+    }
+
+    /// Which of these photos are durable here: bytes and row.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn here(&self, asked: &BTreeSet<PhotoHash>) -> Result<BTreeSet<PhotoHash>, StoreError> {
+        let mut here = BTreeSet::new();
+        for hash in asked {
+            if rows::photo(&*self.store, hash).await?.is_some() {
+                here.insert(*hash);
+            }
+        }
+        Ok(here)
+    }
+
+    /// The row of a photo that is here.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn photo(&self, hash: &PhotoHash) -> Result<Option<PhotoRow>, StoreError> {
+        rows::photo(&*self.store, hash).await
+    }
+
+    /// What was derived from a photo; `None` while it waits.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn facts(&self, hash: &PhotoHash) -> Result<Option<PhotoFacts>, StoreError> {
+        rows::facts(&*self.store, hash).await
+    }
+
+    /// Reads a photo and checks its bytes against its name.
+    ///
+    /// # Errors
+    /// [`BlobError::Damaged`] where they do not match.
+    pub async fn verify(&self, hash: &PhotoHash) -> Result<(), BlobError> {
+        self.blobs.verified(hash).await.map(drop)
+    }
+
+    /// Removes uploads that expired. To be called now and then.
+    pub async fn sweep(&self) {
+        self.staging.sweep((self.now)()).await;
+    }
+
+    /// Waits until everything queued so far is derived.
+    pub async fn derived(&self) {
+        self.queue.idle().await;
+    }
+
+    /// The routes: tus under `/api/files`, photos under `/api/photos`. None
+    /// rejects once its path has matched.
+    pub fn routes(self: &Arc<Self>, upload: Authorize<Uploader>, read: Authorize<Reader>) -> BoxedFilter<(Response,)> {
+        tus::routes(self, upload).or(serve::routes(self, read)).unify().boxed()
+    }
+}

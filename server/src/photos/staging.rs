@@ -1,0 +1,323 @@
+//! Unfinished uploads on disk: `staging/<id>.json` says what is coming,
+//! `staging/<id>.part` holds what has come.
+//!
+//! The offset of an upload is the number of its flushed bytes, so what a
+//! client was told is never taken back. Opening the folder again after a
+//! crash finds every upload where it was.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{MutexGuard, watch};
+
+use crate::fault::Fault;
+
+use super::{Settings, faults};
+
+/// Finished uploads that can still be asked for; older ones are "not there",
+/// and a client that starts them again is told that the photo is here.
+const REMEMBERED: usize = 10_000;
+
+/// The staging folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the staging folder cannot be used: {0}")]
+pub struct StagingError(#[from] io::Error);
+
+/// What is coming.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Info {
+    pub id: String,
+    pub person: PersonId,
+    pub device: Option<DeviceId>,
+    pub round: RoundId,
+    pub school: SchoolId,
+    pub hash: PhotoHash,
+    pub length: u64,
+    pub expires_ms: i64,
+    /// `Upload-Metadata` as sent, to be given back.
+    pub metadata: String,
+}
+
+/// One upload. At most one request works on it at a time, and a new one
+/// pre-empts one that stalls: the old connection is most likely dead.
+pub(super) struct Upload {
+    pub info: Info,
+    flushed: AtomicU64,
+    complete: AtomicBool,
+    lock: tokio::sync::Mutex<()>,
+    /// Counts those who want the upload.
+    wanted: watch::Sender<u64>,
+}
+
+/// The right to work on an upload, until someone else wants it.
+pub(super) struct Turn<'a> {
+    _lock: MutexGuard<'a, ()>,
+    number: u64,
+    wanted: watch::Receiver<u64>,
+}
+
+impl Turn<'_> {
+    /// Sees when another request wants the upload.
+    pub fn watcher(&self) -> Watcher {
+        Watcher { number: self.number, wanted: self.wanted.clone() }
+    }
+}
+
+/// Sees when a turn should end.
+pub(super) struct Watcher {
+    number: u64,
+    wanted: watch::Receiver<u64>,
+}
+
+impl Watcher {
+    /// Returns when another request wants the upload.
+    pub async fn pre_empted(&mut self) {
+        let number = self.number;
+        // The sender lives in the upload, which outlives the turn.
+        if self.wanted.wait_for(|wanted| *wanted > number).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Upload {
+    fn new(info: Info, flushed: u64, complete: bool) -> Arc<Self> {
+        Arc::new(Self {
+            info,
+            flushed: AtomicU64::new(flushed),
+            complete: AtomicBool::new(complete),
+            lock: tokio::sync::Mutex::new(()),
+            wanted: watch::Sender::new(0),
+        })
+    }
+
+    /// Waits for the upload, asking whoever has it to stop.
+    pub async fn turn(&self) -> Turn<'_> {
+        let mut number = 0;
+        self.wanted.send_modify(|wanted| {
+            *wanted += 1;
+            number = *wanted;
+        });
+        Turn { _lock: self.lock.lock().await, number, wanted: self.wanted.subscribe() }
+    }
+
+    /// Flushed bytes.
+    pub fn offset(&self) -> u64 {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    /// To be called after the bytes are flushed, or dropped.
+    pub fn set_offset(&self, offset: u64) {
+        self.flushed.store(offset, Ordering::Release);
+    }
+
+    /// Whether the photo is acknowledged.
+    pub fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    uploads: HashMap<String, Arc<Upload>>,
+    finished: VecDeque<String>,
+}
+
+/// The staging folder.
+pub(super) struct Staging {
+    folder: PathBuf,
+    aside: PathBuf,
+    known: Mutex<Known>,
+}
+
+impl Staging {
+    pub async fn open(folder: &Path) -> Result<Self, StagingError> {
+        let (staging, aside) = (folder.join("staging"), folder.join("aside"));
+        tokio::fs::create_dir_all(&staging).await?;
+        tokio::fs::create_dir_all(&aside).await?;
+        let mut known = Known::default();
+        let mut entries = tokio::fs::read_dir(&staging).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            let path = entry.path();
+            if path.extension().is_some_and(|ending| ending == "json") {
+                match read_upload(&path).await {
+                    Ok(upload) => drop(known.uploads.insert(upload.info.id.clone(), upload)),
+                    Err(error) => {
+                        // One bad file must not keep the server from starting.
+                        tracing::error!(%error, path = %path.display(), "an unfinished upload cannot be read; set aside");
+                        if let Some(name) = path.file_name() {
+                            tokio::fs::rename(&path, aside.join(name)).await?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Self { folder: staging, aside, known: Mutex::new(known) })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        // The map is whole after every statement, even one that panicked.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn part(&self, upload: &Upload) -> PathBuf {
+        self.folder.join(&upload.info.id).with_extension("part")
+    }
+
+    fn described(&self, upload: &Upload) -> PathBuf {
+        self.folder.join(&upload.info.id).with_extension("json")
+    }
+
+    /// The upload, if it is this person's and not expired.
+    pub async fn find(&self, id: &str, person: &PersonId, now_ms: i64) -> Result<Arc<Upload>, Fault> {
+        let found = self.known().uploads.get(id).cloned();
+        let upload = found.filter(|upload| upload.info.person == *person).ok_or_else(crate::fault::not_found)?;
+        if upload.info.expires_ms <= now_ms && !upload.is_complete() {
+            self.forget(&upload).await.map_err(|error| faults::io(&error))?;
+            return Err(faults::gone());
+        }
+        Ok(upload)
+    }
+
+    /// Begins an upload within a person's limits; durable when this returns.
+    pub async fn create(&self, info: Info, settings: &Settings) -> Result<Arc<Upload>, Fault> {
+        let upload = Upload::new(info, 0, false);
+        {
+            // Counted and inserted under one lock, so that many requests at
+            // once cannot go over the limit together.
+            let mut known = self.known();
+            let open = known.uploads.values().filter(|u| u.info.person == upload.info.person && !u.is_complete());
+            let (count, bytes) = open.fold((0, 0_u64), |(count, bytes), u| (count + 1, bytes.saturating_add(u.info.length)));
+            if count >= settings.uploads_per_person
+                || bytes.saturating_add(upload.info.length) > settings.staged_bytes_per_person
+            {
+                return Err(faults::too_many());
+            }
+            known.uploads.insert(upload.info.id.clone(), Arc::clone(&upload));
+        }
+        let (part, described) = (self.part(&upload), self.described(&upload));
+        let info = upload.info.clone();
+        let written = blocking(move || write_upload(&part, &described, &info)).await;
+        if let Err(error) = written {
+            self.known().uploads.remove(&upload.info.id);
+            return Err(faults::io(&error));
+        }
+        Ok(upload)
+    }
+
+    /// An upload that had nothing to wait for: the photo is here.
+    pub fn remember_complete(&self, info: Info) -> Arc<Upload> {
+        let upload = Upload::new(info, 0, true);
+        upload.set_offset(upload.info.length);
+        let mut known = self.known();
+        known.uploads.insert(upload.info.id.clone(), Arc::clone(&upload));
+        note_finished(&mut known, &upload.info.id);
+        upload
+    }
+
+    /// The photo is acknowledged: what was staged can go.
+    pub async fn complete(&self, upload: &Upload) {
+        upload.complete.store(true, Ordering::Release);
+        note_finished(&mut self.known(), &upload.info.id);
+        if let Err(error) = self.remove_files(upload).await {
+            // Found again when the folder is opened, and finished once more.
+            tracing::warn!(%error, "staged bytes of a finished photo remain");
+        }
+    }
+
+    /// Drops an upload and its bytes.
+    pub async fn forget(&self, upload: &Upload) -> io::Result<()> {
+        self.remove_files(upload).await?;
+        self.known().uploads.remove(&upload.info.id);
+        Ok(())
+    }
+
+    /// Takes an upload whose bytes are not what was declared out of the way,
+    /// whole, as long as there is room for such.
+    pub async fn set_aside(&self, upload: &Upload, room: u64) -> io::Result<()> {
+        let mut used = 0;
+        let mut entries = tokio::fs::read_dir(&self.aside).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            used += entry.metadata().await?.len();
+        }
+        if used + upload.info.length <= room {
+            let name = self.aside.join(&upload.info.id);
+            tokio::fs::rename(self.part(upload), name.with_extension("part")).await?;
+            tokio::fs::rename(self.described(upload), name.with_extension("json")).await?;
+        }
+        self.forget(upload).await
+    }
+
+    /// Removes what expired and is not being worked on.
+    pub async fn sweep(&self, now_ms: i64) {
+        let expired: Vec<_> =
+            self.known().uploads.values().filter(|u| u.info.expires_ms <= now_ms && !u.is_complete()).cloned().collect();
+        for upload in expired {
+            let Ok(_turn) = upload.lock.try_lock() else { continue };
+            if let Err(error) = self.forget(&upload).await {
+                tracing::warn!(%error, "an expired upload could not be removed");
+            }
+        }
+    }
+
+    /// The description goes first: without it the bytes are nobody's.
+    async fn remove_files(&self, upload: &Upload) -> io::Result<()> {
+        for path in [self.described(upload), self.part(upload)] {
+            match tokio::fs::remove_file(path).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note_finished(known: &mut Known, id: &str) {
+    known.finished.push_back(id.to_owned());
+    if known.finished.len() > REMEMBERED {
+        if let Some(oldest) = known.finished.pop_front() {
+            known.uploads.remove(&oldest);
+        }
+    }
+}
+
+async fn read_upload(path: &Path) -> io::Result<Arc<Upload>> {
+    let info: Info = serde_json::from_slice(&tokio::fs::read(path).await?).map_err(io::Error::other)?;
+    if path.file_stem().and_then(|stem| stem.to_str()) != Some(info.id.as_str()) {
+        return Err(io::Error::other("the description is of another upload"));
+    }
+    let part = path.with_extension("part");
+    let length = info.length;
+    let flushed = blocking(move || {
+        let file = std::fs::OpenOptions::new().write(true).open(part)?;
+        // Bytes that survived a crash of the process are only now known to be
+        // on disk.
+        file.sync_data()?;
+        Ok(file.metadata()?.len().min(length))
+    })
+    .await?;
+    Ok(Upload::new(info, flushed, false))
+}
+
+fn write_upload(part: &Path, described: &Path, info: &Info) -> io::Result<()> {
+    use std::io::Write;
+    std::fs::File::create(part)?.sync_all()?;
+    let temporary = described.with_extension("new");
+    let mut file = std::fs::File::create(&temporary)?;
+    file.write_all(&serde_json::to_vec(info).map_err(io::Error::other)?)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, described)?;
+    match described.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
