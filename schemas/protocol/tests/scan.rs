@@ -51,7 +51,7 @@ proptest! {
         for change in &mut document.get_changes(&[]) {
             let expected = expected(change);
             let plain = scan_chunks(change.raw_bytes()).unwrap();
-            prop_assert_eq!(&plain.changes, &[expected.clone()]);
+            prop_assert_eq!(&plain.changes, std::slice::from_ref(&expected));
             let compressed = change.bytes().into_owned();
             let report = scan_chunks(&compressed).unwrap();
             prop_assert_eq!(report.changes, [ScannedChange { chunk: compressed, ..expected }]);
@@ -116,6 +116,29 @@ fn runs_are_counted_without_being_expanded() {
     });
     assert!(used.bytes_max < 4096, "{} bytes", used.bytes_max);
     assert!(used.count_total < 50, "{} allocations", used.count_total);
+}
+
+/// The same attack as a document: a few hundred bytes that are valid, and
+/// that Automerge must not be asked to take apart.
+#[test]
+fn a_document_is_bounded_before_automerge_takes_it_apart() {
+    let change = plain_chunk(1, &change_of(&columns_of_nulls(30_000)));
+    let document = Automerge::load(&change).unwrap();
+    for bomb in [document.save(), document.save_nocompress()] {
+        assert!(bomb.len() < 400, "{} bytes", bomb.len());
+        let used = allocation_counter::measure(|| {
+            assert_eq!(
+                scan_chunks(&bomb),
+                Err(ScanError::OverLimit {
+                    what: "ops_per_change",
+                    limit: ScanLimits::default().ops_per_change
+                })
+            );
+        });
+        assert!(used.bytes_max < 100_000, "{} bytes", used.bytes_max);
+        let limits = ScanLimits { ops_per_change: 40_000, ..ScanLimits::default() };
+        assert_eq!(scan::scan_chunks(&bomb, &limits, &nobody).map(|report| report.ops), Ok(30_001));
+    }
 }
 
 /// A run that is too long in any other column than the actions'.
@@ -349,7 +372,7 @@ fn envelopes_within_the_limits_only() {
     ];
     for (name, bytes, expected) in cases {
         let result = scan_sync_message(bytes).map(|_| ());
-        assert_eq!(result.as_ref().map(|()| ()).map_err(ScanError::code), *expected, "{name}: {result:?}");
+        assert_eq!(result.as_ref().copied().map_err(ScanError::code), *expected, "{name}: {result:?}");
         if expected.is_ok() {
             automerge::sync::Message::decode(bytes).expect(name);
         }

@@ -55,8 +55,10 @@ pub struct SocketLimits {
     /// Resident for each socket from its first read, so it decides what an
     /// idle client costs; tungstenite's own choice is 128 KiB.
     pub read_buffer_bytes: usize,
-    /// Bytes that wait to be written before sending fails: one message and
-    /// its head. What is more waits in the session, which can recompute it.
+    /// Bytes that wait to be written before sending fails, and so the largest
+    /// document that can be sent whole. Sending flushes, so a slow reader
+    /// holds one message here; what comes after it waits in the session,
+    /// which can compute it again.
     pub write_buffer_bytes: usize,
 }
 
@@ -67,7 +69,7 @@ impl Default for SocketLimits {
             message_bytes,
             frame_bytes: message_bytes,
             read_buffer_bytes: 4 << 10,
-            write_buffer_bytes: 2 * message_bytes,
+            write_buffer_bytes: 32 << 20,
         }
     }
 }
