@@ -239,9 +239,11 @@ impl Assessor {
             .zip(&columns)
             .zip(&all)
             .map(|((item, column), all)| {
-                let open = all().into_iter().filter(|cases| cases.settled().is_none()).collect();
+                let (settled, open): (Vec<_>, Vec<_>) =
+                    all().into_iter().partition(|cases| cases.settled().is_some());
+                let eased = settled.into_iter().filter(|cases| cases.relief.is_some()).collect();
                 let sums = self.sums.get(column).copied().unwrap_or_default();
-                (item.id.clone(), Rows { sums, open, all })
+                (item.id.clone(), Rows { sums, open, eased, all })
             })
             .collect();
         let decimals = |id: &str| self.standard.indicator(id).map_or(2, |item| item.decimals);

@@ -43,7 +43,10 @@ pub struct CoefficientResult {
 /// All rows of one item and stage: settled ones as sums, the others by case.
 pub(crate) struct Rows<'a> {
     pub sums: Sums,
+    /// Rows that are open.
     pub open: Vec<&'a RowCases>,
+    /// Settled rows for which a relief lets more count.
+    pub eased: Vec<&'a RowCases>,
     /// Every row, for the exact sums.
     pub all: &'a dyn Fn() -> Vec<&'a RowCases>,
 }
@@ -61,48 +64,51 @@ struct Known {
 
 impl Rows<'_> {
     fn relieved(&self) -> bool {
-        self.open.iter().any(|cases| cases.relief.is_some())
+        !self.eased.is_empty() || self.open.iter().any(|cases| cases.relief.is_some())
     }
 
-    /// The CV² in every case, with or without reliefs; one per combination.
-    fn cases(&self, relief: bool) -> Vec<Population<'_>> {
-        let lists: Vec<&[Row]> = self
-            .open
-            .iter()
-            .map(|cases| cases.relief.as_deref().filter(|_| relief).unwrap_or(&cases.strict))
-            .collect();
-        let number = lists.iter().try_fold(1_usize, |n, list| n.checked_mul(list.len()));
-        match number.filter(|n| *n <= MOST_COMBINATIONS) {
-            Some(number) => (0..number).map(|index| self.combination(&lists, index)).collect(),
-            None => Vec::new(),
+    /// The sums, and the lists of cases of the rows that are not in them.
+    fn parts(&self, relief: bool) -> (Sums, Vec<&[Row]>) {
+        let mut sums = self.sums;
+        let mut lists: Vec<&[Row]> = self.open.iter().map(|cases| cases.at(relief)).collect();
+        if relief {
+            for cases in &self.eased {
+                if let Some(row) = cases.settled() {
+                    sums.change(row, -1);
+                }
+                lists.push(cases.at(true));
+            }
         }
+        (sums, lists)
     }
 
-    fn combination<'r>(&self, lists: &[&'r [Row]], index: usize) -> Population<'r> {
-        let mut rest = index;
-        let chosen = lists.iter().map(|list| {
-            let row = &list[rest % list.len()];
-            rest /= list.len();
-            row
-        });
-        Population::settle(self.sums, chosen)
-    }
-
-    /// One population with a range for every open row: holds for every case.
-    fn hulls(&self, relief: bool) -> Vec<Row> {
-        let list = |cases: &RowCases| cases.relief.as_ref().filter(|_| relief).unwrap_or(&cases.strict).clone();
-        self.open.iter().map(|cases| super::row::hull(list(cases))).collect()
+    /// Every combination of cases; none if there are too many.
+    fn combinations<'r>(sums: Sums, lists: &[&'r [Row]]) -> Vec<Population<'r>> {
+        let number = lists.iter().try_fold(1_usize, |n, list| n.checked_mul(list.len()));
+        let number = number.filter(|n| *n <= MOST_COMBINATIONS).unwrap_or(0);
+        (0..number)
+            .map(|index| {
+                let mut rest = index;
+                let chosen = lists.iter().map(|list| {
+                    let row = &list[rest % list.len()];
+                    rest /= list.len();
+                    row
+                });
+                Population::settle(sums, chosen)
+            })
+            .collect()
     }
 
     /// `doubtful` says whether bounds are not enough, so that settled rows are
     /// summed exactly.
     fn known(&self, relief: bool, doubtful: &dyn Fn(&Square) -> bool) -> Known {
-        let hulls = self.hulls(relief);
-        let outer = Population::settle(self.sums, hulls.iter());
+        let (sums, lists) = self.parts(relief);
+        // One population with a range for every open row holds for every case.
+        let hulls: Vec<Row> = lists.iter().map(|list| super::row::hull(list.to_vec())).collect();
+        let outer = Population::settle(sums, hulls.iter());
         let rows = outer.rows();
-        let cases = if self.open.is_empty() { vec![outer] } else { self.cases(relief) };
+        let cases = Self::combinations(sums, &lists);
         if cases.is_empty() {
-            let outer = Population::settle(self.sums, hulls.iter());
             return Known { square: outer.square(), exact: None, mean: outer.mean(), rows, settled: false };
         }
         let mut square: Option<Square> = None;
@@ -113,13 +119,15 @@ impl Rows<'_> {
         }
         let square = square.unwrap_or(Square { low: BigInt::default(), high: None });
         let settled = matches!(cases.as_slice(), [case] if case.is_settled());
-        let exact = (settled && rows > 0 && doubtful(&square)).then(|| self.exactly()).flatten();
+        let exact = (settled && rows > 0 && doubtful(&square)).then(|| self.exactly(relief)).flatten();
         Known { square, exact, mean: mean.flatten(), rows, settled }
     }
 
-    fn exactly(&self) -> Option<BigRational> {
+    /// CV² of settled rows; each has one case.
+    fn exactly(&self, relief: bool) -> Option<BigRational> {
         let rows = (self.all)();
-        coefficient::exactly(rows.iter().filter_map(|cases| cases.settled())).map(|(square, _)| square)
+        let settled = rows.iter().filter_map(|cases| cases.at(relief).first());
+        coefficient::exactly(settled).map(|(square, _)| square)
     }
 }
 

@@ -42,6 +42,11 @@ pub(crate) struct RowCases {
 }
 
 impl RowCases {
+    /// The cases with or without reliefs.
+    pub fn at(&self, relief: bool) -> &[Row] {
+        self.relief.as_deref().filter(|_| relief).unwrap_or(&self.strict)
+    }
+
     /// The row, if nothing is open about it.
     pub fn settled(&self) -> Option<&Row> {
         match self.strict.as_slice() {
