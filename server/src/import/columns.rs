@@ -39,6 +39,12 @@ pub(super) enum Measure {
     Area,
     /// Yuan; the header says whether cells are in 元 or 万元.
     Money,
+    /// Percent.
+    Percent,
+    /// Tens of thousands of people.
+    TenThousandPeople,
+    /// A number without unit.
+    Decimal,
 }
 
 impl Measure {
@@ -47,9 +53,22 @@ impl Measure {
     pub fn shift(self, unit: Option<Unit>) -> Option<u32> {
         match (self, unit) {
             (Self::Count, None | Some(Unit::Count)) | (Self::Area, None | Some(Unit::SquareMetre)) => Some(0),
-            (Self::Money, Some(Unit::Yuan)) => Some(0),
+            (Self::Money, Some(Unit::Yuan)) | (Self::Decimal, None) => Some(0),
+            (Self::Percent, None | Some(Unit::Percent)) => Some(0),
+            (Self::TenThousandPeople, Some(Unit::TenThousandPeople)) => Some(0),
             (Self::Money, Some(Unit::TenThousandYuan)) => Some(4),
             _ => None,
+        }
+    }
+
+    /// The unit that our own sheets state.
+    pub fn unit_word(self) -> &'static str {
+        match self {
+            Self::Count | Self::Decimal => "",
+            Self::Area => "平方米",
+            Self::Money => "元",
+            Self::Percent => "%",
+            Self::TenThousandPeople => "万人",
         }
     }
 }
@@ -78,7 +97,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     by_part("pupils", &["在校生数", "在校学生数", "学生人数", "学生数", "在校生人数", "在校人数", "在校生总数", "在校学生人数"]),
     by_part("classes", &["班级数", "班数", "教学班数", "班级总数", "班级个数"]),
     by_part("grades", &["年级数"]),
-    by_part("max_class_size", &["最大班额", "最大班额学生数"]),
+    by_part("max_class_size", &["最大班额", "最大班额学生数", "班额"]),
     by_part("teachers", &["专任教师数", "专任教师总人数", "专任教师总数", "专任教师人数", "专任教师"]),
     by_part(
         "teachers_above_required_degree",
@@ -94,7 +113,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     ),
     by_part(
         "teachers_pe_art_shared",
-        &["体育艺术交流轮岗兼职走教教师数", "体育艺术美术音乐交流轮岗兼职走教教师数", "走教体艺教师数"],
+        &["体育艺术交流轮岗兼职走教教师数", "体育艺术美术音乐交流轮岗兼职走教教师数", "走教体艺教师数", "交流轮岗兼职走教的体育艺术教师数"],
     ),
     by_part(
         "teachers_certified",
@@ -102,7 +121,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     ),
     by_part(
         "teachers_trained_360h",
-        &["近5年培训满360学时专任教师数", "近5年培训满360学时专任教师人数", "完成5年360学时培训教师数"],
+        &["近5年培训满360学时专任教师数", "近5年培训满360学时专任教师人数", "完成5年360学时培训教师数", "五年培训满360学时的教师数"],
     ),
     by_part(
         "teachers_mid_title",
@@ -118,21 +137,21 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     whole(
         "relief_onsite_sports_area_m2",
         Measure::Area,
-        &["校内其他专用运动场地面积", "校内其他体育场面积", "校园其他专用运动场地面积"],
+        &["校内其他专用运动场地面积", "校内其他体育场面积", "校园其他专用运动场地面积", "校内地下楼顶等专用运动场地面积"],
     ),
     whole(
         "relief_leased_sports_area_m2",
         Measure::Area,
-        &["校外租赁体育场馆面积", "校外租赁场馆面积", "校外周边租借体育场馆面积", "就近便利到达的校外周边体育场馆面积"],
+        &["校外租赁体育场馆面积", "校外租赁场馆面积", "校外周边租借体育场馆面积", "就近便利到达的校外周边体育场馆面积", "校外周边租赁体育场馆面积"],
     ),
     whole(
         "equipment_value_yuan",
         Measure::Money,
-        &["教学仪器设备资产值", "教学仪器设备资产值账面原值", "教学仪器设备值", "设备值"],
+        &["教学仪器设备资产值", "教学仪器设备资产值账面原值", "教学仪器设备值", "设备值", "教学仪器设备值账面原值"],
     ),
     whole("multimedia_rooms", Measure::Count, &["网络多媒体教室数", "网络多媒体教室间数", "网络多媒体教室"]),
-    whole("music_rooms", Measure::Count, &["音乐教室数", "音乐教室总间数", "音乐教室间数", "音乐专用教室数"]),
-    whole("art_rooms", Measure::Count, &["美术教室数", "美术教室总间数", "美术教室间数", "美术专用教室数"]),
+    whole("music_rooms", Measure::Count, &["音乐教室数", "音乐教室总间数", "音乐教室间数", "音乐专用教室数", "音乐专用教室"]),
+    whole("art_rooms", Measure::Count, &["美术教室数", "美术教室总间数", "美术教室间数", "美术专用教室数", "美术专用教室"]),
     whole("computers", Measure::Count, &["计算机台数", "学校计算机总台数", "计算机数", "教学用计算机台数"]),
     whole("books", Measure::Count, &["图书册数", "图书数", "图书"]),
     whole(
@@ -143,7 +162,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     whole(
         "public_funds_yuan",
         Measure::Money,
-        &["上一年度公用经费预算总额", "公用经费预算总额", "上年度公用经费预算总额", "公用经费"],
+        &["上一年度公用经费预算总额", "公用经费预算总额", "上年度公用经费预算总额", "公用经费", "年度公用经费"],
     ),
     whole(
         "training_funds_yuan",
@@ -178,7 +197,7 @@ const ROOMS: &[(RoomPurpose, &[&str])] = &[
     (RoomPurpose::Art, &["美术教室面积", "美术教室单间面积", "美术专用教室面积", "美术教室逐间面积"]),
 ];
 
-const CLASS_SIZES: &[&str] = &["各班人数", "班级人数", "各班学生数", "班额"];
+const CLASS_SIZES: &[&str] = &["各班人数", "班级人数", "各班学生数"];
 
 /// Parts of a sum that forms ask for in place of the sum.
 #[derive(Debug)]
@@ -323,11 +342,11 @@ pub(super) fn resolve_code(text: &str) -> Option<Target> {
     question(&word).map(Target::Answer)
 }
 
-/// A checklist item's id: `A2-1`, `A3-5`, `V-1`.
+/// A checklist item's id: `A2-1`, `A3-5`, `V-1`, `E-1`.
 pub(super) fn question(word: &str) -> Option<QuestionId> {
     let (head, tail) = word.split_once('-')?;
     let mut letters = head.chars();
-    let known = matches!(letters.next(), Some('A' | 'V')) && letters.all(|c| c.is_ascii_digit());
+    let known = matches!(letters.next(), Some('A' | 'E' | 'V')) && letters.all(|c| c.is_ascii_digit());
     let item = !tail.is_empty() && tail.split('-').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric()));
     if known && item { QuestionId::new(word).ok() } else { None }
 }
