@@ -101,9 +101,11 @@ pub(crate) struct Source<'a> {
     /// What is deleted in it.
     pub(super) deletes: &'a Deletes,
     /// What one walk through the whole has found, by object. Finding each
-    /// object by itself costs ten times as much.
+    /// object by itself costs ten times as much. Looked up, never iterated: the
+    /// order of a hash map is random.
     walked: HashMap<ObjId, Walked>,
-    /// The last op of each change by actor, ascending, where everything is read.
+    /// The last op of each change by actor, ascending, where everything is
+    /// read; never iterated: looked up by actor.
     last_ops: HashMap<ActorId, Vec<u64>>,
 }
 
