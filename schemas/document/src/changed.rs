@@ -112,6 +112,7 @@ pub(crate) fn each_op(change: &Change, mut call: impl FnMut(ObjId, legacy::Op)) 
 pub(crate) struct Places<'a> {
     kind: DocumentKind,
     doc: &'a Automerge,
+    /// Looked up by object, never iterated: the order of a hash map is random.
     of: HashMap<legacy::ObjectId, Place>,
 }
 
@@ -212,9 +213,10 @@ impl Deletes {
     /// kept, so the numbers tell.
     pub(crate) fn of(kind: DocumentKind, doc: &Automerge) -> Self {
         let mut deletes = Self::default();
-        let numbered =
-            |meta: &automerge::ChangeMetadata<'_>| (meta.max_op + 1).saturating_sub(meta.start_op.into());
-        let numbers: u64 = doc.get_changes_meta(&[]).iter().map(numbered).sum();
+        let metas = doc.get_changes_meta(&[]);
+        let numbers = metas.iter().fold(0_u64, |sum, meta| {
+            sum.saturating_add(meta.max_op.saturating_add(1).saturating_sub(meta.start_op))
+        });
         if numbers != doc.stats().num_ops {
             deletes.add(Changed::since(kind, doc, &[]).deletes);
         }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::consolidate::natural;
+use crate::consolidate::{natural, same_in_item};
 use crate::consolidated::{
     ConsolidatedSchool, Duplicate, Entry, Item, Removal, ReviewState, ValueState, fields,
 };
 use crate::path::ItemKey;
-use crate::{EntryPath, ItemId, OpId, Scalar, Value};
+use crate::{EntryPath, FieldId, ItemId, OpId, Scalar, Value};
 
 /// Something that is not settled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,7 +261,10 @@ fn join(thing: &mut Item, other: Item) {
     for (field, entry) in other.fields {
         match thing.fields.remove(&field) {
             None => thing.fields.insert(field, entry),
-            Some(own) => thing.fields.insert(field, join_entries(own, entry)),
+            Some(own) => {
+                let joined = join_entries(&field, own, entry);
+                thing.fields.insert(field, joined)
+            }
         };
     }
     let removal = std::mem::replace(&mut thing.removal, Removal::Present);
@@ -277,7 +280,7 @@ fn join(thing: &mut Item, other: Item) {
     };
 }
 
-fn join_entries(a: Entry, b: Entry) -> Entry {
+fn join_entries(field: &FieldId, a: Entry, b: Entry) -> Entry {
     if matches!(a.value, ValueState::Missing) && a.candidates.is_empty() {
         return b;
     }
@@ -287,7 +290,7 @@ fn join_entries(a: Entry, b: Entry) -> Entry {
     let value = {
         let (own, other) = (a.possible_or_stated(), b.possible_or_stated());
         match (own.as_slice(), other.as_slice()) {
-            ([one], [two]) if one == two => a.value.clone(),
+            ([one], [two]) if same_in_item(field, one, two) => a.value.clone(),
             _ => {
                 // Ruled values are among what it may turn out to be.
                 let contradicting = [&a.value, &b.value].into_iter().flat_map(ruled).cloned().collect();

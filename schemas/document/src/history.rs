@@ -1,10 +1,11 @@
 //! Everything that was ever stated about an entry.
 
+use std::collections::BTreeMap;
+
 use automerge::{Automerge, ChangeHash, ObjId, legacy};
 use serde::{Deserialize, Serialize};
 
 use crate::changed::{Deletes, Place, Places, each_op, key};
-use crate::path::ItemKind;
 use crate::read::{self, Source, op_id};
 use crate::schema;
 use crate::{Claim, DocumentKind, EntryPath, OpId};
@@ -65,45 +66,37 @@ fn wrote(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<Written> 
         keys.push(field.to_string());
     }
     let mut places = Places::new(kind, doc);
-    let mut wrote: Vec<Written> = Vec::new();
-    for change in doc.get_changes(&[]) {
-        let hash = change.hash();
-        each_op(&change, |id, op| {
-            let delete = matches!(op.action, legacy::OpType::Delete);
-            let place = places.of(&op.obj);
-            if let Some((parent, claim)) = claim_of(place, &op, &id, &keys) {
-                // Deleting a whole claim writes none; what is inside a claim
-                // and comes with its change is that claim.
-                let whole = claim == id;
-                let seen = wrote.iter().any(|other| other.hash == hash && other.claim == claim);
-                match wrote
-                    .iter_mut()
-                    .find(|other| other.hash == hash && other.claim == claim && other.op != claim)
-                {
-                    Some(edit) => edit.op = id,
-                    None if (whole && delete) || seen => {}
-                    None => {
-                        let key = keys.last().cloned().unwrap_or_default();
-                        wrote.push(Written { parent, key, claim, op: id, hash });
-                    }
-                }
+    let mut wrote: BTreeMap<(usize, OpId), Written> = BTreeMap::new();
+    for (number, change) in doc.get_changes(&[]).iter().enumerate() {
+        each_op(change, |id, op| {
+            let Some((parent, claim)) = claim_of(places.of(&op.obj), &op, &id, &keys) else { return };
+            let Some(name) = op_id(&claim) else { return };
+            if claim == id && matches!(op.action, legacy::OpType::Delete) {
+                return;
+            }
+            let key = keys.last().cloned().unwrap_or_default();
+            let hash = change.hash();
+            let written =
+                wrote.entry((number, name)).or_insert(Written { parent, key, claim, op: id.clone(), hash });
+            // An edit is named by its last op; what comes inside a claim with
+            // the change that puts it is that claim.
+            if written.op != written.claim {
+                written.op = id;
             }
         });
     }
-    wrote
+    wrote.into_values().collect()
 }
 
-/// The claim of this entry that an operation puts or edits, with the map that
-/// the claim is in.
+/// The claim of the entry under `keys` that an operation puts, edits or
+/// deletes, with the map that the claim is in.
 fn claim_of(place: &Place, op: &legacy::Op, id: &ObjId, keys: &[String]) -> Option<(ObjId, ObjId)> {
-    let own = |place: &Place| place.keys.iter().take(keys.len()).eq(keys.iter().take(place.keys.len()));
-    if !own(place) {
-        return None;
-    }
-    if place.keys.len() + 1 == keys.len() && key(op) == keys.last().map(String::as_str) {
+    let (last, above) = keys.split_last()?;
+    if place.keys == above && key(op) == Some(last) {
         return Some((place.objects.last()?.clone(), id.clone()));
     }
-    let depth = if keys.first()?.parse::<ItemKind>().is_ok() { 2 } else { 1 };
-    (place.keys.len() >= keys.len())
-        .then(|| Some((place.objects.get(depth - 1)?.clone(), place.objects.get(depth)?.clone())))?
+    let inside = place.keys.starts_with(keys);
+    inside.then(|| {
+        Some((place.objects.get(above.len() - 1)?.clone(), place.objects.get(above.len())?.clone()))
+    })?
 }

@@ -28,7 +28,8 @@ fn a_claim_is_read_as_it_was_put() {
 #[test]
 fn what_candidates_come_to() {
     // path, tolerance, candidates, state
-    let cases: [(&str, &[(&str, &str)], &[&str], &str); 14] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+    let cases: [Case<'_>; 14] = [
         (BOOKS, &[], &["value=900"], "agreed"),
         (BOOKS, &[], &["value=900", "value=900.0"], "agreed"),
         (BOOKS, &[], &["value=900", "value=901"], "conflicting"),
@@ -84,8 +85,8 @@ fn a_later_claim_takes_the_place_of_what_it_saw_and_history_keeps_both() {
     let mut scene = Scene::new();
     let first = put(&mut scene.survey, BOOKS, "value=900");
     let second = put(&mut scene.survey, BOOKS, "value=950");
-    let ops: Vec<_> = scene.entry(BOOKS).candidates.into_iter().map(|candidate| candidate.op).collect();
-    assert_eq!(ops, [second.clone()]);
+    let live: Vec<_> = scene.entry(BOOKS).candidates.into_iter().map(|candidate| candidate.op).collect();
+    assert_eq!(live, vec![second.clone()]);
     let past = history(&scene.survey, DocumentKind::Survey, &path(BOOKS));
     let past: Vec<_> = past.into_iter().map(|past| (past.op, past.live, past.claim.value)).collect();
     assert_eq!(past, [(first, false, value("value=900")), (second, true, value("value=950"))]);
@@ -178,6 +179,20 @@ fn a_verdict_holds_only_while_the_candidates_are_what_it_saw() {
     assert_eq!(scene.entry(BOOKS).review, ReviewState::Accepted { verdict: id("v1") });
     put(&mut scene.survey, BOOKS, "value=901");
     assert_eq!(scene.entry(BOOKS).review, ReviewState::Unreviewed);
+}
+
+#[test]
+fn a_verdict_on_merged_items_does_not_hold_for_one_of_them() {
+    let mut scene = Scene::new();
+    let first = put(&mut scene.survey, SIZE, "area_m2=50");
+    let second = put(&mut scene.survey, "rooms/r2/size", "area_m2=50");
+    scene.merge("d1", "rooms/r1 rooms/r2", "");
+    scene.verdict("v1", "rooms/r2/size", &[&first, &second], None, "");
+    assert_eq!(scene.entry(SIZE).review, ReviewState::Accepted { verdict: id("v1") });
+    scene.separate("d2", "rooms/r1 rooms/r2", "d1");
+    for at in [SIZE, "rooms/r2/size"] {
+        assert_eq!(scene.entry(at).review, ReviewState::Unreviewed);
+    }
 }
 
 #[test]

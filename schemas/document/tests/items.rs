@@ -85,6 +85,17 @@ fn two_removals_together_see_what_each_of_them_saw() {
 }
 
 #[test]
+fn removing_and_restoring_at_once_is_a_conflict() {
+    let mut scene = Scene::new();
+    room(&mut scene, "r1", "101", "area_m2=50");
+    let mut other = fork(&scene.survey, 77);
+    remove(&mut scene, "r1");
+    let restored = put(&mut other, "rooms/r1/removed", "removed=false");
+    scene.survey.merge(&mut other).unwrap();
+    assert_eq!(removal(&scene, "r1"), Removal::EditedAfterRemoval { unseen: ops(&[&restored]) });
+}
+
+#[test]
 fn a_removal_that_a_supervisor_sent_back_does_not_count() {
     let mut scene = Scene::new();
     room(&mut scene, "r1", "101", "area_m2=50");

@@ -25,7 +25,8 @@ pub(crate) fn agreement<'a>(
     values: impl Iterator<Item = &'a Value>,
     settings: &Settings,
 ) -> Agreement {
-    let stated: BTreeSet<BTreeMap<&FieldId, &Scalar>> = values.map(|value| statement(path, value)).collect();
+    let stated: BTreeSet<BTreeMap<&FieldId, &Scalar>> =
+        values.map(|value| statement(is_removal(path), value)).collect();
     if stated.len() < 2 {
         return Agreement::Equal;
     }
@@ -41,13 +42,22 @@ pub(crate) fn agreement<'a>(
 
 /// Whether two values state the same.
 pub(crate) fn same(path: &EntryPath, a: &Value, b: &Value) -> bool {
-    statement(path, a) == statement(path, b)
+    statement(is_removal(path), a) == statement(is_removal(path), b)
+}
+
+/// Whether two values of an item's field state the same.
+pub(crate) fn same_in_item(field: &FieldId, a: &Value, b: &Value) -> bool {
+    let removal = field.as_str() == fields::REMOVED;
+    statement(removal, a) == statement(removal, b)
+}
+
+fn is_removal(path: &EntryPath) -> bool {
+    matches!(path, EntryPath::Item { field, .. } if field.as_str() == fields::REMOVED)
 }
 
 /// The part of a value that is compared: not how it was found, and of a
 /// removal only whether the item is there.
-fn statement<'a>(path: &EntryPath, value: &'a Value) -> BTreeMap<&'a FieldId, &'a Scalar> {
-    let removal = matches!(path, EntryPath::Item { field, .. } if field.as_str() == fields::REMOVED);
+fn statement(removal: bool, value: &Value) -> BTreeMap<&FieldId, &Scalar> {
     value
         .iter()
         .filter(|(field, _)| {

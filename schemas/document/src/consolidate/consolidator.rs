@@ -212,11 +212,6 @@ impl Consolidator {
         let findings = after.as_ref().map(|read| read.findings.clone());
         let (before, targets) = self.rulings.set(id, after);
         self.swap_findings(before.as_ref().map(|r| &r.findings), findings.as_ref());
-        for target in &targets {
-            if let Target::Item(item) = target {
-                dirty.groups.extend(self.together_with(item));
-            }
-        }
         dirty.add(targets);
     }
 
@@ -299,7 +294,6 @@ impl Consolidator {
 
     fn ungroup(&mut self, item: &ItemKey, keys: &mut BTreeSet<(ItemKind, String)>) {
         if let Some(thing) = self.thing_of.remove(item) {
-            keys.extend(self.natural.keys_of(&thing));
             keys.extend(self.natural.set(&thing, natural::Keys::default()));
             self.members.remove(&thing);
             self.school.items.remove(&thing);

@@ -95,7 +95,12 @@ fn value(
         return ValueState::Conflicting { ruled_before: Some(before.clone()), contradicting: Vec::new() };
     }
     let (op, value) = (lowest.op.clone(), lowest.value.clone());
-    match agreement(path, values(), settings) {
+    // Nearly every entry has one candidate.
+    let agreement = match candidates {
+        [_] => Agreement::Equal,
+        _ => agreement(path, values(), settings),
+    };
+    match agreement {
         Agreement::Equal => ValueState::Agreed { op, value },
         Agreement::Within => ValueState::WithinTolerance { op, value },
         Agreement::Differ => ValueState::Conflicting { ruled_before: None, contradicting: Vec::new() },

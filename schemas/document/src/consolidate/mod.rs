@@ -20,6 +20,7 @@ use crate::consolidated::ConsolidatedSchool;
 use crate::school::{Declared, School};
 use crate::{Decimal, QuantityId};
 
+pub(crate) use agree::same_in_item;
 pub use consolidator::{Consolidator, Documents};
 pub use county::consolidate_county;
 

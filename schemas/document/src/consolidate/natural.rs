@@ -114,12 +114,6 @@ impl Index {
         touched
     }
 
-    /// The keys of an item.
-    pub(super) fn keys_of(&self, item: &ItemKey) -> BTreeSet<(ItemKind, String)> {
-        let keys = self.by_item.get(item).map(|keys| &keys.keys);
-        keys.into_iter().flatten().map(|key| (item.kind, key.clone())).collect()
-    }
-
     /// The duplicate that a key shows: the items that share it, but for those
     /// that `apart` says differ from all the others.
     pub(super) fn duplicate(

@@ -117,7 +117,9 @@ pub(crate) fn item(doc: &Source<'_>, kind: DocumentKind, key: &ItemKey) -> Optio
             other => findings.add("item.not_map", key, other.describe()),
         }
     }
-    found.values_mut().for_each(|candidates| sort(candidates));
+    for candidates in found.values_mut() {
+        sort(candidates);
+    }
     Some(Read { what: found, findings: findings.into_set() })
 }
 
