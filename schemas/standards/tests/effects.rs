@@ -1,0 +1,128 @@
+//! What each choice and each change would do.
+
+mod support;
+
+use duxue_document::school::{SchoolKind, Stage};
+use duxue_document::school::RoomPurpose;
+use duxue_standards::assess::{Assessor, Outcome};
+use duxue_standards::effects::effects;
+use duxue_standards::input::{InputSettings, school_input};
+use duxue_standards::what_if::{Change, what_if};
+use support::{consolidated, decimal, declared, key, observe, school, school_id, youzhi};
+
+const FULL: [(&str, &str); 9] = [
+    ("pupils:primary", "1000"),
+    ("teachers_above_required_degree:primary", "42"),
+    ("teachers_backbone:primary", "10"),
+    ("teachers_pe_art:primary", "9"),
+    ("teaching_area_m2", "4700"),
+    ("indoor_sports_area_m2", "200"),
+    ("outdoor_sports_area_m2", "7300"),
+    ("equipment_value_yuan", "2000000"),
+    ("multimedia_rooms", "23"),
+];
+
+fn assessor(schools: &[&[(&str, &[&str])]]) -> Assessor {
+    let mut assessor = Assessor::new(youzhi(), "2026-09-01");
+    for (conflicts, n) in schools.iter().zip(1..) {
+        let mut school = consolidated(school(n, SchoolKind::Primary), declared(&FULL));
+        for (quantity, values) in *conflicts {
+            observe(&mut school, quantity, values);
+        }
+        let input = school_input(assessor.standard(), &school, &InputSettings::default());
+        assessor.set_school(input);
+    }
+    assessor
+}
+
+#[test]
+fn conflicts_that_flip_come_first_and_harmless_ones_are_folded() {
+    let assessor = assessor(&[
+        // Harmless: enough either way.
+        &[("multimedia_rooms", &["23", "24"])],
+        // Flips L4 and, as the second item below, nothing else.
+        &[("teaching_area_m2", &["4700", "4600"])],
+        // Below 85 % with one candidate: flips the school.
+        &[("teachers_backbone:primary", &["10", "8"]), ("books", &["1", "2"])],
+    ]);
+    let effects = effects(&assessor);
+    assert_eq!(effects.len(), 3, "a quantity that the standard does not have opens nothing");
+    let seen: Vec<_> = effects.iter().map(|e| (e.school.clone(), e.flips, e.folded, e.pupils)).collect();
+    assert_eq!(
+        seen,
+        [
+            (school_id(2), true, false, 1000),
+            (school_id(3), true, false, 1000),
+            (school_id(1), false, true, 1000)
+        ]
+    );
+    let third = &effects[1];
+    let results: Vec<_> = third.choices.iter().map(|choice| choice.results["rule/primary"].outcome).collect();
+    assert_eq!(results, [Some(Outcome::Met), Some(Outcome::NotMet)]);
+    assert_eq!(third.choices[1].choice.ops.first().unwrap().to_string(), "2@aa");
+}
+
+#[test]
+fn effects_leave_the_assessor_as_it_was_and_agree_with_a_ruling() {
+    let open = assessor(&[&[("teachers_backbone:primary", &["10", "8"])], &[]]);
+    let before = open.assessment().to_json();
+    let effects = effects(&open);
+    assert_eq!(open.assessment().to_json(), before);
+    for (choice, value) in effects[0].choices.iter().zip(["10", "8"]) {
+        let settled = assessor(&[&[("teachers_backbone:primary", &[value])], &[]]);
+        let school = settled.school(&school_id(1)).unwrap();
+        let rule = school.stage(Stage::Primary).unwrap().rule.as_ref().unwrap();
+        assert_eq!(choice.results["rule/primary"].outcome, Some(rule.outcome));
+        let coefficient = settled.county().coefficient(Stage::Primary, "L2").unwrap().printed.clone();
+        let shown = &choice.results["CV/L2/primary"].value;
+        assert_eq!(shown.as_deref(), Some(coefficient.as_str()));
+    }
+}
+
+#[test]
+fn what_if_is_the_same_assessment_on_changed_inputs() {
+    let assessor = assessor(&[&[("multimedia_rooms", &["19"])], &[]]);
+    let before = assessor.assessment().to_json();
+    let (one, two) = (school_id(1), school_id(2));
+    let room = Change::AddRoom {
+        school: one.clone(),
+        purpose: RoomPurpose::Classroom,
+        net_area_m2: decimal("63"),
+        gross_area_m2: decimal("80"),
+        multimedia: true,
+    };
+    let rooms = what_if(&assessor, &vec![room; 4]).unwrap();
+    let flipped = rooms.differences.iter().find(|d| d.result == "L7/primary").unwrap();
+    let (old, new) = (&flipped.before, &flipped.after);
+    assert_eq!((old.outcome, new.outcome), (Some(Outcome::NotMet), Some(Outcome::Met)));
+    assert_eq!((old.value.as_deref(), new.value.as_deref()), (Some("1.90"), Some("2.30")));
+
+    let pupils = Change::MovePupils { from: one.clone(), to: two.clone(), stage: Stage::Primary, pupils: 174 };
+    let moved = what_if(&assessor, &[pupils]).unwrap();
+    // 19 rooms for 826 pupils are 2.300; the other school is now short of seven items.
+    let result = |school: &_, name: &str| {
+        let found = moved.differences.iter().find(|d| d.school.as_ref() == Some(school) && d.result == name);
+        found.and_then(|d| d.after.outcome)
+    };
+    assert_eq!((result(&one, "L7/primary"), result(&two, "rule/primary")), (Some(Outcome::Met), Some(Outcome::NotMet)));
+    assert_eq!(assessor.assessment().to_json(), before);
+}
+
+#[test]
+fn changes_that_cannot_be_made_are_refused_by_code() {
+    let assessor = assessor(&[&[("multimedia_rooms", &["19", "20"])]]);
+    let one = school_id(1);
+    let add = |figure: &str, value: &str| Change::AddQuantity {
+        school: one.clone(),
+        figure: key(figure),
+        value: decimal(value),
+    };
+    for (change, code) in [
+        (Change::BuyEquipment { school: school_id(9), value_yuan: decimal("1") }, "what_if.school"),
+        (add("no_such_thing", "1"), "what_if.figure"),
+        (add("multimedia_rooms", "1"), "what_if.open"),
+        (add("pupils:primary", "-1001"), "what_if.negative"),
+    ] {
+        assert_eq!(what_if(&assessor, &[change]).unwrap_err().code, code);
+    }
+}
