@@ -12,6 +12,8 @@
 
 use std::sync::Arc;
 
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
 use serde_bytes::ByteBuf;
 
 use super::memory::MemoryStore;
@@ -231,6 +233,43 @@ pub fn cases() -> Vec<(&'static str, Vec<Step>)> {
     ]
 }
 
+/// Steps drawn from a seed: what no one thought of.
+#[must_use]
+pub fn drawn_case(seed: u64) -> Vec<Step> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut below = |limit: u64| random.next_u64() % limit;
+    let mut written = 0;
+    let mut steps = Vec::new();
+    for n in 0..24_u8 {
+        let step = match below(10) {
+            0 => Step::Reopen,
+            1 | 2 => {
+                let document = document(u8::try_from(below(4)).unwrap_or(0));
+                Step::Compact(document, vec![n; if below(3) == 0 { 40_000 } else { 40 }], below(written + 2))
+            }
+            _ => {
+                let records: Vec<Record> = (0..=below(4))
+                    .map(|_| {
+                        let (doc, key) = (u8::try_from(below(4)).unwrap_or(0), [b"a2\0\xff"[n as usize % 4]]);
+                        match below(7) {
+                            0 | 1 => chunk(doc, &[n]),
+                            2 => set_aside(doc, below(written + 6)),
+                            3 => put("people", &key, &vec![n; if below(4) == 0 { 20_000 } else { 2 }]),
+                            4 => put("people2", &key, &[n]),
+                            5 => remove("people", &key),
+                            _ => held(doc, &[n]),
+                        }
+                    })
+                    .collect();
+                written += records.len() as u64;
+                Step::Commit(records)
+            }
+        };
+        steps.push(step);
+    }
+    steps
+}
+
 /// Takes the steps in a store and in the model, and compares after each.
 ///
 /// # Panics
@@ -283,7 +322,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 pub async fn compare(name: &str, at: &str, store: &dyn Store, model: &dyn Store) {
     assert_eq!(store.last(), model.last(), "{name}: {at}: the last number");
     same(name, at, &store.documents().await, &model.documents().await);
-    for n in 1..10 {
+    for n in 0..10 {
         same(name, at, &store.load(document(n)).await, &model.load(document(n)).await);
     }
     for table in TABLES {
@@ -376,6 +415,14 @@ macro_rules! store_conformance {
         async fn gives_what_the_model_gives() {
             for (name, steps) in $crate::store::conformance::cases() {
                 $crate::store::conformance::check(name, &$place, &steps).await;
+            }
+        }
+
+        #[tokio::test]
+        async fn gives_what_the_model_gives_for_drawn_steps() {
+            for seed in 0..12 {
+                let steps = $crate::store::conformance::drawn_case(seed);
+                $crate::store::conformance::check(&format!("seed {seed}"), &$place, &steps).await;
             }
         }
 

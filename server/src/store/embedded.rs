@@ -17,11 +17,11 @@
 //! proves that acknowledged records are missing; remove `index` if that is
 //! meant.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -156,9 +156,11 @@ impl EmbeddedStore {
     /// Whether it works now.
     #[must_use]
     pub fn health(&self) -> Health {
-        let index_down = match &*self.index.current.read().unwrap_or_else(PoisonError::into_inner) {
-            Ok(_) => None,
-            Err(why) => Some(why.clone()),
+        // Without waiting: a rebuild holds the lock for as long as it takes.
+        let index_down = match self.index.current.try_read() {
+            Ok(current) => current.as_ref().err().cloned(),
+            Err(TryLockError::WouldBlock) => Some("it is being rebuilt".to_owned()),
+            Err(TryLockError::Poisoned(current)) => current.into_inner().as_ref().err().cloned(),
         };
         let reader = self.journal.reader();
         Health { last: reader.head().last, journal_stopped: reader.stopped(), index_down }
@@ -241,8 +243,8 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     let file = file.map_err(|error| disk_error(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
-        Err(TryLockError::Error(error)) => Err(disk_error(&error)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(disk_error(&error)),
     }
 }
 
@@ -280,15 +282,27 @@ fn catch_up(index: &SledIndex, reader: &Reader) -> Result<u64, IndexFault> {
 
 /// Sets whatever index there is aside and makes a new one from the journal.
 fn rebuild(folder: &Path, reader: &Reader) -> Result<SledIndex, StoreError> {
-    let index = folder.join("index");
-    if index.exists() {
+    let path = folder.join("index");
+    if path.exists() {
         let aside = (0..).map(|n| folder.join(format!("index.aside.{n}"))).find(|aside| !aside.exists());
-        std::fs::rename(&index, aside.unwrap_or_default()).map_err(|error| disk_error(&error))?;
+        std::fs::rename(&path, aside.unwrap_or_default()).map_err(|error| disk_error(&error))?;
     }
-    let index = SledIndex::open(&index).map_err(into_store_error)?;
-    catch_up(&index, reader).map_err(into_store_error)?;
-    index.flush().map_err(into_store_error)?;
-    Ok(index)
+    let made = SledIndex::open(&path).and_then(|index| {
+        let filled = catch_up(&index, reader).and_then(|_| index.flush());
+        match filled {
+            Ok(()) => Ok(index),
+            Err(fault) => {
+                // Closing a broken sled flushes it, and can hang or panic there.
+                std::mem::forget(index);
+                Err(fault)
+            }
+        }
+    });
+    made.map_err(|fault| {
+        // What was begun tells nobody anything, and there may be many attempts.
+        let _ = std::fs::remove_dir_all(&path);
+        into_store_error(fault)
+    })
 }
 
 fn into_store_error(fault: IndexFault) -> StoreError {
