@@ -59,7 +59,13 @@ impl Row<'_> {
 }
 
 /// Reads a figure from text.
-pub(super) fn figure(text: &str, measure: Measure, shift: u32, at: At, report: &mut Report) -> Option<Decimal> {
+pub(super) fn figure(
+    text: &str,
+    measure: Measure,
+    shift: u32,
+    at: At,
+    report: &mut Report,
+) -> Option<Decimal> {
     let number = match words::number(text, shift) {
         Ok(number) => number,
         Err(error) => {

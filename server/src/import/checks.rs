@@ -50,15 +50,18 @@ pub(super) fn school(draft: &Draft, report: &mut Report) {
         }
         class_size(draft, stage, report);
     }
-    class_lists(draft, report);
-    room_lists(draft, report);
+    if !draft.unread_list {
+        class_lists(draft, report);
+        room_lists(draft, report);
+    }
     migrant_pupils(draft, report);
 }
 
 fn subset(draft: &Draft, part: Part, inner: &str, outer: &str, report: &mut Report) {
     if let (Some(inner), Some(outer)) = (draft.figure(inner, part), draft.figure(outer, part)) {
         if inner.value > outer.value {
-            report.error(inner.at, problems::SUBSET.with_detail(format!("{} > {}", inner.value, outer.value)));
+            report
+                .error(inner.at, problems::SUBSET.with_detail(format!("{} > {}", inner.value, outer.value)));
         }
     }
 }
@@ -77,7 +80,10 @@ fn class_size(draft: &Draft, stage: Stage, report: &mut Report) {
     };
     if u64::from(classes) * u64::from(largest) < u64::from(pupils) {
         if let Some(figure) = draft.figure("max_class_size", part) {
-            report.error(figure.at, problems::CLASS_SIZE.with_detail(format!("{classes} × {largest} < {pupils}")));
+            report.error(
+                figure.at,
+                problems::CLASS_SIZE.with_detail(format!("{classes} × {largest} < {pupils}")),
+            );
         }
     }
 }
@@ -125,7 +131,8 @@ fn room_lists(draft: &Draft, report: &mut Report) {
 
 fn migrant_pupils(draft: &Draft, report: &mut Report) {
     let Some(migrants) = draft.figure("migrant_pupils", Part::Whole) else { return };
-    let all: Option<Vec<u32>> = draft.stages().iter().map(|stage| count(draft, "pupils", stage.part())).collect();
+    let all: Option<Vec<u32>> =
+        draft.stages().iter().map(|stage| count(draft, "pupils", stage.part())).collect();
     let Some(all) = all.filter(|all| !all.is_empty()) else { return };
     let sum = all.iter().fold(0_u32, |sum, n| sum.saturating_add(*n));
     if migrants.value > Decimal::from(sum) {

@@ -94,7 +94,19 @@ const fn whole(id: &'static str, measure: Measure, names: &'static [&'static str
 
 /// Every quantity of the school sheet, in the order of our own sheets.
 pub(super) const QUANTITIES: &[Quantity] = &[
-    by_part("pupils", &["在校生数", "在校学生数", "学生人数", "学生数", "在校生人数", "在校人数", "在校生总数", "在校学生人数"]),
+    by_part(
+        "pupils",
+        &[
+            "在校生数",
+            "在校学生数",
+            "学生人数",
+            "学生数",
+            "在校生人数",
+            "在校人数",
+            "在校生总数",
+            "在校学生人数",
+        ],
+    ),
     by_part("classes", &["班级数", "班数", "教学班数", "班级总数", "班级个数"]),
     by_part("grades", &["年级数"]),
     by_part("max_class_size", &["最大班额", "最大班额学生数", "班额"]),
@@ -105,29 +117,60 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     ),
     by_part(
         "teachers_backbone",
-        &["县级及以上骨干教师数", "县级以上骨干教师数", "骨干教师数", "县级及以上骨干教师人数", "骨干教师人数"],
+        &[
+            "县级及以上骨干教师数",
+            "县级以上骨干教师数",
+            "骨干教师数",
+            "县级及以上骨干教师人数",
+            "骨干教师人数",
+        ],
     ),
     by_part(
         "teachers_pe_art",
-        &["体育艺术专任教师数", "体育艺术美术音乐专任教师数", "体艺专任教师数", "音体美专任教师数", "体音美专任教师数"],
+        &[
+            "体育艺术专任教师数",
+            "体育艺术美术音乐专任教师数",
+            "体艺专任教师数",
+            "音体美专任教师数",
+            "体音美专任教师数",
+        ],
     ),
     by_part(
         "teachers_pe_art_shared",
-        &["体育艺术交流轮岗兼职走教教师数", "体育艺术美术音乐交流轮岗兼职走教教师数", "走教体艺教师数", "交流轮岗兼职走教的体育艺术教师数"],
+        &[
+            "体育艺术交流轮岗兼职走教教师数",
+            "体育艺术美术音乐交流轮岗兼职走教教师数",
+            "走教体艺教师数",
+            "交流轮岗兼职走教的体育艺术教师数",
+        ],
     ),
     by_part(
         "teachers_certified",
-        &["持有教师资格证的专任教师数", "持有教师资格证的专任教师人数", "持有教师资格证的专任教师总数", "持证专任教师数"],
+        &[
+            "持有教师资格证的专任教师数",
+            "持有教师资格证的专任教师人数",
+            "持有教师资格证的专任教师总数",
+            "持证专任教师数",
+        ],
     ),
     by_part(
         "teachers_trained_360h",
-        &["近5年培训满360学时专任教师数", "近5年培训满360学时专任教师人数", "完成5年360学时培训教师数", "五年培训满360学时的教师数"],
+        &[
+            "近5年培训满360学时专任教师数",
+            "近5年培训满360学时专任教师人数",
+            "完成5年360学时培训教师数",
+            "五年培训满360学时的教师数",
+        ],
     ),
     by_part(
         "teachers_mid_title",
         &["中级及以上专业技术职务教师数", "中级及以上职称教师数", "中级以上职称教师数"],
     ),
-    whole("teaching_area_m2", Measure::Area, &["教学及辅助用房面积", "教学及辅助用房总面积", "教学辅助用房面积"]),
+    whole(
+        "teaching_area_m2",
+        Measure::Area,
+        &["教学及辅助用房面积", "教学及辅助用房总面积", "教学辅助用房面积"],
+    ),
     whole("indoor_sports_area_m2", Measure::Area, &["室内体育用房面积", "学校体育馆面积", "体育馆面积"]),
     whole(
         "outdoor_sports_area_m2",
@@ -137,37 +180,78 @@ pub(super) const QUANTITIES: &[Quantity] = &[
     whole(
         "relief_onsite_sports_area_m2",
         Measure::Area,
-        &["校内其他专用运动场地面积", "校内其他体育场面积", "校园其他专用运动场地面积", "校内地下楼顶等专用运动场地面积"],
+        &[
+            "校内其他专用运动场地面积",
+            "校内其他体育场面积",
+            "校园其他专用运动场地面积",
+            "校内地下楼顶等专用运动场地面积",
+        ],
     ),
     whole(
         "relief_leased_sports_area_m2",
         Measure::Area,
-        &["校外租赁体育场馆面积", "校外租赁场馆面积", "校外周边租借体育场馆面积", "就近便利到达的校外周边体育场馆面积", "校外周边租赁体育场馆面积"],
+        &[
+            "校外租赁体育场馆面积",
+            "校外租赁场馆面积",
+            "校外周边租借体育场馆面积",
+            "就近便利到达的校外周边体育场馆面积",
+            "校外周边租赁体育场馆面积",
+        ],
     ),
     whole(
         "equipment_value_yuan",
         Measure::Money,
-        &["教学仪器设备资产值", "教学仪器设备资产值账面原值", "教学仪器设备值", "设备值", "教学仪器设备值账面原值"],
+        &[
+            "教学仪器设备资产值",
+            "教学仪器设备资产值账面原值",
+            "教学仪器设备值",
+            "设备值",
+            "教学仪器设备值账面原值",
+        ],
     ),
     whole("multimedia_rooms", Measure::Count, &["网络多媒体教室数", "网络多媒体教室间数", "网络多媒体教室"]),
-    whole("music_rooms", Measure::Count, &["音乐教室数", "音乐教室总间数", "音乐教室间数", "音乐专用教室数", "音乐专用教室"]),
-    whole("art_rooms", Measure::Count, &["美术教室数", "美术教室总间数", "美术教室间数", "美术专用教室数", "美术专用教室"]),
+    whole(
+        "music_rooms",
+        Measure::Count,
+        &["音乐教室数", "音乐教室总间数", "音乐教室间数", "音乐专用教室数", "音乐专用教室"],
+    ),
+    whole(
+        "art_rooms",
+        Measure::Count,
+        &["美术教室数", "美术教室总间数", "美术教室间数", "美术专用教室数", "美术专用教室"],
+    ),
     whole("computers", Measure::Count, &["计算机台数", "学校计算机总台数", "计算机数", "教学用计算机台数"]),
     whole("books", Measure::Count, &["图书册数", "图书数", "图书"]),
     whole(
         "migrant_pupils",
         Measure::Count,
-        &["进城务工人员随迁子女在校生数", "进城务工人员随迁子女在校生人数", "随迁子女在校生人数", "随迁子女数"],
+        &[
+            "进城务工人员随迁子女在校生数",
+            "进城务工人员随迁子女在校生人数",
+            "随迁子女在校生人数",
+            "随迁子女数",
+        ],
     ),
     whole(
         "public_funds_yuan",
         Measure::Money,
-        &["上一年度公用经费预算总额", "公用经费预算总额", "上年度公用经费预算总额", "公用经费", "年度公用经费"],
+        &[
+            "上一年度公用经费预算总额",
+            "公用经费预算总额",
+            "上年度公用经费预算总额",
+            "公用经费",
+            "年度公用经费",
+        ],
     ),
     whole(
         "training_funds_yuan",
         Measure::Money,
-        &["上一年度教师培训经费预算总额", "教师培训经费预算总额", "上年度教师培训经费预算总额", "教师培训经费"],
+        &[
+            "上一年度教师培训经费预算总额",
+            "教师培训经费预算总额",
+            "上年度教师培训经费预算总额",
+            "教师培训经费",
+        ],
     ),
 ];
 
@@ -185,7 +269,11 @@ pub(super) const ATTRIBUTES: &[(Attribute, &[&str])] = &[
     (Attribute::Boarding, &["是否寄宿制", "寄宿制", "是否寄宿制学校"]),
     (
         Attribute::DenseCentre,
-        &["是否人口密度过高的中心城区学校", "是否人口密度过高的大城市中心城区学校", "人口密度过高的中心城区学校"],
+        &[
+            "是否人口密度过高的中心城区学校",
+            "是否人口密度过高的大城市中心城区学校",
+            "人口密度过高的中心城区学校",
+        ],
     ),
     (Attribute::Latitude, &["纬度"]),
     (Attribute::Longitude, &["经度"]),
@@ -229,13 +317,26 @@ pub(super) const COMPONENTS: &[Component] = &[
     },
     Component {
         of: "teachers_above_required_degree",
-        names: &["博士研究生学历教师人数", "博士学历教师数", "博士研究生毕业学历教师人数", "博士学历专任教师数"],
+        names: &[
+            "博士研究生学历教师人数",
+            "博士学历教师数",
+            "博士研究生毕业学历教师人数",
+            "博士学历专任教师数",
+        ],
         parts: BOTH,
     },
-    Component { of: "teachers_pe_art", names: &["体育专任教师人数", "体育专任教师数"], parts: BOTH },
-    Component { of: "teachers_pe_art", names: &["音乐专任教师人数", "音乐专任教师数"], parts: BOTH },
-    Component { of: "teachers_pe_art", names: &["美术专任教师人数", "美术专任教师数"], parts: BOTH },
-    Component { of: "teachers_pe_art", names: &["艺术专任教师人数", "艺术专任教师数"], parts: BOTH },
+    Component {
+        of: "teachers_pe_art", names: &["体育专任教师人数", "体育专任教师数"], parts: BOTH
+    },
+    Component {
+        of: "teachers_pe_art", names: &["音乐专任教师人数", "音乐专任教师数"], parts: BOTH
+    },
+    Component {
+        of: "teachers_pe_art", names: &["美术专任教师人数", "美术专任教师数"], parts: BOTH
+    },
+    Component {
+        of: "teachers_pe_art", names: &["艺术专任教师人数", "艺术专任教师数"], parts: BOTH
+    },
 ];
 
 /// Columns that are known and say nothing that is imported: ordinals,
@@ -264,10 +365,19 @@ pub(super) enum Target {
     Attribute(Attribute),
     /// A figure of the part that the header names; without one, of the
     /// school's only part, or a total.
-    Figure { quantity: &'static Quantity, part: Option<Part>, shift: u32 },
-    Component { index: usize, part: Option<Part> },
+    Figure {
+        quantity: &'static Quantity,
+        part: Option<Part>,
+        shift: u32,
+    },
+    Component {
+        index: usize,
+        part: Option<Part>,
+    },
     Rooms(RoomPurpose),
-    ClassSizes { part: Option<Part> },
+    ClassSizes {
+        part: Option<Part>,
+    },
     Answer(QuestionId),
 }
 
@@ -304,7 +414,8 @@ pub(super) fn resolve(key: &str, unit: Option<Unit>, part: Option<Part>) -> Resu
     if let Some(index) = COMPONENTS.iter().position(|component| component.names.contains(&key)) {
         return Ok(Target::Component { index, part });
     }
-    let quantity = QUANTITIES.iter().find(|quantity| quantity.names.contains(&key)).ok_or(HeaderError::Unknown)?;
+    let quantity =
+        QUANTITIES.iter().find(|quantity| quantity.names.contains(&key)).ok_or(HeaderError::Unknown)?;
     figure(quantity, unit, part)
 }
 
@@ -326,10 +437,7 @@ fn figure(
 /// Headers in the machine's own words: a figure key such as `pupils:primary`
 /// (in the quantity's own unit), or a checklist item such as `A3-3 章程`.
 pub(super) fn resolve_code(text: &str) -> Option<Target> {
-    let word: String = super::words::half_width(text)
-        .chars()
-        .take_while(|c| c.is_ascii_graphic())
-        .collect();
+    let word: String = super::words::half_width(text).chars().take_while(|c| c.is_ascii_graphic()).collect();
     if let Ok(key) = FigureKey::from_str(&word) {
         let quantity = quantity(key.quantity.as_str())?;
         return match (quantity.by_part, key.part) {
@@ -347,7 +455,8 @@ pub(super) fn question(word: &str) -> Option<QuestionId> {
     let (head, tail) = word.split_once('-')?;
     let mut letters = head.chars();
     let known = matches!(letters.next(), Some('A' | 'E' | 'V')) && letters.all(|c| c.is_ascii_digit());
-    let item = !tail.is_empty() && tail.split('-').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let item = !tail.is_empty()
+        && tail.split('-').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric()));
     if known && item { QuestionId::new(word).ok() } else { None }
 }
 

@@ -96,7 +96,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Sheet>, Problem> {
         catch_unwind(AssertUnwindSafe(|| read_xlsx(bytes)))
             .unwrap_or_else(|_| Err(problems::NOT_READABLE.with_detail("the parser failed")))
     } else if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
-        Err(problems::NOT_READABLE.with_detail("旧版 .xls 或加密文件，请另存为 .xlsx / an old .xls or an encrypted file; save it as .xlsx"))
+        Err(problems::NOT_READABLE.with_detail(
+            "旧版 .xls 或加密文件，请另存为 .xlsx / an old .xls or an encrypted file; save it as .xlsx",
+        ))
     } else {
         read_csv(bytes).map(|sheet| vec![sheet])
     }
@@ -158,7 +160,9 @@ fn xlsx_cell(value: &DataRef<'_>, formula: bool) -> Option<Cell> {
         Data::Float(number) => Cell::Text(plain_float(number)),
         Data::Bool(yes) => Cell::Bool(yes),
         Data::Error(error) => Cell::Error(error.to_string()),
-        Data::DateTime(_) | Data::DateTimeIso(_) | Data::DurationIso(_) => Cell::Error("日期 / a date".to_owned()),
+        Data::DateTime(_) | Data::DateTimeIso(_) | Data::DurationIso(_) => {
+            Cell::Error("日期 / a date".to_owned())
+        }
         Data::String(text) => return text_cell(&text),
     };
     if formula && cell == Cell::Text("0".to_owned()) { Some(Cell::FormulaZero) } else { Some(cell) }

@@ -42,10 +42,8 @@ pub(super) fn find(sheet: &Sheet, report: &mut Report) -> Option<Header> {
     let mut header = Header { columns: BTreeMap::new(), first_data_row };
     let width = rows.iter().filter_map(|row| sheet.cells.get(row)?.keys().next_back()).max().copied()?;
     for column in 0..=width {
-        let stack: Vec<(u32, &str)> = rows
-            .iter()
-            .filter_map(|row| Some((*row, filled.get(&(*row, column))?.as_str())))
-            .collect();
+        let stack: Vec<(u32, &str)> =
+            rows.iter().filter_map(|row| Some((*row, filled.get(&(*row, column))?.as_str()))).collect();
         let Some((row, leaf)) = stack.last().copied() else { continue };
         let at = At { sheet: sheet.index, row, column };
         match resolve(&stack) {
@@ -113,7 +111,10 @@ fn is_stage_group(text: &str) -> bool {
 fn is_code_row(sheet: &Sheet, row: u32) -> bool {
     let Some(cells) = sheet.cells.get(&row) else { return false };
     let is_code = |column: &u32| {
-        sheet.text(row, *column).strip_prefix('L').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        sheet
+            .text(row, *column)
+            .strip_prefix('L')
+            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
     !cells.is_empty() && cells.keys().all(is_code)
 }
@@ -127,14 +128,18 @@ fn is_empty_below(sheet: &Sheet, first: u32, column: u32) -> bool {
 /// an empty title belongs to the group on its left if both have titles below.
 fn fill_right(sheet: &Sheet, rows: &[u32]) -> BTreeMap<(u32, u32), String> {
     let mut filled = BTreeMap::new();
-    let width = rows.iter().filter_map(|row| sheet.cells.get(row)?.keys().next_back()).max().copied().unwrap_or(0);
+    let width =
+        rows.iter().filter_map(|row| sheet.cells.get(row)?.keys().next_back()).max().copied().unwrap_or(0);
     for (index, row) in rows.iter().enumerate() {
-        let titled_below = |column: u32| rows[index + 1..].iter().any(|lower| !sheet.text(*lower, column).is_empty());
+        let titled_below =
+            |column: u32| rows[index + 1..].iter().any(|lower| !sheet.text(*lower, column).is_empty());
         for column in 0..=width {
             let own = sheet.text(*row, column);
             let text = if !own.is_empty() {
                 own.to_owned()
-            } else if let Some(left) = column.checked_sub(1).filter(|left| titled_below(column) && titled_below(*left)) {
+            } else if let Some(left) =
+                column.checked_sub(1).filter(|left| titled_below(column) && titled_below(*left))
+            {
                 let Some(text) = filled.get(&(*row, left)).cloned() else { continue };
                 text
             } else {
@@ -156,7 +161,8 @@ fn resolve(stack: &[(u32, &str)]) -> Result<Target, HeaderError> {
     let titles: Vec<Title> = stack.iter().map(|(_, text)| words::title(text)).collect();
     let unit = titles.iter().rev().find_map(|title| title.unit);
     let part = titles.iter().rev().find_map(|title| title.part);
-    let mut keys: Vec<&str> = titles.iter().map(|title| title.key.as_str()).filter(|key| !key.is_empty()).collect();
+    let mut keys: Vec<&str> =
+        titles.iter().map(|title| title.key.as_str()).filter(|key| !key.is_empty()).collect();
     keys.dedup();
     let mut error = HeaderError::Unknown;
     for start in 0..keys.len() {

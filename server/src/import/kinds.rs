@@ -70,7 +70,12 @@ pub(super) fn setting(text: &str) -> Option<Setting> {
 
 /// The setting's name in our own sheets.
 pub(super) fn setting_name(setting: Setting) -> &'static str {
-    SETTINGS.iter().find(|(known, _)| *known == setting).and_then(|(_, names)| names.first()).copied().unwrap_or("")
+    SETTINGS
+        .iter()
+        .find(|(known, _)| *known == setting)
+        .and_then(|(_, names)| names.first())
+        .copied()
+        .unwrap_or("")
 }
 
 /// 举办者类型 in the order of its codes 1 to 10.
@@ -118,5 +123,10 @@ pub(super) fn attached(text: &str) -> Result<BTreeSet<Part>, String> {
 
 /// The name of attached classes in our own sheets.
 pub(super) fn attached_name(part: Part) -> &'static str {
-    ATTACHED.iter().find(|(known, _)| *known == part).and_then(|(_, names)| names.first()).copied().unwrap_or("")
+    ATTACHED
+        .iter()
+        .find(|(known, _)| *known == part)
+        .and_then(|(_, names)| names.first())
+        .copied()
+        .unwrap_or("")
 }

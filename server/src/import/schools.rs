@@ -40,13 +40,19 @@ pub(super) struct Draft {
     pub rooms: BTreeMap<RoomPurpose, (Vec<Decimal>, At)>,
     pub classes: BTreeMap<Stage, (Vec<u32>, At)>,
     answers: BTreeMap<QuestionId, bool>,
+    /// Whether a list could not be read, so that a missing one says nothing.
+    pub unread_list: bool,
     /// The stages of its rows, where the sheet has a column 学段.
     stages: BTreeSet<Stage>,
 }
 
 impl Draft {
     fn parts(&self) -> BTreeSet<Part> {
-        kinds::own_parts(self.school.kind).iter().copied().chain(self.school.attached.iter().copied()).collect()
+        kinds::own_parts(self.school.kind)
+            .iter()
+            .copied()
+            .chain(self.school.attached.iter().copied())
+            .collect()
     }
 
     /// The stages of compulsory education that the school has for certain.
@@ -83,7 +89,11 @@ fn declared_rooms(rooms: &BTreeMap<RoomPurpose, (Vec<Decimal>, At)>) -> Vec<Decl
     for (purpose, (areas, _)) in rooms {
         let word = if *purpose == RoomPurpose::Music { "音乐教室" } else { "美术教室" };
         for (number, area) in (1..).zip(areas) {
-            declared.push(DeclaredRoom { name: format!("{word}{number}"), purpose: *purpose, area_m2: *area });
+            declared.push(DeclaredRoom {
+                name: format!("{word}{number}"),
+                purpose: *purpose,
+                area_m2: *area,
+            });
         }
     }
     declared
@@ -114,15 +124,25 @@ pub(super) fn read(
 fn has_required_columns(sheet: usize, header: &Header, report: &mut Report) -> bool {
     let required = [Attribute::Name, Attribute::Kind, Attribute::Setting, Attribute::Sponsor];
     let mut complete = true;
-    for (attribute, names) in columns::ATTRIBUTES.iter().filter(|(attribute, _)| required.contains(attribute)) {
+    for (attribute, names) in columns::ATTRIBUTES.iter().filter(|(attribute, _)| required.contains(attribute))
+    {
         if header.attribute(*attribute).is_none() {
             complete = false;
-            report.sheet_error(sheet, problems::COLUMN_MISSING.with_detail(names.first().copied().unwrap_or_default()));
+            report.sheet_error(
+                sheet,
+                problems::COLUMN_MISSING.with_detail(names.first().copied().unwrap_or_default()),
+            );
         }
     }
     for (attribute, names) in columns::ATTRIBUTES {
-        if matches!(attribute, Attribute::Boarding | Attribute::DenseCentre) && header.attribute(*attribute).is_none() {
-            report.row_warning(sheet, None, problems::ASSUMED_NO.with_detail(names.first().copied().unwrap_or_default()));
+        if matches!(attribute, Attribute::Boarding | Attribute::DenseCentre)
+            && header.attribute(*attribute).is_none()
+        {
+            report.row_warning(
+                sheet,
+                None,
+                problems::ASSUMED_NO.with_detail(names.first().copied().unwrap_or_default()),
+            );
         }
     }
     complete
@@ -216,6 +236,7 @@ impl SchoolRow<'_> {
             rooms: BTreeMap::new(),
             classes: BTreeMap::new(),
             answers: BTreeMap::new(),
+            unread_list: false,
             stages: stage.into_iter().collect(),
         };
         self.read_figures(&mut draft, stage, report);
@@ -277,7 +298,9 @@ impl SchoolRow<'_> {
         match kinds::kind(&text) {
             KindWord::Kind(kind) => Some(kind),
             KindWord::Kindergarten => self.fail(Attribute::Kind, problems::KIND_KINDERGARTEN, report),
-            KindWord::Unknown => self.fail(Attribute::Kind, problems::KIND_UNKNOWN.with_detail(shorten(&text)), report),
+            KindWord::Unknown => {
+                self.fail(Attribute::Kind, problems::KIND_UNKNOWN.with_detail(shorten(&text)), report)
+            }
         }
     }
 
@@ -285,7 +308,9 @@ impl SchoolRow<'_> {
         let text = self.required(Attribute::Setting, report)?;
         match kinds::setting(&text) {
             Some(setting) => Some(setting),
-            None => self.fail(Attribute::Setting, problems::SETTING_UNKNOWN.with_detail(shorten(&text)), report),
+            None => {
+                self.fail(Attribute::Setting, problems::SETTING_UNKNOWN.with_detail(shorten(&text)), report)
+            }
         }
     }
 
@@ -301,7 +326,9 @@ impl SchoolRow<'_> {
         let Some(text) = self.text(Attribute::Attached, report) else { return Some(BTreeSet::new()) };
         match kinds::attached(&text) {
             Ok(parts) => Some(parts),
-            Err(item) => self.fail(Attribute::Attached, problems::ATTACHED_UNKNOWN.with_detail(shorten(&item)), report),
+            Err(item) => {
+                self.fail(Attribute::Attached, problems::ATTACHED_UNKNOWN.with_detail(shorten(&item)), report)
+            }
         }
     }
 
@@ -309,7 +336,8 @@ impl SchoolRow<'_> {
         let Some(text) = self.text(Attribute::Jurisdiction, report) else { return true };
         let same = words::half_width(&text).trim() == self.county.as_str();
         if !same {
-            report.error(self.at(Attribute::Jurisdiction), problems::OTHER_COUNTY.with_detail(shorten(&text)));
+            report
+                .error(self.at(Attribute::Jurisdiction), problems::OTHER_COUNTY.with_detail(shorten(&text)));
         }
         same
     }
@@ -373,20 +401,32 @@ impl SchoolRow<'_> {
 
     fn read_figures(&self, draft: &mut Draft, stage: Option<Stage>, report: &mut Report) {
         let default = stage.map(Stage::part).or_else(|| only_part(draft));
+        let is_empty = |column: u32| self.row.sheet.get(self.row.row, column).is_none();
         for (column, (target, _)) in &self.header.columns {
             let at = self.row.at(*column);
             match target {
                 Target::Ignored | Target::Attribute(_) => {}
                 Target::Figure { quantity, part, shift } => {
-                    let Some(value) = self.row.figure(*column, quantity.measure, *shift, report) else { continue };
-                    put_figure(draft, quantity, part.or(stage.map(Stage::part)), Figure { value, at }, report);
+                    let Some(value) = self.row.figure(*column, quantity.measure, *shift, report) else {
+                        continue;
+                    };
+                    put_figure(
+                        draft,
+                        quantity,
+                        part.or(stage.map(Stage::part)),
+                        Figure { value, at },
+                        report,
+                    );
                 }
                 Target::Component { index, part } => {
                     let Some(value) = self.row.figure(*column, Measure::Count, 0, report) else { continue };
                     put_component(draft, *index, part.or(default), Figure { value, at }, report);
                 }
                 Target::Rooms(purpose) => {
-                    let Some(areas) = self.areas(*column, report) else { continue };
+                    let Some(areas) = self.areas(*column, report) else {
+                        draft.unread_list |= !is_empty(*column);
+                        continue;
+                    };
                     if let Some((earlier, _)) = draft.rooms.insert(*purpose, (areas.clone(), at)) {
                         if earlier != areas {
                             report.error(at, problems::ROWS_DIFFER);
@@ -394,7 +434,10 @@ impl SchoolRow<'_> {
                     }
                 }
                 Target::ClassSizes { part } => {
-                    let Some(sizes) = self.class_sizes(*column, report) else { continue };
+                    let Some(sizes) = self.class_sizes(*column, report) else {
+                        draft.unread_list |= !is_empty(*column);
+                        continue;
+                    };
                     match part.or(default) {
                         Some(Part::Primary) => drop(draft.classes.insert(Stage::Primary, (sizes, at))),
                         Some(Part::Junior) => drop(draft.classes.insert(Stage::Junior, (sizes, at))),
@@ -450,7 +493,13 @@ fn only_part(draft: &Draft) -> Option<Part> {
     parts.next().filter(|_| parts.next().is_none())
 }
 
-fn put_figure(draft: &mut Draft, quantity: &'static Quantity, part: Option<Part>, figure: Figure, report: &mut Report) {
+fn put_figure(
+    draft: &mut Draft,
+    quantity: &'static Quantity,
+    part: Option<Part>,
+    figure: Figure,
+    report: &mut Report,
+) {
     if !quantity.by_part {
         insert(draft, quantity, Part::Whole, figure, report);
         return;
@@ -512,7 +561,10 @@ fn settle_components(
         return;
     }
     if present.len() < counting.len() {
-        report.warning(figure.at, problems::COMPONENT_MISSING.with_detail(quantity.names.first().copied().unwrap_or(id)));
+        report.warning(
+            figure.at,
+            problems::COMPONENT_MISSING.with_detail(quantity.names.first().copied().unwrap_or(id)),
+        );
         return;
     }
     let Some(sum) = present.iter().try_fold(0_u32, |sum, n| sum.checked_add(*n)) else {
@@ -547,13 +599,20 @@ fn settle_total(draft: &mut Draft, id: &'static str, total: Figure, report: &mut
         draft.parts().iter().filter_map(|part| whole(draft.figure(id, *part)?.value)).collect();
     if stated.is_empty() {
         if total.value != Decimal::ZERO {
-            report.error(total.at, problems::STAGE_NEEDED.with_detail(quantity.names.first().copied().unwrap_or(id)));
+            report.error(
+                total.at,
+                problems::STAGE_NEEDED.with_detail(quantity.names.first().copied().unwrap_or(id)),
+            );
         }
         return;
     }
     // The largest class of the school is the largest of its parts'; grades
     // and the rest add up. Parts that are left out can only add.
-    let expected = if id == "max_class_size" { stated.iter().max().copied() } else { Some(stated.iter().fold(0_u32, |sum, n| sum.saturating_add(*n))) };
+    let expected = if id == "max_class_size" {
+        stated.iter().max().copied()
+    } else {
+        Some(stated.iter().fold(0_u32, |sum, n| sum.saturating_add(*n)))
+    };
     let complete = stated.len() == draft.parts().len();
     let Some((expected, value)) = expected.zip(whole(total.value)) else { return };
     if (complete && value != expected) || value < expected {

@@ -36,7 +36,8 @@ fn only(parsed: &Parsed) -> &(School, Declared) {
     &parsed.schools[0]
 }
 
-const HEADER: &str = "学校标识码,学校名称,办学类型,城乡分类,举办者类型,是否寄宿制,是否人口密度过高的中心城区学校";
+const HEADER: &str =
+    "学校标识码,学校名称,办学类型,城乡分类,举办者类型,是否寄宿制,是否人口密度过高的中心城区学校";
 const ROW: &str = "2137000001,第一小学,小学,城区,7,否,否";
 
 fn with(columns: &str, cells: &str) -> Parsed {
@@ -45,7 +46,10 @@ fn with(columns: &str, cells: &str) -> Parsed {
 
 #[test]
 fn a_plain_row_is_a_school_with_figures() {
-    let parsed = with("小学在校生数（人）,小学专任教师数,教学仪器设备资产值（万元）,教学及辅助用房面积（㎡）", "１２３４,\"1,000\",246.8135,4567.5");
+    let parsed = with(
+        "小学在校生数（人）,小学专任教师数,教学仪器设备资产值（万元）,教学及辅助用房面积（㎡）",
+        "１２３４,\"1,000\",246.8135,4567.5",
+    );
     let (school, declared) = only(&parsed);
     assert_eq!((school.name.as_str(), school.kind, school.sponsor), ("第一小学", SchoolKind::Primary, 7));
     assert_eq!(figure(declared, "pupils:primary").as_deref(), Some("1234"));
@@ -123,7 +127,10 @@ fn a_wrong_register_row_is_said_at_the_cell() {
         ("213700001,甲,小学,城区,7,否,否", &[("A2", "school_id")]),
         ("2137000001,,小学,城区,7,否,否", &[("B2", "required")]),
         ("2137000001,甲,幼儿园,城区,7,否,否", &[("C2", "kind_kindergarten")]),
-        ("2137000001,甲,私塾,海上,11,否,或许", &[("C2", "kind_unknown"), ("D2", "setting_unknown"), ("E2", "sponsor"), ("G2", "yes_no")]),
+        (
+            "2137000001,甲,私塾,海上,11,否,或许",
+            &[("C2", "kind_unknown"), ("D2", "setting_unknown"), ("E2", "sponsor"), ("G2", "yes_no")],
+        ),
         ("2137000001,甲,高级中学,城区,7,否,否", &[("C2", "kind_without_stage")]),
         (",甲,小学,城区,7,否,否", &[("A2", "required")]),
         ("2137000001,甲,小学,城区,0,否,否", &[("E2", "sponsor")]),
@@ -137,9 +144,11 @@ fn a_wrong_register_row_is_said_at_the_cell() {
 
 #[test]
 fn what_may_be_left_out_is_warned_of() {
-    let parsed = parse_csv("学校标识码,学校名称,办学类型,城乡分类,举办者类型\n2137000001,甲,小学,城区,县级教育部门\n");
+    let parsed =
+        parse_csv("学校标识码,学校名称,办学类型,城乡分类,举办者类型\n2137000001,甲,小学,城区,县级教育部门\n");
     assert_eq!(only(&parsed).0.sponsor, 7);
-    let warned: Vec<_> = parsed.warnings.iter().map(|w| (w.problem.code.as_ref(), w.problem.detail.as_deref())).collect();
+    let warned: Vec<_> =
+        parsed.warnings.iter().map(|w| (w.problem.code.as_ref(), w.problem.detail.as_deref())).collect();
     assert_eq!(
         warned,
         [
@@ -159,7 +168,9 @@ fn totals_and_components_become_figures_only_when_complete() {
     assert_eq!(figure(&only(&single).1, "pupils:primary").as_deref(), Some("300"));
     // A combined school needs its parts; the total is only checked.
     let combined = |row: &str| {
-        parse_csv(&format!("{HEADER},在校生数,小学在校生数,初中在校生数\n2137000001,甲,九年一贯制,城区,7,否,否,{row}\n"))
+        parse_csv(&format!(
+            "{HEADER},在校生数,小学在校生数,初中在校生数\n2137000001,甲,九年一贯制,城区,7,否,否,{row}\n"
+        ))
     };
     assert_eq!(codes(&combined("300,,")), [("H2".to_owned(), "stage_needed".to_owned())]);
     assert_eq!(codes(&combined("300,100,201")), [("H2".to_owned(), "total_differs".to_owned())]);
@@ -167,8 +178,12 @@ fn totals_and_components_become_figures_only_when_complete() {
     assert_eq!(only(&combined("301,100,")).1.figures.len(), 1);
     // 专科 counts in primary schools, not in junior ones.
     let header = format!("{HEADER},专科学历教师人数,本科学历教师人数,硕士学历教师人数,博士学历教师数");
-    let degrees = |kind: &str, cells: &str| parse_csv(&format!("{header}\n2137000001,甲,{kind},城区,7,否,否,{cells}\n"));
-    let above = |parsed: &Parsed, part: &str| figure(&only(parsed).1, &format!("teachers_above_required_degree:{part}"));
+    let degrees = |kind: &str, cells: &str| {
+        parse_csv(&format!("{header}\n2137000001,甲,{kind},城区,7,否,否,{cells}\n"))
+    };
+    let above = |parsed: &Parsed, part: &str| {
+        figure(&only(parsed).1, &format!("teachers_above_required_degree:{part}"))
+    };
     assert_eq!(above(&degrees("小学", "5,4,3,0"), "primary").as_deref(), Some("12"));
     assert_eq!(above(&degrees("初中", "5,4,3,0"), "junior").as_deref(), Some("7"));
     // A part left empty makes the sum missing, not smaller.
@@ -181,7 +196,8 @@ fn totals_and_components_become_figures_only_when_complete() {
 fn lists_keep_single_rooms_and_classes() {
     let parsed = with("音乐教室面积（平方米）,美术教室面积,小学各班人数", "96;７３.５ 54㎡,无,45、44；30");
     let (_, declared) = only(&parsed);
-    let rooms: Vec<_> = declared.rooms.as_ref().unwrap().iter().map(|r| (r.purpose, r.area_m2.to_string())).collect();
+    let rooms: Vec<_> =
+        declared.rooms.as_ref().unwrap().iter().map(|r| (r.purpose, r.area_m2.to_string())).collect();
     assert_eq!(rooms, ["96", "73.5", "54"].map(|a| (RoomPurpose::Music, a.to_owned())));
     let classes: Vec<_> = declared.classes.as_ref().unwrap().iter().map(|c| (c.stage, c.pupils)).collect();
     assert_eq!(classes, [45, 44, 30].map(|n| (Stage::Primary, n)));
@@ -198,7 +214,9 @@ fn merged_headers_in_any_order_are_understood() {
     sheet.merge_range(2, 0, 2, 1, "初中", &bold).unwrap();
     sheet.write(3, 0, "在校生数\n（人）").unwrap();
     sheet.write(3, 1, "班级数").unwrap();
-    for (column, title) in [(2, "举办者 类型"), (3, "学校名称"), (4, "学校标识码"), (5, "办学类型"), (6, "城乡分类")] {
+    for (column, title) in
+        [(2, "举办者 类型"), (3, "学校名称"), (4, "学校标识码"), (5, "办学类型"), (6, "城乡分类")]
+    {
         sheet.merge_range(2, column, 3, column, title, &bold).unwrap();
     }
     sheet.merge_range(2, 7, 2, 8, "小学", &bold).unwrap();
@@ -228,11 +246,20 @@ fn merged_headers_in_any_order_are_understood() {
     sheet.write(7, 7, 166).unwrap();
     let parsed = parse(&workbook.save_to_buffer().unwrap(), "a.xlsx", &county());
     let (school, declared) = only(&parsed);
-    assert_eq!((school.id.as_str(), school.kind, school.setting), ("2137000002", SchoolKind::NineYear, Setting::Town));
+    assert_eq!(
+        (school.id.as_str(), school.kind, school.setting),
+        ("2137000002", SchoolKind::NineYear, Setting::Town)
+    );
     let figures: Vec<_> = declared.figures.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(
         figures,
-        ["classes:primary=6", "classes:junior=6", "music_rooms:whole=1", "pupils:primary=166", "pupils:junior=210"]
+        [
+            "classes:primary=6",
+            "classes:junior=6",
+            "music_rooms:whole=1",
+            "pupils:primary=166",
+            "pupils:junior=210"
+        ]
     );
     assert_eq!(declared.rooms.as_ref().unwrap()[0].area_m2.to_string(), "96.35");
     assert_eq!(parsed.schools.len(), 1);
@@ -258,8 +285,14 @@ fn one_row_a_stage_joins_into_one_school() {
 fn text_encodings_of_real_spreadsheets_are_read() {
     let text = format!("{HEADER},小学在校生数\n{ROW},300\n");
     let (gbk, _, _) = encoding_rs::GBK.encode(&text);
-    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    for bytes in [gbk.into_owned(), utf16, format!("\u{feff}{text}").into_bytes(), text.replace(',', "\t").into_bytes()] {
+    let utf16: Vec<u8> =
+        [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    for bytes in [
+        gbk.into_owned(),
+        utf16,
+        format!("\u{feff}{text}").into_bytes(),
+        text.replace(',', "\t").into_bytes(),
+    ] {
         let parsed = parse(&bytes, "a.csv", &county());
         assert_eq!(only(&parsed).0.name, "第一小学");
     }
@@ -283,22 +316,55 @@ fn cells_of_a_text_file_are_named_as_a_spreadsheet_names_them() {
     }
 }
 
+/// The workbook as a program writes it that does not compute: a formula
+/// without a stored result.
+fn without_result(workbook: &[u8], formula: &str) -> Vec<u8> {
+    use std::io::{Cursor, Read, Write};
+    let mut archive = zip::ZipArchive::new(Cursor::new(workbook)).unwrap();
+    let mut written = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for index in 0..archive.len() {
+        let mut part = archive.by_index(index).unwrap();
+        let mut text = String::new();
+        part.read_to_string(&mut text).unwrap();
+        written.start_file(part.name().unwrap(), zip::write::SimpleFileOptions::default()).unwrap();
+        let computed = format!("<f>{formula}</f><v>0</v>");
+        // And one whose stored result is empty text, as Excel stores it.
+        let text = text
+            .replace("<c r=\"L2\"><f>", "<c r=\"L2\" t=\"str\"><f>")
+            .replace("1)</f><v>0</v>", "1)</f><v></v>");
+        written.write_all(text.replace(&computed, &format!("<f>{formula}</f>")).as_bytes()).unwrap();
+    }
+    written.finish().unwrap().into_inner()
+}
+
 #[test]
 fn formulas_count_with_their_stored_result() {
     let mut workbook = Workbook::new();
     let sheet = workbook.add_worksheet();
-    for (column, title) in (0..).zip(HEADER.split(',').chain(["小学在校生数", "小学班级数", "教学及辅助用房面积", "图书册数"])) {
+    for (column, title) in (0..).zip(HEADER.split(',').chain([
+        "小学在校生数",
+        "小学班级数",
+        "教学及辅助用房面积",
+        "图书册数",
+        "计算机台数",
+    ])) {
         sheet.write(0, column, title).unwrap();
     }
     for (column, cell) in (0..).zip(ROW.split(',')) {
         sheet.write(1, column, cell).unwrap();
     }
-    sheet.write_formula(1, 7, Formula::new("=SUM(A1)").set_result("")).unwrap();
+    sheet.write_formula(1, 7, Formula::new("=SUM(A1)")).unwrap();
+    sheet.write_formula(1, 11, Formula::new("=IF(TRUE,\"\",1)")).unwrap();
     sheet.write_formula(1, 8, Formula::new("=1-1")).unwrap();
     sheet.write_formula(1, 9, Formula::new("=0.1+0.2").set_result("0.30000000000000004")).unwrap();
     sheet.write_formula(1, 10, Formula::new("=1/0").set_result("#DIV/0!")).unwrap();
-    let parsed = parse(&workbook.save_to_buffer().unwrap(), "a.xlsx", &county());
-    assert_eq!(codes(&parsed), [("H2".to_owned(), "formula_empty".to_owned()), ("K2".to_owned(), "cell_error".to_owned())]);
+    let bytes = without_result(&workbook.save_to_buffer().unwrap(), "SUM(A1)");
+    let parsed = parse(&bytes, "a.xlsx", &county());
+    assert_eq!(
+        codes(&parsed),
+        [("H2".to_owned(), "formula_empty".to_owned()), ("K2".to_owned(), "cell_error".to_owned())]
+    );
+    assert_eq!(figure(&parsed.schools[0].1, "computers:whole"), None, "an empty result is a blank");
     assert_eq!(figure(&parsed.schools[0].1, "teaching_area_m2:whole").as_deref(), Some("0.3"));
     assert!(parsed.warnings.iter().any(|w| w.cell == "I2" && w.problem.code == "import.formula_zero"));
 }
@@ -310,7 +376,7 @@ fn the_county_sheet_gives_figures_and_answers() {
     assert_eq!(parsed.errors, []);
     let declared = parsed.county.unwrap();
     let figures: Vec<_> = declared.figures.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    assert_eq!(figures, ["civil_servant_mean_wage_yuan:whole=91000", "teacher_mean_wage_yuan:whole=91234.5"]);
+    assert_eq!(figures, ["civil_servant_salary_yuan:whole=91000", "teacher_salary_yuan:whole=91234.5"]);
     assert_eq!(declared.answers.len(), 1);
     for (row, code) in [
         ("不存在的项目,,3", "county_item_unknown"),
@@ -357,7 +423,8 @@ fn every_code_is_stable_and_has_both_languages() {
 }
 
 fn decimals() -> impl Strategy<Value = Decimal> {
-    (0_u32..1_000_000, 0_u32..1_000_000).prop_map(|(whole, millionths)| format!("{whole}.{millionths:06}").parse().unwrap())
+    (0_u32..1_000_000, 0_u32..1_000_000)
+        .prop_map(|(whole, millionths)| format!("{whole}.{millionths:06}").parse().unwrap())
 }
 
 /// A school that passes every check, with any subset of figures.
@@ -372,52 +439,72 @@ fn schools() -> impl Strategy<Value = (School, Declared)> {
         Just(SchoolKind::Special),
     ];
     let name = "[=+@-]?[\\u4e00-\\u9fa5\",;A-Z()]{1,12}";
-    (kinds, name, 1..=10_u8, any::<[bool; 4]>(), proptest::collection::vec(0_u32..60, 1..8), decimals(), decimals()).prop_map(
-        |(kind, name, sponsor, [boarding, dense_centre, listed, figures], sizes, area, value)| {
-            let mut declared = Declared::default();
-            let stages: Vec<Stage> = match kind {
-                SchoolKind::Special => vec![],
-                _ => Stage::ALL.into_iter().filter(|s| super::kinds::own_parts(kind).contains(&s.part())).collect(),
-            };
-            if listed {
-                let classes = stages.iter().flat_map(|stage| sizes.iter().map(|pupils| DeclaredClass { stage: *stage, pupils: *pupils }));
-                declared.classes = (!stages.is_empty()).then(|| classes.collect());
-                let room = |(index, area): (usize, &u32)| DeclaredRoom {
-                    name: format!("音乐教室{}", index + 1),
-                    purpose: RoomPurpose::Music,
-                    area_m2: Decimal::from(area + 1),
-                };
-                declared.rooms = Some(sizes.iter().enumerate().map(room).collect());
-            }
-            if figures {
-                for stage in &stages {
-                    declared.figures.insert(FigureKey { quantity: "pupils".parse().unwrap(), part: stage.part() }, Decimal::from(sizes.iter().sum::<u32>()));
-                    declared.figures.insert(FigureKey { quantity: "teachers".parse().unwrap(), part: stage.part() }, Decimal::from(sizes[0]));
-                }
-                if super::kinds::own_parts(kind).contains(&Part::Senior) {
-                    declared.figures.insert(key("pupils:senior"), Decimal::from(7_u32));
-                }
-                declared.figures.insert(key("teaching_area_m2:whole"), area);
-                declared.figures.insert(key("equipment_value_yuan:whole"), value);
-                declared.answers.insert("A3-3".parse().unwrap(), boarding);
-            }
-            let school = School {
-                id: SchoolId::new("2137000001").unwrap(),
-                name,
-                jurisdiction: county(),
-                kind,
-                parent: None,
-                attached: [Part::Kindergarten].into_iter().filter(|_| listed).collect(),
-                setting: Setting::Rural,
-                sponsor,
-                built_year: boarding.then_some(2016),
-                boarding,
-                dense_centre,
-                place: figures.then(|| ("41.796".parse().unwrap(), "-0.5".parse().unwrap())),
-            };
-            (school, declared)
-        },
+    (
+        kinds,
+        name,
+        1..=10_u8,
+        any::<[bool; 4]>(),
+        proptest::collection::vec(0_u32..60, 1..8),
+        decimals(),
+        decimals(),
     )
+        .prop_map(
+            |(kind, name, sponsor, [boarding, dense_centre, listed, figures], sizes, area, value)| {
+                let mut declared = Declared::default();
+                let stages: Vec<Stage> = match kind {
+                    SchoolKind::Special => vec![],
+                    _ => Stage::ALL
+                        .into_iter()
+                        .filter(|s| super::kinds::own_parts(kind).contains(&s.part()))
+                        .collect(),
+                };
+                if listed {
+                    let classes = stages.iter().flat_map(|stage| {
+                        sizes.iter().map(|pupils| DeclaredClass { stage: *stage, pupils: *pupils })
+                    });
+                    declared.classes = (!stages.is_empty()).then(|| classes.collect());
+                    let room = |(index, area): (usize, &u32)| DeclaredRoom {
+                        name: format!("音乐教室{}", index + 1),
+                        purpose: RoomPurpose::Music,
+                        area_m2: Decimal::from(area + 1),
+                    };
+                    declared.rooms = Some(sizes.iter().enumerate().map(room).collect());
+                }
+                if figures {
+                    for stage in &stages {
+                        declared.figures.insert(
+                            FigureKey { quantity: "pupils".parse().unwrap(), part: stage.part() },
+                            Decimal::from(sizes.iter().sum::<u32>()),
+                        );
+                        declared.figures.insert(
+                            FigureKey { quantity: "teachers".parse().unwrap(), part: stage.part() },
+                            Decimal::from(sizes[0]),
+                        );
+                    }
+                    if super::kinds::own_parts(kind).contains(&Part::Senior) {
+                        declared.figures.insert(key("pupils:senior"), Decimal::from(7_u32));
+                    }
+                    declared.figures.insert(key("teaching_area_m2:whole"), area);
+                    declared.figures.insert(key("equipment_value_yuan:whole"), value);
+                    declared.answers.insert("A3-3".parse().unwrap(), boarding);
+                }
+                let school = School {
+                    id: SchoolId::new("2137000001").unwrap(),
+                    name,
+                    jurisdiction: county(),
+                    kind,
+                    parent: None,
+                    attached: [Part::Kindergarten].into_iter().filter(|_| listed).collect(),
+                    setting: Setting::Rural,
+                    sponsor,
+                    built_year: boarding.then_some(2016),
+                    boarding,
+                    dense_centre,
+                    place: figures.then(|| ("41.796".parse().unwrap(), "-0.5".parse().unwrap())),
+                };
+                (school, declared)
+            },
+        )
 }
 
 proptest! {
@@ -437,12 +524,12 @@ proptest! {
     #[test]
     fn no_bytes_bring_the_reader_down(bytes in proptest::collection::vec(any::<u8>(), 0..400), zip in any::<bool>()) {
         let bytes = if zip { [b"PK\x03\x04".as_slice(), &bytes].concat() } else { bytes };
-        parse(&bytes, "a", &county());
+        let _ = parse(&bytes, "a", &county());
     }
 
     #[test]
     fn no_cells_bring_the_reader_down(cells in proptest::collection::vec("[0-9０-９.,;=+()（）万元无是否小学-]{0,8}", 12)) {
-        with("小学在校生数,在校生数,音乐教室面积,小学各班人数,教学仪器设备值（万元）,图书册数,A1-1,建校年份,纬度,经度,附设班,主校标识码", &cells.join(","));
+        let _ = with("小学在校生数,在校生数,音乐教室面积,小学各班人数,教学仪器设备值（万元）,图书册数,A1-1,建校年份,纬度,经度,附设班,主校标识码", &cells.join(","));
     }
 }
 
@@ -450,9 +537,31 @@ proptest! {
 fn the_county_sheet_is_read_back_equal() {
     let mut declared = Declared::default();
     declared.figures.insert(key("rotated_teachers:whole"), Decimal::from(31_u32));
-    declared.figures.insert(key("teacher_mean_wage_yuan:whole"), "91234.56".parse().unwrap());
+    declared.figures.insert(key("teacher_salary_yuan:whole"), "91234.56".parse().unwrap());
     declared.answers.insert("A2-10".parse().unwrap(), false);
     let bytes = write::csv(&write::county_sheet(&declared));
     let parsed = parse(&bytes, "a.csv", &county());
     assert_eq!((parsed.errors, parsed.county), (vec![], Some(declared)));
+}
+
+/// Ids and Chinese names of the national standard are the ones read here.
+#[test]
+fn the_sheets_know_every_quantity_of_the_national_standard() {
+    let text = duxue_standards::builtin::text("cn-youzhi-2017").unwrap();
+    let standard: toml::Table = text.parse().unwrap();
+    let mut county_ids = Vec::new();
+    for quantity in standard["quantity"].as_array().unwrap() {
+        let id = quantity["id"].as_str().unwrap();
+        let name = super::words::key(quantity["zh"].as_str().unwrap());
+        if quantity.get("county").is_some() {
+            let known = super::county::COUNTY_QUANTITIES.iter().find(|known| known.id == id);
+            assert!(known.is_some_and(|known| known.names.contains(&name.as_str())), "{id} {name}");
+            county_ids.push(id);
+        } else {
+            let known = super::columns::quantity(id);
+            assert!(known.is_some_and(|known| known.names.contains(&name.as_str())), "{id} {name}");
+        }
+    }
+    let ours: Vec<_> = super::county::COUNTY_QUANTITIES.iter().map(|quantity| quantity.id).collect();
+    assert_eq!(ours, county_ids);
 }

@@ -15,7 +15,8 @@ pub(super) fn half_width(text: &str) -> String {
                 plain.push(char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c));
             }
             '−' | '–' => plain.push('-'),
-            '。' if text.chars().all(|d| d.is_ascii_digit() || d == '。' || ('０'..='９').contains(&d)) => {
+            '。' if text.chars().all(|d| d.is_ascii_digit() || d == '。' || ('０'..='９').contains(&d)) =>
+            {
                 plain.push('.');
             }
             other => plain.push(other),
@@ -32,15 +33,19 @@ pub(super) enum Unit {
     Yuan,
     TenThousandYuan,
     Percent,
+    TenThousandPeople,
 }
 
 fn unit(text: &str) -> Option<Unit> {
     match text {
-        "人" | "名" | "个" | "间" | "所" | "台" | "册" | "班" | "年" | "套" => Some(Unit::Count),
+        "人" | "名" | "个" | "间" | "所" | "台" | "册" | "班" | "年" | "套" | "级" | "份" => {
+            Some(Unit::Count)
+        }
         "m2" | "平方米" | "平米" => Some(Unit::SquareMetre),
         "元" => Some(Unit::Yuan),
         "万元" | "万" => Some(Unit::TenThousandYuan),
         "%" => Some(Unit::Percent),
+        "万人" => Some(Unit::TenThousandPeople),
         _ => None,
     }
 }
@@ -111,11 +116,7 @@ fn bracketed(text: &str) -> Option<(&str, &str, &str)> {
 
 /// Text without punctuation, for comparing names.
 pub(super) fn key(text: &str) -> String {
-    half_width(text)
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    half_width(text).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// A cell that people fill in to say that there is nothing to say.
@@ -249,7 +250,12 @@ mod tests {
         for (text, key, unit, part) in [
             ("小学专任教师数（人）", "专任教师数", Some(Unit::Count), Some(Part::Primary)),
             ("本科学历教师人数(初中)", "本科学历教师人数", None, Some(Part::Junior)),
-            ("教学仪器设备资产值（账面原值）（万元）", "教学仪器设备资产值账面原值", Some(Unit::TenThousandYuan), None),
+            (
+                "教学仪器设备资产值（账面原值）（万元）",
+                "教学仪器设备资产值账面原值",
+                Some(Unit::TenThousandYuan),
+                None,
+            ),
             ("教学及辅\n 助用房面积（ ㎡）", "教学及辅助用房面积", Some(Unit::SquareMetre), None),
             ("小学", "", None, Some(Part::Primary)),
             ("其中：专任教师", "专任教师", None, None),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use duxue_document::school::{Declared, FigureKey, Part, RoomPurpose, School, Stage};
 use duxue_document::{QuantityId, QuestionId};
 
-use super::columns::{ATTRIBUTES, Attribute, Measure, QUANTITIES};
+use super::columns::{ATTRIBUTES, Attribute, QUANTITIES};
 use super::county::COUNTY_QUANTITIES;
 use super::kinds;
 
@@ -40,10 +40,9 @@ fn columns(schools: &[(School, Declared)]) -> Vec<(String, Column)> {
         let Ok(id) = QuantityId::new(quantity.id) else { continue };
         let name = quantity.names.first().copied().unwrap_or_default();
         if !quantity.by_part {
-            let unit = match quantity.measure {
-                Measure::Count => "",
-                Measure::Area => "（平方米）",
-                Measure::Money => "（元）",
+            let unit = match quantity.measure.unit_word() {
+                "" => String::new(),
+                word => format!("（{word}）"),
             };
             let key = FigureKey { quantity: id, part: Part::Whole };
             columns.push((format!("{name}{unit}"), Column::Figure(key)));
@@ -62,8 +61,10 @@ fn columns(schools: &[(School, Declared)]) -> Vec<(String, Column)> {
     columns.push(("美术教室面积（平方米）".to_owned(), Column::Rooms(RoomPurpose::Art)));
     columns.push(("小学各班人数".to_owned(), Column::ClassSizes(Stage::Primary)));
     columns.push(("初中各班人数".to_owned(), Column::ClassSizes(Stage::Junior)));
-    let answers: BTreeSet<&QuestionId> = schools.iter().flat_map(|(_, declared)| declared.answers.keys()).collect();
-    columns.extend(answers.into_iter().map(|question| (question.to_string(), Column::Answer(question.clone()))));
+    let answers: BTreeSet<&QuestionId> =
+        schools.iter().flat_map(|(_, declared)| declared.answers.keys()).collect();
+    columns
+        .extend(answers.into_iter().map(|question| (question.to_string(), Column::Answer(question.clone()))));
     columns
 }
 
@@ -83,14 +84,10 @@ pub fn school_sheet(schools: &[(School, Declared)]) -> Vec<Vec<String>> {
 pub fn county_sheet(declared: &Declared) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["填报项目".to_owned(), "单位".to_owned(), "填报值".to_owned()]];
     for quantity in COUNTY_QUANTITIES {
-        let value = QuantityId::new(quantity.id).ok().and_then(|id| {
-            declared.figures.get(&FigureKey { quantity: id, part: Part::Whole })
-        });
-        let unit = match quantity.measure {
-            Measure::Count => "",
-            Measure::Area => "平方米",
-            Measure::Money => "元",
-        };
+        let value = QuantityId::new(quantity.id)
+            .ok()
+            .and_then(|id| declared.figures.get(&FigureKey { quantity: id, part: Part::Whole }));
+        let unit = quantity.measure.unit_word();
         let name = quantity.names.first().copied().unwrap_or_default();
         rows.push(vec![name.to_owned(), unit.to_owned(), value.map(ToString::to_string).unwrap_or_default()]);
     }
@@ -134,15 +131,19 @@ fn cell(column: &Column, school: &School, declared: &Declared) -> String {
         Column::Figure(key) => declared.figures.get(key).map(ToString::to_string).unwrap_or_default(),
         Column::Rooms(purpose) => match &declared.rooms {
             None => String::new(),
-            Some(rooms) => list(rooms.iter().filter(|room| room.purpose == *purpose).map(|room| room.area_m2.to_string())),
+            Some(rooms) => list(
+                rooms.iter().filter(|room| room.purpose == *purpose).map(|room| room.area_m2.to_string()),
+            ),
         },
         Column::ClassSizes(stage) => match &declared.classes {
-            Some(classes) if has_stage(school, *stage) => {
-                list(classes.iter().filter(|class| class.stage == *stage).map(|class| class.pupils.to_string()))
-            }
+            Some(classes) if has_stage(school, *stage) => list(
+                classes.iter().filter(|class| class.stage == *stage).map(|class| class.pupils.to_string()),
+            ),
             _ => String::new(),
         },
-        Column::Answer(question) => declared.answers.get(question).map(|yes| yes_no(*yes)).unwrap_or_default(),
+        Column::Answer(question) => {
+            declared.answers.get(question).map(|yes| yes_no(*yes)).unwrap_or_default()
+        }
     }
 }
 

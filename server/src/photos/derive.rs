@@ -61,8 +61,12 @@ impl Queue {
 pub(super) fn start(store: Arc<dyn Store>, blobs: Blobs) -> Queue {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let overflowed = Arc::new(AtomicBool::new(true));
-    let worker =
-        Worker { store, blobs, cores: Arc::new(Semaphore::new(cores())), overflowed: Arc::clone(&overflowed) };
+    let worker = Worker {
+        store,
+        blobs,
+        cores: Arc::new(Semaphore::new(cores())),
+        overflowed: Arc::clone(&overflowed),
+    };
     tokio::spawn(worker.run(receiver));
     Queue { sender, overflowed }
 }
@@ -162,7 +166,9 @@ pub(super) fn derive(bytes: &[u8]) -> (PhotoFacts, Option<Vec<u8>>) {
     let thumbnail =
         catch_unwind(AssertUnwindSafe(|| thumbnail(bytes))).unwrap_or_else(|_| Err(undecodable("malformed")));
     match thumbnail {
-        Ok((width, height, jpeg)) => (PhotoFacts { derivation: Derivation::Done { width, height }, claims }, Some(jpeg)),
+        Ok((width, height, jpeg)) => {
+            (PhotoFacts { derivation: Derivation::Done { width, height }, claims }, Some(jpeg))
+        }
         Err(derivation) => (PhotoFacts { derivation, claims }, None),
     }
 }
@@ -182,7 +188,8 @@ fn thumbnail(bytes: &[u8]) -> Result<(u32, u32, Vec<u8>), Derivation> {
     let malformed = |error: image::ImageError| {
         undecodable(if matches!(error, image::ImageError::Limits(_)) { "too_large" } else { "malformed" })
     };
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| undecodable("malformed"))?;
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| undecodable("malformed"))?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);

@@ -12,12 +12,17 @@ use super::rows::Claims;
 pub(super) fn claims(bytes: &[u8]) -> Claims {
     let mut reader = Reader::new();
     reader.continue_on_error(true);
-    let read = reader.read_from_container(&mut Cursor::new(bytes)).or_else(|error| error.distill_partial_result(|_| {}));
+    let read = reader
+        .read_from_container(&mut Cursor::new(bytes))
+        .or_else(|error| error.distill_partial_result(|_| {}));
     let Ok(exif) = read else { return Claims::default() };
     let (latitude, longitude) = place(&exif).unzip();
     Claims {
         taken: taken(&exif),
-        orientation: exif.get_field(Tag::Orientation, In::PRIMARY).and_then(|field| field.value.get_uint(0)).filter(|n| (1..=8).contains(n)),
+        orientation: exif
+            .get_field(Tag::Orientation, In::PRIMARY)
+            .and_then(|field| field.value.get_uint(0))
+            .filter(|n| (1..=8).contains(n)),
         latitude,
         longitude,
     }
@@ -34,7 +39,10 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<String> {
 fn taken(exif: &Exif) -> Option<String> {
     let text = ascii(exif, Tag::DateTimeOriginal).or_else(|| ascii(exif, Tag::DateTime))?;
     let parsed = exif::DateTime::from_ascii(text.as_bytes()).ok()?;
-    let plausible = (1..=12).contains(&parsed.month) && (1..=31).contains(&parsed.day) && parsed.hour < 24 && parsed.minute < 60;
+    let plausible = (1..=12).contains(&parsed.month)
+        && (1..=31).contains(&parsed.day)
+        && parsed.hour < 24
+        && parsed.minute < 60;
     plausible.then(|| {
         format!(
             "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
@@ -58,7 +66,8 @@ fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: i128) -
     let mut millionths: i128 = 0;
     for (part, per_degree) in parts.iter().zip([1, 60, 3_600]) {
         let Rational { num, denom } = part;
-        millionths += i128::from(*num) * 1_000_000 / (i128::from(*denom).checked_mul(per_degree).filter(|d| *d != 0)?);
+        millionths += i128::from(*num) * 1_000_000
+            / (i128::from(*denom).checked_mul(per_degree).filter(|d| *d != 0)?);
     }
     if parts.is_empty() || millionths > limit * 1_000_000 {
         return None;

@@ -80,11 +80,15 @@ impl Photos {
         let event = Record::Event {
             kind: "photo.hash_mismatch".to_owned(),
             person: Some(info.person.clone()),
-            detail: serde_json::json!({ "upload": info.id, "declared": info.hash, "length": info.length }).to_string(),
+            detail: serde_json::json!({ "upload": info.id, "declared": info.hash, "length": info.length })
+                .to_string(),
             at_ms: (self.now)(),
         };
         self.store.commit(vec![event]).await?;
-        self.staging.set_aside(upload, self.settings.aside_bytes).await.map_err(|error| faults::io(&error))?;
+        self.staging
+            .set_aside(upload, self.settings.aside_bytes)
+            .await
+            .map_err(|error| faults::io(&error))?;
         Ok(faults::hash())
     }
 }

@@ -19,9 +19,9 @@ mod rows;
 mod serve;
 mod sniff;
 mod staging;
-mod tus;
 #[cfg(test)]
 mod tests;
+mod tus;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ use warp::reply::Response;
 use crate::fault::Fault;
 use crate::store::{Store, StoreError};
 
-pub use blobs::{Blobs, BlobError};
+pub use blobs::{BlobError, Blobs};
 pub use derive::Queue;
 pub use rows::{Claims, Derivation, LinkRow, PhotoFacts, PhotoRow};
 pub use staging::StagingError;
@@ -191,7 +191,11 @@ impl Photos {
 
     /// The routes: tus under `/api/files`, photos under `/api/photos`. None
     /// rejects once its path has matched.
-    pub fn routes(self: &Arc<Self>, upload: Authorize<Uploader>, read: Authorize<Reader>) -> BoxedFilter<(Response,)> {
+    pub fn routes(
+        self: &Arc<Self>,
+        upload: Authorize<Uploader>,
+        read: Authorize<Reader>,
+    ) -> BoxedFilter<(Response,)> {
         tus::routes(self, upload).or(serve::routes(self, read)).unify().boxed()
     }
 }

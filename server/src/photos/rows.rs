@@ -104,7 +104,8 @@ pub(super) fn put_photo(hash: &PhotoHash, row: &PhotoRow) -> Result<Record, Stor
 }
 
 pub(super) fn put_link(hash: &PhotoHash, row: &LinkRow) -> Result<Record, StoreError> {
-    let key = [hash.0.as_slice(), row.round.as_str().as_bytes(), b"\0", row.school.as_str().as_bytes()].concat();
+    let key =
+        [hash.0.as_slice(), row.round.as_str().as_bytes(), b"\0", row.school.as_str().as_bytes()].concat();
     put(LINKS, key, row)
 }
 
@@ -127,7 +128,11 @@ pub(super) async fn links(store: &dyn Store, hash: &PhotoHash) -> Result<Vec<Lin
 
 /// The photos without facts: what is still to be derived.
 pub(super) async fn backlog(store: &dyn Store) -> Result<Vec<PhotoHash>, StoreError> {
-    let done: BTreeSet<Vec<u8>> = store.rows(FACTS, Vec::new()).await?.into_iter().map(|(key, _)| key).collect();
+    let done: BTreeSet<Vec<u8>> =
+        store.rows(FACTS, Vec::new()).await?.into_iter().map(|(key, _)| key).collect();
     let photos = store.rows(PHOTOS, Vec::new()).await?.into_iter().map(|(key, _)| key);
-    Ok(photos.filter(|key| !done.contains(key)).filter_map(|key| Some(PhotoHash(key.try_into().ok()?))).collect())
+    Ok(photos
+        .filter(|key| !done.contains(key))
+        .filter_map(|key| Some(PhotoHash(key.try_into().ok()?)))
+        .collect())
 }

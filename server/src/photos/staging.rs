@@ -176,7 +176,8 @@ impl Staging {
     /// The upload, if it is this person's and not expired.
     pub async fn find(&self, id: &str, person: &PersonId, now_ms: i64) -> Result<Arc<Upload>, Fault> {
         let found = self.known().uploads.get(id).cloned();
-        let upload = found.filter(|upload| upload.info.person == *person).ok_or_else(crate::fault::not_found)?;
+        let upload =
+            found.filter(|upload| upload.info.person == *person).ok_or_else(crate::fault::not_found)?;
         if upload.info.expires_ms <= now_ms && !upload.is_complete() {
             self.forget(&upload).await.map_err(|error| faults::io(&error))?;
             return Err(faults::gone());
@@ -191,8 +192,10 @@ impl Staging {
             // Counted and inserted under one lock, so that many requests at
             // once cannot go over the limit together.
             let mut known = self.known();
-            let open = known.uploads.values().filter(|u| u.info.person == upload.info.person && !u.is_complete());
-            let (count, bytes) = open.fold((0, 0_u64), |(count, bytes), u| (count + 1, bytes.saturating_add(u.info.length)));
+            let open =
+                known.uploads.values().filter(|u| u.info.person == upload.info.person && !u.is_complete());
+            let (count, bytes) =
+                open.fold((0, 0_u64), |(count, bytes), u| (count + 1, bytes.saturating_add(u.info.length)));
             if count >= settings.uploads_per_person
                 || bytes.saturating_add(upload.info.length) > settings.staged_bytes_per_person
             {
@@ -255,8 +258,13 @@ impl Staging {
 
     /// Removes what expired and is not being worked on.
     pub async fn sweep(&self, now_ms: i64) {
-        let expired: Vec<_> =
-            self.known().uploads.values().filter(|u| u.info.expires_ms <= now_ms && !u.is_complete()).cloned().collect();
+        let expired: Vec<_> = self
+            .known()
+            .uploads
+            .values()
+            .filter(|u| u.info.expires_ms <= now_ms && !u.is_complete())
+            .cloned()
+            .collect();
         for upload in expired {
             let Ok(_turn) = upload.lock.try_lock() else { continue };
             if let Err(error) = self.forget(&upload).await {
@@ -318,6 +326,8 @@ fn write_upload(part: &Path, described: &Path, info: &Info) -> io::Result<()> {
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -314,8 +314,11 @@ impl Stream<'_, '_> {
     async fn write(self, mut part: Part, body: &mut Body) -> Result<(), Fault> {
         let failed = |error: std::io::Error| faults::io(&error);
         let start = part.offset;
-        let mut file =
-            tokio::fs::OpenOptions::new().write(true).open(self.photos.staging.part(self.upload)).await.map_err(failed)?;
+        let mut file = tokio::fs::OpenOptions::new()
+            .write(true)
+            .open(self.photos.staging.part(self.upload))
+            .await
+            .map_err(failed)?;
         // Bytes behind the offset were never acknowledged; they are of a
         // request that did not live to flush them.
         file.set_len(start).await.map_err(failed)?;
@@ -428,7 +431,9 @@ fn http_date(ms: i64) -> String {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = (month_from_march + 2) % 12;
     let year = year_of_era + era * 400 + i64::from(month < 2);
-    let name = |names: &[&'static str], index: i64| names.get(usize::try_from(index).unwrap_or(0)).copied().unwrap_or("");
+    let name = |names: &[&'static str], index: i64| {
+        names.get(usize::try_from(index).unwrap_or(0)).copied().unwrap_or("")
+    };
     format!(
         "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
         name(&DAYS, days % 7),
