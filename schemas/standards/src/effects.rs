@@ -59,9 +59,8 @@ pub fn effects(assessor: &Assessor) -> Vec<ConflictEffect> {
 pub fn effects_of(assessor: &Assessor, school: &SchoolId) -> Vec<ConflictEffect> {
     let Some(input) = assessor.inputs().get(school) else { return Vec::new() };
     let mut trial = assessor.clone();
-    let mut all: Vec<ConflictEffect> = (0..input.variables.len())
-        .map(|variable| effect(&mut trial, input, variable))
-        .collect();
+    let mut all: Vec<ConflictEffect> =
+        (0..input.variables.len()).map(|variable| effect(&mut trial, input, variable)).collect();
     sort(&mut all);
     all
 }
@@ -82,9 +81,8 @@ fn effect(trial: &mut Assessor, input: &Arc<SchoolInput>, variable: VariableInde
     }
     trial.set_school(input.clone());
     let differing = differing(&cases);
-    let outcomes_differ = differing.values().any(|shown| {
-        shown.windows(2).any(|pair| pair[0].outcome != pair[1].outcome)
-    });
+    let outcomes_differ =
+        differing.values().any(|shown| shown.windows(2).any(|pair| pair[0].outcome != pair[1].outcome));
     // Every case alike, and none of the affected results open for another
     // reason that this choice could still bear on.
     let folded = !outcomes_differ && !touches_open(trial, input, subject);
@@ -129,7 +127,9 @@ fn coefficients_open(
 ) -> bool {
     let county = assessor.county();
     school.stages.iter().any(|row| {
-        let Some(summary) = county.stages.iter().find(|summary| summary.stage == row.stage) else { return false };
+        let Some(summary) = county.stages.iter().find(|summary| summary.stage == row.stage) else {
+            return false;
+        };
         summary.coefficients.iter().any(|coefficient| {
             let item = row.indicators.iter().find(|result| result.id == coefficient.id);
             let mean = coefficient.id == "mean";

@@ -202,7 +202,14 @@ impl Figure {
     /// Known things.
     #[must_use]
     pub fn of_things(source: Source, fixed: Vec<Thing>) -> Self {
-        Self { source, fixed, open: Vec::new(), entries: Vec::new(), gaps: BTreeSet::new(), beside: Vec::new() }
+        Self {
+            source,
+            fixed,
+            open: Vec::new(),
+            entries: Vec::new(),
+            gaps: BTreeSet::new(),
+            beside: Vec::new(),
+        }
     }
 
     /// Not known at all: anything from 0 to `bound`.
@@ -226,7 +233,12 @@ impl Figure {
     /// How many things are (`low`) and may be (`high`) such. `may` must hold
     /// for a size range if some size in it is such; `must` only if all are.
     #[must_use]
-    pub fn count(&self, choice: &Choice, must: impl Fn(Bounds) -> bool, may: impl Fn(Bounds) -> bool) -> Count {
+    pub fn count(
+        &self,
+        choice: &Choice,
+        must: impl Fn(Bounds) -> bool,
+        may: impl Fn(Bounds) -> bool,
+    ) -> Count {
         let count = |things: &[Thing]| Count {
             least: things.iter().filter(|thing| thing.certain && must(thing.size)).count(),
             // A missing figure stands for any number of things.
@@ -238,7 +250,13 @@ impl Figure {
         self.fold(choice, Count { least: 0, most: Some(0) }, count, Count::plus)
     }
 
-    fn fold<T: Around>(&self, choice: &Choice, zero: T, one: impl Fn(&[Thing]) -> T, plus: fn(T, T) -> T) -> T {
+    fn fold<T: Around>(
+        &self,
+        choice: &Choice,
+        zero: T,
+        one: impl Fn(&[Thing]) -> T,
+        plus: fn(T, T) -> T,
+    ) -> T {
         self.open.iter().fold(plus(zero, one(&self.fixed)), |sum, term| {
             let hull = term.possible(choice).map(&one).reduce(T::around);
             hull.map_or(sum, |hull| plus(sum, hull))

@@ -29,7 +29,12 @@ pub struct Form {
 pub fn forms(assessor: &Assessor) -> Vec<Form> {
     let county = assessor.county();
     let standard = assessor.standard();
-    let mut all = vec![basics(assessor), pass_counts(standard, &county), schools(assessor), differences(standard, &county)];
+    let mut all = vec![
+        basics(assessor),
+        pass_counts(standard, &county),
+        schools(assessor),
+        differences(standard, &county),
+    ];
     for (id, dimension) in [("IV", "A2"), ("V", "A3")] {
         if standard.dimensions.iter().any(|d| d.id == dimension) {
             all.push(items(assessor, &county, id, dimension));
@@ -94,8 +99,15 @@ fn basics(assessor: &Assessor) -> Form {
         let alone = assessor.inputs().values().filter(|i| i.school.kind == kind && i.school.parent.is_none());
         add((Text::new(zh, en), alone.count().to_string()));
     }
-    add((Text::new("其中:50人及以上教学点(个)", "teaching points of 50 pupils or more"), large_points(assessor)));
-    for (quantity, zh, en) in [("classes", "教学班数", "classes"), ("pupils", "在校学生数", "pupils"), ("teachers", "专任教师数", "full-time teachers")] {
+    add((
+        Text::new("其中:50人及以上教学点(个)", "teaching points of 50 pupils or more"),
+        large_points(assessor),
+    ));
+    for (quantity, zh, en) in [
+        ("classes", "教学班数", "classes"),
+        ("pupils", "在校学生数", "pupils"),
+        ("teachers", "专任教师数", "full-time teachers"),
+    ] {
         for (stage, stage_zh) in [(Stage::Primary, "小学"), (Stage::Junior, "初中")] {
             let name = Text::new(format!("{stage_zh}{zh}"), format!("{en}, {}", stage.part().as_str()));
             add((name, shown(over_schools(assessor, quantity, stage), 0)));
@@ -154,7 +166,8 @@ fn pass_counts(standard: &Standard, county: &CountyAssessment) -> Form {
         let (mut counts, mut shares) = (Vec::new(), Vec::new());
         for item in &summary.items {
             // A number is given only where nothing is open.
-            let passing = (item.tally.undetermined == 0 && summary.rows_open == 0).then(|| item.tally.passing());
+            let passing =
+                (item.tally.undetermined == 0 && summary.rows_open == 0).then(|| item.tally.passing());
             counts.push(passing.map(|n| n.to_string()).unwrap_or_default());
             shares.push(passing.and_then(|n| share(n, item.tally.all)).unwrap_or_default());
         }
@@ -163,8 +176,14 @@ fn pass_counts(standard: &Standard, county: &CountyAssessment) -> Form {
             rows.push(std::iter::once(label).chain(cells).collect());
         }
     }
-    let columns = item_columns(standard, &[("学段", "stage")], if standard.school_rule.is_some() { &[("综合评估", "whole")] } else { &[] });
-    Form { id: "II-1", name: Text::new("资源配置基本情况", "Resources, schools that pass"), columns, rows }
+    let columns = item_columns(
+        standard,
+        &[("学段", "stage")],
+        if standard.school_rule.is_some() { &[("综合评估", "whole")] } else { &[] },
+    );
+    Form {
+        id: "II-1", name: Text::new("资源配置基本情况", "Resources, schools that pass"), columns, rows
+    }
 }
 
 fn share(part: usize, all: usize) -> Option<String> {
@@ -207,10 +226,15 @@ fn schools(assessor: &Assessor) -> Form {
         ("年级数", "grades"),
         ("班级数", "classes"),
     ];
-    let last: &[(&str, &str)] =
-        if standard.school_rule.is_some() { &[("综合评估是否达标", "passes"), ("备注", "remark")] } else { &[] };
+    let last: &[(&str, &str)] = if standard.school_rule.is_some() {
+        &[("综合评估是否达标", "passes"), ("备注", "remark")]
+    } else {
+        &[]
+    };
     let columns = item_columns(standard, &first, last);
-    Form { id: "II-2", name: Text::new("资源配置基本情况(分学校)", "Resources by school"), columns, rows }
+    Form {
+        id: "II-2", name: Text::new("资源配置基本情况(分学校)", "Resources by school"), columns, rows
+    }
 }
 
 fn cell(result: &IndicatorResult) -> String {
@@ -223,10 +247,11 @@ fn whole(row: &StageAssessment) -> Vec<String> {
 
 /// 表 III: county means with two decimals, coefficients with three.
 fn differences(standard: &Standard, county: &CountyAssessment) -> Form {
-    let row = |summary: &StageSummary, name: &str, cell: &dyn Fn(&crate::assess::CoefficientResult) -> String| {
-        let label = format!("{} {name}", stage_name(summary.stage));
-        std::iter::once(label).chain(summary.coefficients.iter().map(cell)).collect::<Vec<_>>()
-    };
+    let row =
+        |summary: &StageSummary, name: &str, cell: &dyn Fn(&crate::assess::CoefficientResult) -> String| {
+            let label = format!("{} {name}", stage_name(summary.stage));
+            std::iter::once(label).chain(summary.coefficients.iter().map(cell)).collect::<Vec<_>>()
+        };
     let mean = |coefficient: &crate::assess::CoefficientResult| {
         let nothing = if coefficient.id == "mean" { "——" } else { "" };
         coefficient.county_mean.as_ref().map_or(nothing.to_owned(), |mean| mean.printed.clone())
@@ -234,11 +259,19 @@ fn differences(standard: &Standard, county: &CountyAssessment) -> Form {
     let with_rows = county.stages.iter().filter(|summary| summary.rows + summary.rows_open > 0);
     let rows = with_rows
         .flat_map(|summary| {
-            [row(summary, "全县平均值", &mean), row(summary, "差异系数", &|coefficient| coefficient.printed.clone())]
+            [
+                row(summary, "全县平均值", &mean),
+                row(summary, "差异系数", &|coefficient| coefficient.printed.clone()),
+            ]
         })
         .collect();
     let columns = item_columns(standard, &[("学段", "stage")], &[("综合", "mean")]);
-    Form { id: "III", name: Text::new("县域义务教育校际均衡情况", "Differences between schools"), columns, rows }
+    Form {
+        id: "III",
+        name: Text::new("县域义务教育校际均衡情况", "Differences between schools"),
+        columns,
+        rows,
+    }
 }
 
 /// 表 IV and V: each item with its values, or how many schools meet it.
@@ -261,7 +294,11 @@ fn items(assessor: &Assessor, county: &CountyAssessment, id: &'static str, dimen
             };
             let outcome = result.map(|r| r.outcome).or(tally.map(|t| t.outcome));
             let number = indicator.id.split_once('-').map_or("", |(_, number)| number);
-            vec![format!("{number}. {}", indicator.name.zh), conclusion, outcome.map(verdict).unwrap_or_default()]
+            vec![
+                format!("{number}. {}", indicator.name.zh),
+                conclusion,
+                outcome.map(verdict).unwrap_or_default(),
+            ]
         })
         .collect();
     let name = if id == "IV" {
@@ -300,11 +337,13 @@ fn satisfaction(assessor: &Assessor) -> Form {
         ("interviewed_satisfied", "满意人数", "satisfied among them", 0),
     ];
     let cells = |prefix: &str| {
-        names.iter().map(move |(id, _, _, decimals)| {
-            let id = QuantityId::new(format!("survey_{prefix}{id}")).ok();
-            id.map(|id| county_cell(assessor, &id, *decimals)).unwrap_or_default()
-        })
-        .collect::<Vec<_>>()
+        names
+            .iter()
+            .map(move |(id, _, _, decimals)| {
+                let id = QuantityId::new(format!("survey_{prefix}{id}")).ok();
+                id.map(|id| county_cell(assessor, &id, *decimals)).unwrap_or_default()
+            })
+            .collect::<Vec<_>>()
     };
     let rows = [("计", ""), ("其中:家长", "parents_")]
         .into_iter()

@@ -87,8 +87,11 @@ type Reason = (&'static str, &'static str, &'static str);
 
 const NO_SCHOOL: Reason = ("what_if.school", "没有这所学校", "there is no such school");
 const NO_FIGURE: Reason = ("what_if.figure", "该校没有这个指标量", "the school has no such figure");
-const STILL_OPEN: Reason =
-    ("what_if.open", "该数值缺失或有冲突,不能在其上增减", "the figure is missing or in conflict, so nothing can be added to it");
+const STILL_OPEN: Reason = (
+    "what_if.open",
+    "该数值缺失或有冲突,不能在其上增减",
+    "the figure is missing or in conflict, so nothing can be added to it",
+);
 const NEGATIVE: Reason = ("what_if.negative", "数值不能为负", "the figure would be below zero");
 
 /// A result that the changes alter.
@@ -151,7 +154,8 @@ pub fn what_if(assessor: &Assessor, changes: &[Change]) -> Result<WhatIf, Change
 }
 
 fn changed(assessor: &Assessor, change: &Change) -> Result<Vec<SchoolInput>, Reason> {
-    let input = |id: &SchoolId| assessor.inputs().get(id).map(|input| SchoolInput::clone(input)).ok_or(NO_SCHOOL);
+    let input =
+        |id: &SchoolId| assessor.inputs().get(id).map(|input| SchoolInput::clone(input)).ok_or(NO_SCHOOL);
     match change {
         Change::MovePupils { from, to, stage, pupils } => {
             let (mut source, mut target) = (input(from)?, input(to)?);
@@ -172,7 +176,11 @@ fn changed(assessor: &Assessor, change: &Change) -> Result<Vec<SchoolInput>, Rea
         }
         Change::BuyEquipment { school, value_yuan } => {
             let mut input = input(school)?;
-            add(&mut input, &figure_key("equipment_value_yuan", Part::Whole)?, Amount::from(*value_yuan).parts())?;
+            add(
+                &mut input,
+                &figure_key("equipment_value_yuan", Part::Whole)?,
+                Amount::from(*value_yuan).parts(),
+            )?;
             Ok(vec![input])
         }
         Change::AddRoom { school, purpose, net_area_m2, gross_area_m2, multimedia } => {
@@ -248,8 +256,11 @@ pub fn differences(before: &Assessment, after: &Assessment) -> Vec<Difference> {
             all.push(Difference { school: place.0, result: place.1, before, after });
         }
     }
-    let gone = old.into_iter().map(|((school, result), before)| {
-        Difference { school, result, before, after: Shown { outcome: None, value: None } }
+    let gone = old.into_iter().map(|((school, result), before)| Difference {
+        school,
+        result,
+        before,
+        after: Shown { outcome: None, value: None },
     });
     all.extend(gone);
     all

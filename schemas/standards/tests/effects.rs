@@ -2,8 +2,8 @@
 
 mod support;
 
-use duxue_document::school::{SchoolKind, Stage};
 use duxue_document::school::RoomPurpose;
+use duxue_document::school::{SchoolKind, Stage};
 use duxue_standards::assess::{Assessor, Outcome};
 use duxue_standards::effects::effects;
 use duxue_standards::input::{InputSettings, school_input};
@@ -97,14 +97,18 @@ fn what_if_is_the_same_assessment_on_changed_inputs() {
     assert_eq!((old.outcome, new.outcome), (Some(Outcome::NotMet), Some(Outcome::Met)));
     assert_eq!((old.value.as_deref(), new.value.as_deref()), (Some("1.90"), Some("2.30")));
 
-    let pupils = Change::MovePupils { from: one.clone(), to: two.clone(), stage: Stage::Primary, pupils: 174 };
+    let pupils =
+        Change::MovePupils { from: one.clone(), to: two.clone(), stage: Stage::Primary, pupils: 174 };
     let moved = what_if(&assessor, &[pupils]).unwrap();
     // 19 rooms for 826 pupils are 2.300; the other school is now short of seven items.
     let result = |school: &_, name: &str| {
         let found = moved.differences.iter().find(|d| d.school.as_ref() == Some(school) && d.result == name);
         found.and_then(|d| d.after.outcome)
     };
-    assert_eq!((result(&one, "L7/primary"), result(&two, "rule/primary")), (Some(Outcome::Met), Some(Outcome::NotMet)));
+    assert_eq!(
+        (result(&one, "L7/primary"), result(&two, "rule/primary")),
+        (Some(Outcome::Met), Some(Outcome::NotMet))
+    );
     assert_eq!(assessor.assessment().to_json(), before);
 }
 

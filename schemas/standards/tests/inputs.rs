@@ -38,9 +38,14 @@ fn item(kind: ItemKind, id: &str, fields: &[(&str, Vec<Value>)]) -> (ItemKey, It
 
 fn room(id: &str, purpose: &str, sizes: &[(&str, &str)], multimedia: bool) -> (ItemKey, Item) {
     let identity = value(&[("building", text("教学楼")), ("number", text(id)), ("purpose", text(purpose))]);
-    let sizes = sizes.iter().map(|(l, w)| value(&[("length_m", number(l)), ("width_m", number(w))])).collect();
+    let sizes =
+        sizes.iter().map(|(l, w)| value(&[("length_m", number(l)), ("width_m", number(w))])).collect();
     let multimedia = value(&[("value", duxue_document::Scalar::Bool(multimedia))]);
-    item(ItemKind::Rooms, id, &[("identity", vec![identity]), ("size", sizes), ("multimedia", vec![multimedia])])
+    item(
+        ItemKind::Rooms,
+        id,
+        &[("identity", vec![identity]), ("size", sizes), ("multimedia", vec![multimedia])],
+    )
 }
 
 #[test]
@@ -52,7 +57,10 @@ fn observed_beats_declared_and_the_difference_is_an_alarm() {
     observe(&mut school, "teaching_area_m2", &["5000.4"]);
     let input = school_input(&standard, &school, &InputSettings::default());
     let rooms = &input.figures[&key("multimedia_rooms")];
-    assert_eq!((rooms.source, rooms.total(&[]).value().unwrap().to_string()), (Source::ObservedRegister, "20".into()));
+    assert_eq!(
+        (rooms.source, rooms.total(&[]).value().unwrap().to_string()),
+        (Source::ObservedRegister, "20".into())
+    );
     // The declared figure stands beside; half a square metre is no alarm.
     assert_eq!(rooms.beside[0].source, Source::Declared);
     let alarms: Vec<_> = input.alarms.iter().map(|alarm| (alarm.code, alarm.key.to_string())).collect();
@@ -63,7 +71,10 @@ fn observed_beats_declared_and_the_difference_is_an_alarm() {
 fn items_count_only_once_their_section_is_complete() {
     let standard = youzhi();
     let mut school = primary(&[("multimedia_rooms", "23")]);
-    school.items.extend([room("101", "classroom", &[("9", "7")], true), room("102", "classroom", &[("9", "7")], false)]);
+    school.items.extend([
+        room("101", "classroom", &[("9", "7")], true),
+        room("102", "classroom", &[("9", "7")], false),
+    ]);
     let open = figure(&standard, &school, "multimedia_rooms");
     assert_eq!((open.source, open.beside[0].source), (Source::Declared, Source::ObservedItems));
     assert_eq!(open.beside[0].value.value().unwrap().to_string(), "1");
@@ -91,7 +102,8 @@ fn one_area_basis_never_fills_the_other() {
 fn what_was_returned_or_awaits_acceptance_is_missing_even_beside_a_declared_figure() {
     let standard = youzhi();
     let verdict = DecisionId::new("v1").unwrap();
-    let returned = |overruled| ReviewState::Returned { verdict: verdict.clone(), reason: "照片".into(), overruled };
+    let returned =
+        |overruled| ReviewState::Returned { verdict: verdict.clone(), reason: "照片".into(), overruled };
     let accepted = ReviewState::Accepted { verdict: verdict.clone() };
     let two = BTreeSet::from([verdict.clone(), DecisionId::new("v2").unwrap()]);
     for (review, gap) in [
@@ -110,7 +122,11 @@ fn what_was_returned_or_awaits_acceptance_is_missing_even_beside_a_declared_figu
         let result = assess(&standard, &input, NOW).indicator("L7", Some(Stage::Primary)).unwrap().clone();
         let expected = if gap.is_some() { Outcome::Undetermined } else { Outcome::Met };
         assert_eq!(result.outcome, expected, "{review:?}");
-        assert_eq!(result.missing.first().and_then(|missing| missing.gaps.first().copied()), gap, "{review:?}");
+        assert_eq!(
+            result.missing.first().and_then(|missing| missing.gaps.first().copied()),
+            gap,
+            "{review:?}"
+        );
         let open = matches!(review, ReviewState::Unreviewed | ReviewState::Awaiting { .. });
         assert_eq!(input.review.unreviewed, usize::from(open), "{review:?}");
     }
@@ -135,8 +151,10 @@ fn equipment_is_pieces_times_unit_value_exactly() {
     let standard = youzhi();
     let mut school = primary(&[]);
     for (id, count, price) in [("a", "3", "0.333333"), ("b", "12", "1999.99"), ("c", "0", "5")] {
-        let fields =
-            [("count", vec![value(&[("value", number(count))])]), ("unit_value", vec![value(&[("value_yuan", number(price))])])];
+        let fields = [
+            ("count", vec![value(&[("value", number(count))])]),
+            ("unit_value", vec![value(&[("value_yuan", number(price))])]),
+        ];
         school.items.extend([item(ItemKind::Equipment, id, &fields)]);
     }
     school.complete.insert(Section::Equipment);
@@ -158,7 +176,10 @@ fn a_conflict_opens_only_the_results_it_bears_on() {
     // Both candidates meet it: settled, though the conflict is still open.
     observe(&mut school, "multimedia_rooms", &["3", "4"]);
     let input = school_input(&standard, &school, &InputSettings::default());
-    assert_eq!(assess(&standard, &input, NOW).indicator("L7", Some(Stage::Primary)).unwrap().outcome, Outcome::Met);
+    assert_eq!(
+        assess(&standard, &input, NOW).indicator("L7", Some(Stage::Primary)).unwrap().outcome,
+        Outcome::Met
+    );
 }
 
 #[test]
@@ -171,7 +192,8 @@ fn a_declared_list_of_rooms_is_read_room_by_room() {
     let input = school_input(&standard, &school, &InputSettings::default());
     let result = assess(&standard, &input, NOW).indicator("A2-3", None).unwrap().clone();
     assert_eq!(result.outcome, Outcome::NotMet);
-    let lacking: Vec<_> = result.conditions[0].lacking.iter().map(|lacking| lacking.text.zh.as_str()).collect();
+    let lacking: Vec<_> =
+        result.conditions[0].lacking.iter().map(|lacking| lacking.text.zh.as_str()).collect();
     assert_eq!(lacking, ["差1间达标美术教室"]);
 }
 

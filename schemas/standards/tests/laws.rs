@@ -77,7 +77,11 @@ fn known(most: u32, open: u32) -> impl Strategy<Value = Known> {
 
 fn sketch(open: u32) -> impl Strategy<Value = Sketch> {
     let figures: Vec<_> = QUANTITIES.iter().map(|(_, most)| known(*most, open)).collect();
-    (0..KINDS.len(), any::<bool>(), figures).prop_map(|(kind, rural, figures)| Sketch { kind, rural, figures })
+    (0..KINDS.len(), any::<bool>(), figures).prop_map(|(kind, rural, figures)| Sketch {
+        kind,
+        rural,
+        figures,
+    })
 }
 
 fn county_of(open: u32, schools: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Sketch>> {
@@ -234,7 +238,9 @@ fn reference(schools: &[(SchoolKind, bool, BTreeMap<&str, u32>)], relief: bool) 
             let Some(row) = row_reference(*kind, *rural, figures, stage, relief) else { continue };
             a1 &= row.passes;
             all.insert(format!("{number}/rule/{name}"), row.passes);
-            for (item, limit) in row.items.iter().zip(limits(stage)).map(|(i, l)| *i >= l).zip(1..).map(|(m, n)| (n, m)) {
+            for (item, limit) in
+                row.items.iter().zip(limits(stage)).map(|(i, l)| *i >= l).zip(1..).map(|(m, n)| (n, m))
+            {
                 all.insert(format!("{number}/L{item}/{name}"), limit);
             }
             rows.push(row);

@@ -58,13 +58,17 @@ fn a_nine_year_school_is_split_exactly() {
     let figures = [("pupils:primary", row[1].as_str()), ("pupils:junior", &row[2]), ("books", &row[3])];
     let input = input(&standard, school(1, SchoolKind::NineYear), &figures);
     let assessment = duxue_standards::assess::school(&standard, &input, "2015-09-01");
-    let value = |stage| assessment.indicator("B5", Some(stage)).unwrap().value().unwrap().value().unwrap().clone();
+    let value =
+        |stage| assessment.indicator("B5", Some(stage)).unwrap().value().unwrap().value().unwrap().clone();
     let primary = value(Stage::Primary);
     assert_eq!(primary.printed(5), "58.50378");
     let share = |value: &duxue_standards::number::Exact, pupils| {
         value.times(&duxue_standards::number::Exact::quotient(pupils, 1)).printed(3)
     };
-    assert_eq!((share(&primary, 166), share(&value(Stage::Junior), 210)), ("9711.627".into(), "13514.373".into()));
+    assert_eq!(
+        (share(&primary, 166), share(&value(Stage::Junior), 210)),
+        ("9711.627".into(), "13514.373".into())
+    );
     assert_eq!(primary.printed(1).trim_end_matches('0'), row[6].trim_end_matches('0'));
 }
 
@@ -100,7 +104,8 @@ fn jiujiang_flips_by_rounding() {
         assessor.set_school(input(assessor.standard(), school(n, SchoolKind::Primary), &figures));
     }
     let county = assessor.county();
-    for (id, published) in ["L1", "L2", "L3", "L4", "L5", "L6", "L7", "mean"].into_iter().zip(&published[1..]) {
+    for (id, published) in ["L1", "L2", "L3", "L4", "L5", "L6", "L7", "mean"].into_iter().zip(&published[1..])
+    {
         let coefficient = county.coefficient(Stage::Primary, id).unwrap();
         assert_eq!(coefficient.six_decimals, format!("{published:0<8}"), "{id}");
         let outcome = match id {

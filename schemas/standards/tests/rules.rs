@@ -4,7 +4,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use duxue_document::school::{DeclaredClass, DeclaredRoom, Part, RoomPurpose, School, SchoolKind, Setting, Stage};
+use duxue_document::school::{
+    DeclaredClass, DeclaredRoom, Part, RoomPurpose, School, SchoolKind, Setting, Stage,
+};
 use duxue_standards::Standard;
 use duxue_standards::assess::{Outcome, SchoolAssessment, school as assess};
 use duxue_standards::input::{InputSettings, school_input};
@@ -59,7 +61,14 @@ fn six_of_seven_and_the_rest_at_85_percent() {
         // One missing: whether it reaches 85 % is not known.
         (&[("multimedia_rooms", "-")], Undetermined),
         // One missing and two below: certain.
-        (&[("multimedia_rooms", "-"), ("teachers_backbone:primary", "9"), ("teachers_pe_art:primary", "8")], NotMet),
+        (
+            &[
+                ("multimedia_rooms", "-"),
+                ("teachers_backbone:primary", "9"),
+                ("teachers_pe_art:primary", "8"),
+            ],
+            NotMet,
+        ),
         // Missing pupils leave everything open, except what is nothing.
         (&[("pupils:primary", "-")], Undetermined),
         (&[("teaching_area_m2", "0"), ("indoor_sports_area_m2", "0")], NotMet),
@@ -158,7 +167,12 @@ fn each_relief_gives_a_conditional_pass_with_a_due_date() {
         Case { id: "L3", school: rural(), figures: small("100", "0", "1"), expected: NotMet },
         Case { id: "L3", school: base(), figures: small("99", "0", "1"), expected: NotMet },
         Case { id: "L3", school: rural(), figures: small("99", "1", "0"), expected: Met },
-        Case { id: "L3", school: rural(), figures: small("99", "0", "1")[..2].to_vec(), expected: Undetermined },
+        Case {
+            id: "L3",
+            school: rural(),
+            figures: small("99", "0", "1")[..2].to_vec(),
+            expected: Undetermined,
+        },
         Case { id: "L5", school: dense(), figures: sports("150"), expected: Conditional },
         Case { id: "L5", school: dense(), figures: sports("149"), expected: NotMet },
         Case { id: "L5", school: base(), figures: sports("150"), expected: NotMet },
@@ -191,12 +205,20 @@ fn each_relief_gives_a_conditional_pass_with_a_due_date() {
     }
 }
 
-fn rooms(areas: &[(RoomPurpose, &str)], class_sizes: &[u32], stage: Stage) -> duxue_document::school::Declared {
+fn rooms(
+    areas: &[(RoomPurpose, &str)],
+    class_sizes: &[u32],
+    stage: Stage,
+) -> duxue_document::school::Declared {
     let mut reported = declared(&[]);
     reported.rooms = Some(
         areas
             .iter()
-            .map(|(purpose, area)| DeclaredRoom { name: String::new(), purpose: *purpose, area_m2: decimal(area) })
+            .map(|(purpose, area)| DeclaredRoom {
+                name: String::new(),
+                purpose: *purpose,
+                area_m2: decimal(area),
+            })
             .collect(),
     );
     reported.classes =
@@ -268,7 +290,11 @@ fn classes_have_their_own_limits_in_each_stage() {
 #[test]
 fn who_counts() {
     let counts = |kind, sponsor, attached: &[Part], figures: &[(&str, &str)], standard: &Standard| {
-        let school = School { sponsor, attached: attached.iter().copied().collect::<BTreeSet<_>>(), ..school(1, kind) };
+        let school = School {
+            sponsor,
+            attached: attached.iter().copied().collect::<BTreeSet<_>>(),
+            ..school(1, kind)
+        };
         let assessment = of(standard, school, figures, NOW);
         assessment.stages.iter().map(|row| (row.stage, row.counts)).collect::<Vec<_>>()
     };
@@ -279,12 +305,21 @@ fn who_counts() {
     let pupils = |n| [("pupils:primary", n)];
     let cases = [
         (counts(SchoolKind::Primary, 7, &[], &both, &new), vec![(Primary, Some(true))]),
-        (counts(SchoolKind::NineYear, 7, &[], &both, &new), vec![(Primary, Some(true)), (Junior, Some(true))]),
-        (counts(SchoolKind::TwelveYear, 7, &[], &both, &new), vec![(Primary, Some(true)), (Junior, Some(true))]),
+        (
+            counts(SchoolKind::NineYear, 7, &[], &both, &new),
+            vec![(Primary, Some(true)), (Junior, Some(true))],
+        ),
+        (
+            counts(SchoolKind::TwelveYear, 7, &[], &both, &new),
+            vec![(Primary, Some(true)), (Junior, Some(true))],
+        ),
         (counts(SchoolKind::CompleteSecondary, 7, &[], &both, &new), vec![(Junior, Some(true))]),
         (counts(SchoolKind::Senior, 7, &[], &both, &new), vec![]),
         (counts(SchoolKind::Senior, 7, &[Part::Junior], &both, &new), vec![(Junior, Some(true))]),
-        (counts(SchoolKind::Junior, 7, &[Part::Primary], &both, &new), vec![(Primary, Some(true)), (Junior, Some(true))]),
+        (
+            counts(SchoolKind::Junior, 7, &[Part::Primary], &both, &new),
+            vec![(Primary, Some(true)), (Junior, Some(true))],
+        ),
         (counts(SchoolKind::Vocational, 7, &[Part::Junior], &both, &new), vec![(Junior, Some(false))]),
         (counts(SchoolKind::Special, 7, &[], &both, &new), vec![]),
         (counts(SchoolKind::TeachingPoint, 7, &[], &pupils("49"), &new), vec![(Primary, Some(false))]),
@@ -329,7 +364,8 @@ fn resources_of_combined_schools_are_split_by_weight() {
 #[test]
 fn figures_of_parts_that_a_school_does_not_have_are_named() {
     let standard = youzhi();
-    let input = input(&standard, school(1, SchoolKind::Primary), &[("pupils:primary", "10"), ("pupils:senior", "5")]);
+    let input =
+        input(&standard, school(1, SchoolKind::Primary), &[("pupils:primary", "10"), ("pupils:senior", "5")]);
     let alarms: Vec<_> = input.alarms.iter().map(|alarm| (alarm.code, alarm.key.clone())).collect();
     assert_eq!(alarms, [("part.unknown", key("pupils:senior"))]);
 }

@@ -59,8 +59,11 @@ fn trap_3_the_floor_is_held_against_the_raw_value() {
     let standard = youzhi();
     for (teachers, above_floor) in [("45049", false), ("45050", true)] {
         let figures = [("pupils:junior", "1000000"), ("teachers_above_required_degree:junior", teachers)];
-        let assessment =
-            duxue_standards::assess::school(&standard, &input(&standard, school(1, SchoolKind::Junior), &figures), "2026-09-01");
+        let assessment = duxue_standards::assess::school(
+            &standard,
+            &input(&standard, school(1, SchoolKind::Junior), &figures),
+            "2026-09-01",
+        );
         let result = assessment.indicator("L1", Some(Stage::Junior)).unwrap();
         assert_eq!(result.conditions[0].lacking_to_floor.is_empty(), above_floor, "{teachers}");
     }
@@ -108,7 +111,11 @@ fn trap_6_music_and_art_rooms_are_not_added_together() {
 fn trap_7_per_hundred_means_times_a_hundred_and_at_least_includes_the_number() {
     let standard = youzhi();
     let figures = [("pupils:primary", "1000"), ("teachers_pe_art:primary", "9")];
-    let assessment = duxue_standards::assess::school(&standard, &input(&standard, school(1, SchoolKind::Primary), &figures), "2026-09-01");
+    let assessment = duxue_standards::assess::school(
+        &standard,
+        &input(&standard, school(1, SchoolKind::Primary), &figures),
+        "2026-09-01",
+    );
     let result = assessment.indicator("L3", Some(Stage::Primary)).unwrap();
     assert_eq!((result.value().unwrap().printed.as_str(), result.outcome), ("0.90", Outcome::Met));
 
@@ -120,8 +127,11 @@ fn trap_7_per_hundred_means_times_a_hundred_and_at_least_includes_the_number() {
         // 20 % is of the rotated, not of the eligible teachers.
         ("20", "4", Outcome::Met),
     ] {
-        let figures =
-            [("rotation_eligible_teachers", "100"), ("rotated_teachers", rotated), ("rotated_backbone_teachers", backbone)];
+        let figures = [
+            ("rotation_eligible_teachers", "100"),
+            ("rotated_teachers", rotated),
+            ("rotated_backbone_teachers", backbone),
+        ];
         let input = county(assessor.standard(), &figures, &[], &[]);
         assessor.set_county(input);
         assert_eq!(assessor.county().outcome_of("A2-11"), Some(expected), "{rotated} {backbone}");
@@ -131,7 +141,8 @@ fn trap_7_per_hundred_means_times_a_hundred_and_at_least_includes_the_number() {
 #[test]
 fn trap_8_money_is_in_yuan_by_name() {
     let standard = youzhi();
-    let id = |id: &str| standard.quantities.get(&id.parse().unwrap()).map(|quantity| quantity.unit.zh.clone());
+    let id =
+        |id: &str| standard.quantities.get(&id.parse().unwrap()).map(|quantity| quantity.unit.zh.clone());
     assert_eq!(id("equipment_value_yuan").as_deref(), Some("元"));
     assert_eq!(id("gdp_per_person_yuan").as_deref(), Some("元"));
     for quantity in standard.quantities.values() {
@@ -146,7 +157,11 @@ fn trap_8_money_is_in_yuan_by_name() {
 fn trap_9_the_split_is_computed_not_typed() {
     let standard = jiben();
     let figures = [("pupils:primary", "166"), ("pupils:junior", "210"), ("books", "23226")];
-    let assessment = duxue_standards::assess::school(&standard, &input(&standard, school(1, SchoolKind::NineYear), &figures), "2015-09-01");
+    let assessment = duxue_standards::assess::school(
+        &standard,
+        &input(&standard, school(1, SchoolKind::NineYear), &figures),
+        "2015-09-01",
+    );
     let value = assessment.indicator("B5", Some(Stage::Primary)).unwrap().value().unwrap();
     assert_eq!(value.value().unwrap().printed(5), "58.50378");
 }
@@ -160,7 +175,11 @@ fn trap_10_indoor_sports_count_once() {
         ("indoor_sports_area_m2", "100"),
         ("outdoor_sports_area_m2", "650"),
     ];
-    let assessment = duxue_standards::assess::school(&standard, &input(&standard, school(1, SchoolKind::Primary), &figures), "2026-09-01");
+    let assessment = duxue_standards::assess::school(
+        &standard,
+        &input(&standard, school(1, SchoolKind::Primary), &figures),
+        "2026-09-01",
+    );
     let value = |id| assessment.indicator(id, Some(Stage::Primary)).unwrap().value().unwrap().printed.clone();
     assert_eq!((value("L4"), value("L5")), ("4.00".into(), "7.50".into()));
 }

@@ -192,7 +192,8 @@ impl Assessor {
 
     fn compute_members(&mut self, root: &SchoolId, members: Vec<SchoolId>) {
         self.forget(root);
-        let campuses: Vec<&SchoolInput> = members.iter().filter_map(|id| self.inputs.get(id)).map(|i| &**i).collect();
+        let campuses: Vec<&SchoolInput> =
+            members.iter().filter_map(|id| self.inputs.get(id)).map(|i| &**i).collect();
         let unit = Unit::new(&self.standard, campuses, Some(&self.county), &no_schools, &self.as_of);
         let Some(assessment) = school::assess(&unit) else { return };
         let mut rows = BTreeMap::new();
@@ -202,7 +203,8 @@ impl Assessor {
             }
         }
         self.change_sums(&rows, 1);
-        self.units.insert(root.clone(), State { assessment: Arc::new(assessment), rows: Arc::new(rows), members });
+        self.units
+            .insert(root.clone(), State { assessment: Arc::new(assessment), rows: Arc::new(rows), members });
     }
 
     fn change_sums(&mut self, rows: &BTreeMap<Column, RowCases>, sign: i128) {
@@ -230,8 +232,10 @@ impl Assessor {
         let columns: Vec<Column> = (0..items.len()).map(|position| (stage, position)).collect();
         let all: Vec<_> = columns
             .iter()
-            .map(|column| move || -> Vec<&RowCases> {
-                self.units.values().filter_map(|state| state.rows.get(column)).collect()
+            .map(|column| {
+                move || -> Vec<&RowCases> {
+                    self.units.values().filter_map(|state| state.rows.get(column)).collect()
+                }
             })
             .collect();
         let rows: Vec<(String, Rows)> = items

@@ -147,13 +147,15 @@ impl<'a> Population<'a> {
     fn known_square(&self) -> Square {
         let scale = square_scale();
         let n = BigInt::from(self.sums.pupils);
-        let (a_low, a_high) = (BigInt::from(self.sums.linear.0).pow(2), BigInt::from(self.sums.linear.1).pow(2));
+        let (a_low, a_high) =
+            (BigInt::from(self.sums.linear.0).pow(2), BigInt::from(self.sums.linear.1).pow(2));
         if a_high.is_zero() {
             // Everyone has nothing: no difference.
             return Square { low: BigInt::zero(), high: Some(BigInt::zero()) };
         }
         let low = ((&n * self.sums.square.0 - &a_high) * &scale).div_floor(&a_high);
-        let high = (!a_low.is_zero()).then(|| (((&n * self.sums.square.1) - &a_low) * &scale).div_ceil(&a_low));
+        let high =
+            (!a_low.is_zero()).then(|| (((&n * self.sums.square.1) - &a_low) * &scale).div_ceil(&a_low));
         Square { low: low.max(BigInt::zero()), high }
     }
 
@@ -167,7 +169,9 @@ impl<'a> Population<'a> {
             let low = low.floor_of(FINE);
             least += &low * *pupils;
             match high {
-                Some(high) => bounded.push(Interval { pupils: BigInt::from(*pupils), low, high: high.ceil_of(FINE) }),
+                Some(high) => {
+                    bounded.push(Interval { pupils: BigInt::from(*pupils), low, high: high.ceil_of(FINE) })
+                }
                 None => unbounded += *pupils,
             }
         }

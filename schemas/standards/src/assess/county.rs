@@ -127,7 +127,8 @@ impl CountyAssessment {
     /// A county or school indicator's result over the county.
     #[must_use]
     pub fn outcome_of(&self, id: &str) -> Option<Outcome> {
-        let own = self.indicators.iter().find(|indicator| indicator.id == id).map(|indicator| indicator.outcome);
+        let own =
+            self.indicators.iter().find(|indicator| indicator.id == id).map(|indicator| indicator.outcome);
         own.or_else(|| self.school_indicators.iter().find(|tally| tally.id == id).map(|tally| tally.outcome))
     }
 }
@@ -150,10 +151,13 @@ pub(crate) fn assess(
         .iter()
         .filter(|indicator| indicator.level == Level::School)
         .map(|indicator| {
-            tally(&indicator.id, schools.iter().filter_map(|school| {
-                let result = school.indicators.iter().find(|result| result.id == indicator.id)?;
-                Some((&school.school.id, result.levels.0, true))
-            }))
+            tally(
+                &indicator.id,
+                schools.iter().filter_map(|school| {
+                    let result = school.indicators.iter().find(|result| result.id == indicator.id)?;
+                    Some((&school.school.id, result.levels.0, true))
+                }),
+            )
         })
         .collect();
     let mut parts = Parts::default();
@@ -181,18 +185,24 @@ fn stage_summary(
         .filter(|(_, row)| row.counts != Some(false))
         .collect();
     let of = |id: &str| {
-        tally(id, rows.iter().filter_map(|(school, row)| {
-            let result = row.indicators.iter().find(|result| result.id == id)?;
-            Some((*school, result.levels.0, row.counts == Some(true)))
-        }))
+        tally(
+            id,
+            rows.iter().filter_map(|(school, row)| {
+                let result = row.indicators.iter().find(|result| result.id == id)?;
+                Some((*school, result.levels.0, row.counts == Some(true)))
+            }),
+        )
     };
     let own = standard.indicators.iter().filter(|indicator| indicator.level == Level::Stage);
     let mut items: Vec<IndicatorTally> = own.map(|indicator| of(&indicator.id)).collect();
     if standard.school_rule.is_some() {
-        items.push(tally("rule", rows.iter().filter_map(|(school, row)| {
-            let rule = row.rule.as_ref()?;
-            Some((*school, rule.levels, row.counts == Some(true)))
-        })));
+        items.push(tally(
+            "rule",
+            rows.iter().filter_map(|(school, row)| {
+                let rule = row.rule.as_ref()?;
+                Some((*school, rule.levels, row.counts == Some(true)))
+            }),
+        ));
     }
     let rows_open = rows.iter().filter(|(_, row)| row.counts.is_none()).count();
     StageSummary { stage, rows: rows.len() - rows_open, rows_open, items, coefficients }

@@ -6,12 +6,12 @@ use num_integer::Integer;
 use num_rational::BigRational;
 use serde::Serialize;
 
+use super::Outcome;
 use super::coefficient::{self, Mean, Population, Square, Sums};
 use super::outcome::{Levels, Span};
 use super::result::{Range, RoundingFlag};
 use super::row::{Row, RowCases};
 use super::unit::MOST_COMBINATIONS;
-use super::Outcome;
 use crate::number::{Amount, Exact, print_units};
 use crate::standard::{Difference, DifferenceTest, Limit};
 
@@ -134,19 +134,16 @@ impl Rows<'_> {
 fn around(a: Option<Square>, b: Square) -> Square {
     match a {
         None => b,
-        Some(a) => {
-            Square { low: a.low.min(b.low), high: a.high.zip(b.high).map(|(a, b)| a.max(b)) }
-        }
+        Some(a) => Square { low: a.low.min(b.low), high: a.high.zip(b.high).map(|(a, b)| a.max(b)) },
     }
 }
 
 fn around_means(a: Option<Option<Mean>>, b: Option<Mean>) -> Option<Mean> {
     match a {
         None => b,
-        Some(a) => a.zip(b).map(|(a, b)| Mean {
-            low: a.low.min(b.low),
-            high: a.high.zip(b.high).map(|(a, b)| a.max(b)),
-        }),
+        Some(a) => a
+            .zip(b)
+            .map(|(a, b)| Mean { low: a.low.min(b.low), high: a.high.zip(b.high).map(|(a, b)| a.max(b)) }),
     }
 }
 
@@ -246,7 +243,8 @@ fn print_square(known: &Known, decimals: u32) -> String {
         return print_units(&units, decimals);
     }
     let scale = coefficient::limit_square(Amount::ONE);
-    let print = |square: &BigInt| print_units(&crate::number::rounded_root(square, &scale, decimals), decimals);
+    let print =
+        |square: &BigInt| print_units(&crate::number::rounded_root(square, &scale, decimals), decimals);
     match &known.square.high {
         Some(high) => format!("{}–{}", print(&known.square.low), print(high)),
         None => format!("≥{}", print(&known.square.low)),
@@ -303,7 +301,11 @@ fn mean_range(rows: &Rows, known: &Known, mean: Mean, decimals: u32) -> Range {
 }
 
 /// The mean of unrounded coefficients, by bounds that narrow until they decide.
-fn mean_of(known: &[(Known, Option<Known>)], limit: Option<Limit>, difference: &Difference) -> CoefficientResult {
+fn mean_of(
+    known: &[(Known, Option<Known>)],
+    limit: Option<Limit>,
+    difference: &Difference,
+) -> CoefficientResult {
     let strict: Vec<&Known> = known.iter().map(|(strict, _)| strict).collect();
     let mut levels = Levels::MET;
     if let Some(limit) = limit {

@@ -13,7 +13,12 @@ use crate::standard::{Compare, Condition, Indicator, Text};
 
 /// Decides an indicator. `floor` is the share of the requirement that the
 /// school rule still accepts.
-pub(crate) fn decide(unit: &Unit, scope: Scope, indicator: &Indicator, floor: Option<Amount>) -> IndicatorResult {
+pub(crate) fn decide(
+    unit: &Unit,
+    scope: Scope,
+    indicator: &Indicator,
+    floor: Option<Amount>,
+) -> IndicatorResult {
     let mut all = Levels::MET;
     let mut conditions = Vec::with_capacity(indicator.conditions.len());
     let mut seen = Seen::default();
@@ -105,9 +110,17 @@ fn describe(
         value,
         threshold: reading.limit.map(|(_, written)| written),
         lacking: if strictly_met { Vec::new() } else { reading.lacks.iter().map(lacking).collect() },
-        lacking_to_floor: if above_floor { Vec::new() } else { reading.floor_lacks.iter().map(lacking).collect() },
+        lacking_to_floor: if above_floor {
+            Vec::new()
+        } else {
+            reading.floor_lacks.iter().map(lacking).collect()
+        },
         rounding,
-        reliefs: if strictly_met { Vec::new() } else { reading.reliefs.iter().map(|r| use_of(unit, r)).collect() },
+        reliefs: if strictly_met {
+            Vec::new()
+        } else {
+            reading.reliefs.iter().map(|r| use_of(unit, r)).collect()
+        },
     }
 }
 

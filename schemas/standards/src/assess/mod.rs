@@ -20,9 +20,7 @@ pub use county::{CountyAssessment, DimensionResult, IndicatorTally, StageSummary
 pub use difference::CoefficientResult;
 pub use outcome::Outcome;
 pub use provenance::{Assessment, ENGINE_VERSION, MadeFrom, Provenance, hash};
-pub use result::{
-    ConditionResult, IndicatorResult, Lacking, Missing, Open, Range, ReliefUse, RoundingFlag,
-};
+pub use result::{ConditionResult, IndicatorResult, Lacking, Missing, Open, Range, ReliefUse, RoundingFlag};
 pub use school::{RuleResult, SchoolAssessment, StageAssessment};
 pub use scope::NotCounted;
 

@@ -88,7 +88,11 @@ pub(crate) fn difference(a: Bounds, b: Bounds) -> Bounds {
 /// The resource per pupil of the stage. The row counts only if it has pupils,
 /// so at least one is assumed.
 pub(crate) fn per_pupil(case: &Case, stage: Stage, sum: &Sum) -> PerPupil {
-    if case.unit.campuses.len() == 1 { of_one_campus(case, stage, sum) } else { of_campuses(case, stage, sum) }
+    if case.unit.campuses.len() == 1 {
+        of_one_campus(case, stage, sum)
+    } else {
+        of_campuses(case, stage, sum)
+    }
 }
 
 fn of_one_campus(case: &Case, stage: Stage, sum: &Sum) -> PerPupil {

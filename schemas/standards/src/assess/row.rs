@@ -17,7 +17,7 @@ pub(crate) enum Row {
     Known {
         /// Pupils, above zero.
         pupils: i128,
-        /// Resource per pupil.
+        /// Resource per pupil, or per hundred where the item is.
         each: Exact,
     },
     /// So many pupils, and at least and at most so much each.
@@ -60,10 +60,10 @@ impl RowCases {
 pub(crate) fn row_cases(unit: &Unit, stage: Stage, item: &Indicator) -> RowCases {
     let nothing = RowCases { strict: vec![Row::Absent], relief: None };
     let Some(condition) = item.conditions.first() else { return nothing };
-    let Rule::PerPupils { of, .. } = &condition.rule else { return nothing };
-    let strict = cases(unit, &|case| row(case, stage, of));
+    let Rule::PerPupils { of, per, .. } = &condition.rule else { return nothing };
+    let strict = cases(unit, &|case| row(case, stage, of, *per));
     let eased = easing(unit, condition);
-    let relief = (!eased.is_empty()).then(|| cases(unit, &|case| eased_row(case, stage, of, &eased)));
+    let relief = (!eased.is_empty()).then(|| cases(unit, &|case| eased_row(case, stage, (of, *per), &eased)));
     RowCases { relief: relief.filter(|relief| *relief != strict), strict }
 }
 
@@ -85,7 +85,7 @@ fn cases(unit: &Unit, row: &dyn Fn(&Case) -> Row) -> Vec<Row> {
     cases
 }
 
-fn row(case: &Case, stage: Stage, of: &Sum) -> Row {
+fn row(case: &Case, stage: Stage, of: &Sum, per: u32) -> Row {
     let (holds, _) = counted(case, stage);
     if !holds.possible {
         return Row::Absent;
@@ -96,9 +96,11 @@ fn row(case: &Case, stage: Stage, of: &Sum) -> Row {
         return Row::Unknown;
     };
     let value = per_pupil(case, stage, of);
-    match value.high {
-        Some(high) if high == value.low => Row::Known { pupils, each: value.low },
-        high => Row::Ranged { pupils, low: value.low, high },
+    let per = Exact::quotient(per.into(), 1);
+    let low = value.low.times(&per);
+    match value.high.map(|high| high.times(&per)) {
+        Some(high) if high == low => Row::Known { pupils, each: low },
+        high => Row::Ranged { pupils, low, high },
     }
 }
 
@@ -118,7 +120,7 @@ fn easing<'a>(unit: &Unit, condition: &'a Condition) -> Vec<Easing<'a>> {
         .collect()
 }
 
-fn eased_row(case: &Case, stage: Stage, of: &Sum, easing: &[Easing]) -> Row {
+fn eased_row(case: &Case, stage: Stage, (of, per): (&Sum, u32), easing: &[Easing]) -> Row {
     let mut wider = of.clone();
     let mut certain = true;
     for (who, ids) in easing {
@@ -128,8 +130,8 @@ fn eased_row(case: &Case, stage: Stage, of: &Sum, easing: &[Easing]) -> Row {
             wider.plus.extend(ids.iter().cloned());
         }
     }
-    let eased = row(case, stage, &wider);
-    if certain { eased } else { around(row(case, stage, of), eased) }
+    let eased = row(case, stage, &wider, per);
+    if certain { eased } else { around(row(case, stage, of, per), eased) }
 }
 
 fn around(a: Row, b: Row) -> Row {

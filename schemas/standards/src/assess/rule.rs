@@ -87,7 +87,8 @@ pub(crate) fn read<'a>(
             per_pupils(case, stage, condition, (of, *per, at_least), floor)
         }
         (Rule::Share { of, over, compare, limit, over_schools, printed_times }, _) => {
-            let get = |sum: &Sum| if *over_schools { over_all_schools(case, sum) } else { total(case, scope, sum) };
+            let get =
+                |sum: &Sum| if *over_schools { over_all_schools(case, sum) } else { total(case, scope, sum) };
             share(get(of), get(over), *compare, *limit, *printed_times, lack)
         }
         (Rule::Bound { of, compare, limit }, _) => {
@@ -134,7 +135,8 @@ fn ease<'a>(
         return;
     }
     let as_of = case.unit.as_of;
-    let in_force = condition.reliefs.iter().filter(|relief| *relief.from <= *as_of && as_of <= relief.until.as_str());
+    let in_force =
+        condition.reliefs.iter().filter(|relief| *relief.from <= *as_of && as_of <= relief.until.as_str());
     for relief in in_force {
         let who = relief.who.iter().map(|who| is_for(case, who)).reduce(super::scope::Holds::or);
         let Some(who) = who.filter(|who| who.possible) else { continue };
@@ -192,7 +194,8 @@ fn exact_pair(bounds: Bounds) -> (Exact, Option<Exact>) {
 fn bound<'a>(value: Bounds, compare: Compare, limit: Limit, lack: Option<&'a Lack>) -> Reading<'a> {
     let mut reading = Reading::new(span(value, compare, limit.value), compare).with_limit(limit, 1);
     let (low, high) = exact_pair(value);
-    reading.lacks = distance(&low, high.as_ref(), &limit.value.exact(), &Exact::quotient(1, 1), compare, lack);
+    reading.lacks =
+        distance(&low, high.as_ref(), &limit.value.exact(), &Exact::quotient(1, 1), compare, lack);
     reading.value = Some((low, high));
     reading
 }
@@ -352,15 +355,18 @@ fn rooms_per_classes<'a>(
         .map(|campus| case.compulsory(campus, of))
         .fold(Bounds::exactly(Amount::ZERO), Bounds::plus);
     let per = Amount::whole(per).parts();
-    let needed = |classes: Amount| classes.parts().div_euclid(per) + i128::from(classes.parts().rem_euclid(per) > 0);
+    let needed =
+        |classes: Amount| classes.parts().div_euclid(per) + i128::from(classes.parts().rem_euclid(per) > 0);
     let need = (needed(classes.low), classes.high.map(needed));
     let stages = stages(case.unit);
-    let area = |areas: &ByStage| stages.iter().filter_map(|stage| areas.get(stage)).map(|limit| limit.value).max();
+    let area =
+        |areas: &ByStage| stages.iter().filter_map(|stage| areas.get(stage)).map(|limit| limit.value).max();
     let mut lacks = Vec::new();
     let span_for = |areas: &dyn Fn(&RoomNeed) -> Option<Amount>, lacks: &mut Vec<Shortfall<'a>>| {
-        rooms.iter().map(|room| room_span(case, room, areas(room), need, lacks)).fold(Levels::MET, |all, span| {
-            all.and(Levels::strict(span))
-        })
+        rooms
+            .iter()
+            .map(|room| room_span(case, room, areas(room), need, lacks))
+            .fold(Levels::MET, |all, span| all.and(Levels::strict(span)))
     };
     let strict = span_for(&|room| area(&room.area_m2), &mut lacks);
     let mut reading = Reading::new(strict.strict, Compare::AtLeast);
@@ -433,8 +439,7 @@ fn every_class<'a>(case: &Case, of: &QuantityId, limits: &ByStage, lack: Option<
     let mut reading = Reading::new(Span::from_bools(over.1 == Some(0), over.0 == 0), Compare::AtMost);
     let whole = |n: i128| Exact::quotient(n, 1);
     let value = (whole(over.0), over.1.map(whole));
-    reading.lacks =
-        distance(&value.0, value.1.as_ref(), &Exact::ZERO, &whole(1), Compare::AtMost, lack);
+    reading.lacks = distance(&value.0, value.1.as_ref(), &Exact::ZERO, &whole(1), Compare::AtMost, lack);
     reading.limit = Some((Exact::ZERO, limit_text.join("/")));
     reading.value = Some(value);
     reading
@@ -454,7 +459,10 @@ fn yes_no<'a>(case: &Case, scope: Scope, question: &duxue_document::QuestionId, 
     };
     let as_expected = |answer: &Bounds| {
         let wanted = if expect { Amount::ONE } else { Amount::ZERO };
-        (answer.value() == Some(wanted), answer.low <= wanted && answer.high.is_none_or(|high| high >= wanted))
+        (
+            answer.value() == Some(wanted),
+            answer.low <= wanted && answer.high.is_none_or(|high| high >= wanted),
+        )
     };
     let certain = !answers.is_empty() && answers.iter().all(|answer| as_expected(answer).0);
     let possible = answers.iter().all(|answer| as_expected(answer).1);

@@ -83,7 +83,8 @@ impl SchoolAssessment {
     /// An indicator of a stage, or of the school.
     #[must_use]
     pub fn indicator(&self, id: &str, stage: Option<Stage>) -> Option<&IndicatorResult> {
-        let of_stage = self.stages.iter().filter(|row| Some(row.stage) == stage).flat_map(|row| &row.indicators);
+        let of_stage =
+            self.stages.iter().filter(|row| Some(row.stage) == stage).flat_map(|row| &row.indicators);
         let own = self.indicators.iter().filter(|_| stage.is_none());
         of_stage.chain(own).find(|indicator| indicator.id == id)
     }
@@ -147,7 +148,8 @@ fn of_stage(unit: &Unit, stage: Stage) -> StageAssessment {
 }
 
 fn rule_result(unit: &Unit, stage: Stage, rule: &SchoolRule, results: &[IndicatorResult]) -> RuleResult {
-    let items: Vec<&IndicatorResult> = results.iter().filter(|result| rule.items.contains(&result.id)).collect();
+    let items: Vec<&IndicatorResult> =
+        results.iter().filter(|result| rule.items.contains(&result.id)).collect();
     let apart: Vec<Levels> = items.iter().map(|item| item.levels.0).collect();
     let mut levels = six_of_seven(&apart, rule.met_at_least);
     let mut open = Vec::new();
@@ -188,6 +190,7 @@ fn remark(items: &[&IndicatorResult]) -> Text {
         items.iter().filter(|item| wanted(item)).map(|item| item.id.as_str()).collect::<Vec<_>>().join("、")
     };
     let met = ids(&|item| item.outcome.passes());
-    let floor = ids(&|item| !item.outcome.passes() && item.levels.0.strict.low == super::outcome::Grade::Floor);
+    let floor =
+        ids(&|item| !item.outcome.passes() && item.levels.0.strict.low == super::outcome::Grade::Floor);
     Text::new(format!("达标:{met};达到85%:{floor}"), format!("met: {met}; at least 85 %: {floor}"))
 }

@@ -111,9 +111,9 @@ pub(crate) fn is_for(case: &Case, who: &Who) -> Holds {
         return holds;
     }
     if let Some(year) = who.built_until {
-        let built = school.built_year.map_or(Holds { certain: false, possible: true }, |built| {
-            Holds::exactly(built <= year)
-        });
+        let built = school
+            .built_year
+            .map_or(Holds { certain: false, possible: true }, |built| Holds::exactly(built <= year));
         holds = holds.and(built);
     }
     if let Some(least) = who.pupils_at_least {
@@ -148,9 +148,7 @@ fn every_class_below(case: &Case, limit: Amount) -> Holds {
 /// migrants > share × pupils.
 fn migrants_above(case: &Case, share: Amount) -> Holds {
     let (migrants, pupils) = (summed(case, "migrant_pupils"), all_pupils(case));
-    let above = |migrants: Amount, pupils: Amount| {
-        migrants.exact() > pupils.exact().times(&share.exact())
-    };
+    let above = |migrants: Amount, pupils: Amount| migrants.exact() > pupils.exact().times(&share.exact());
     Holds {
         certain: pupils.high.is_some_and(|high| above(migrants.low, high)),
         possible: migrants.high.is_none_or(|high| above(high, pupils.low)),

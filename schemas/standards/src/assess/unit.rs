@@ -99,7 +99,8 @@ impl<'a> Unit<'a> {
         mut choice: Vec<Option<usize>>,
         mut each: impl FnMut(&Choice) -> T,
     ) -> Option<Vec<T>> {
-        let variables: Vec<(VariableIndex, usize)> = variables.iter().map(|v| (*v, self.options(*v))).collect();
+        let variables: Vec<(VariableIndex, usize)> =
+            variables.iter().map(|v| (*v, self.options(*v))).collect();
         let number = variables.iter().try_fold(1_usize, |n, (_, o)| n.checked_mul(*o));
         let number = number.filter(|n| *n <= MOST_COMBINATIONS)?;
         let mut all = Vec::with_capacity(number);
@@ -211,7 +212,12 @@ impl<'a> Case<'_, 'a> {
     }
 
     /// A figure of a campus, with the choice that is for it.
-    pub fn figure(&self, campus: usize, quantity: &QuantityId, part: Part) -> Option<(&'a SharedFigure, &Choice)> {
+    pub fn figure(
+        &self,
+        campus: usize,
+        quantity: &QuantityId,
+        part: Part,
+    ) -> Option<(&'a SharedFigure, &Choice)> {
         let key = FigureKey { quantity: quantity.clone(), part };
         let figure = self.unit.campuses.get(campus)?.figures.get(&key)?;
         self.note(Some(campus), key, figure);
@@ -252,7 +258,8 @@ impl<'a> Case<'_, 'a> {
     /// A quantity of a campus: whole, or summed over the stages of compulsory
     /// education where it is counted by stage.
     pub fn compulsory(&self, campus: usize, quantity: &QuantityId) -> Bounds {
-        let whole = self.unit.standard.quantities.get(quantity).is_some_and(|q| q.parts.contains(&Part::Whole));
+        let whole =
+            self.unit.standard.quantities.get(quantity).is_some_and(|q| q.parts.contains(&Part::Whole));
         if whole {
             return self.total(campus, quantity, Part::Whole);
         }

@@ -46,7 +46,8 @@ pub(super) fn single(read: &Read, bound: Option<Amount>, value: impl Fn(&Value) 
 /// Turns a number of rooms into so many rooms of unknown area.
 pub(super) fn as_count(figure: &mut Figure) {
     let rooms = |things: &mut Vec<Thing>| {
-        let number = things.iter().map(|thing| thing.size.value().and_then(Amount::as_whole)).sum::<Option<i128>>();
+        let number =
+            things.iter().map(|thing| thing.size.value().and_then(Amount::as_whole)).sum::<Option<i128>>();
         if let Some(number) = number.filter(|n| (0..=MOST_ROOMS).contains(n)) {
             let room = Thing { certain: true, size: Bounds::unknown(None) };
             *things = vec![room; usize::try_from(number).unwrap_or_default()];
@@ -69,7 +70,9 @@ pub(super) fn figure(
         ItemRule::MultimediaRooms => (ItemKind::Rooms, &[fields::MULTIMEDIA]),
         ItemRule::Rooms { .. } => (ItemKind::Rooms, &[fields::IDENTITY, fields::SIZE]),
         ItemRule::ClassCount => (ItemKind::Classes, &[fields::IDENTITY]),
-        ItemRule::ClassSizes | ItemRule::ClassPupils => (ItemKind::Classes, &[fields::IDENTITY, fields::PUPILS]),
+        ItemRule::ClassSizes | ItemRule::ClassPupils => {
+            (ItemKind::Classes, &[fields::IDENTITY, fields::PUPILS])
+        }
         ItemRule::EquipmentValue => (ItemKind::Equipment, &[fields::COUNT, fields::UNIT_VALUE]),
         ItemRule::Grounds { .. } => (ItemKind::Grounds, &[fields::IDENTITY, fields::SIZE]),
     };
@@ -90,7 +93,8 @@ fn measure(rule: ItemRule, stage: Option<Stage>, values: &[Option<&Value>]) -> O
         Some(Thing { certain, size: size.map_or(Bounds::unknown(None), Bounds::exactly) })
     };
     // Of the kind asked for: certainly, possibly (the field is not known), or not.
-    let certain = |field: &str, fits: &dyn Fn(&str) -> bool| match first.and_then(|value| text(value, field)) {
+    let certain = |field: &str, fits: &dyn Fn(&str) -> bool| match first.and_then(|value| text(value, field))
+    {
         Some(word) => fits(word).then_some(true),
         None => Some(false),
     };
@@ -231,7 +235,8 @@ impl<'a> Group<'a> {
     }
 
     fn things(&self, choice: &[(VariableIndex, usize)], measure: &Measure) -> Vec<Thing> {
-        let chosen = |variable: VariableIndex| choice.iter().find(|(v, _)| *v == variable).map_or(0, |(_, o)| *o);
+        let chosen =
+            |variable: VariableIndex| choice.iter().find(|(v, _)| *v == variable).map_or(0, |(_, o)| *o);
         let merged = self.duplicate.is_some_and(|variable| chosen(variable) == 1);
         if merged {
             return self.merged(measure);
@@ -273,9 +278,11 @@ impl<'a> Group<'a> {
         let fields = self.members.first()?.fields.len();
         let mut choices: Vec<Vec<Option<&Value>>> = vec![Vec::new()];
         for field in 0..fields {
-            let reads: Vec<_> = self.members.iter().filter_map(|member| member.fields[field].as_ref()).collect();
+            let reads: Vec<_> =
+                self.members.iter().filter_map(|member| member.fields[field].as_ref()).collect();
             let unknown = reads.is_empty() || reads.iter().any(|read| read.options.is_empty());
-            let mut values: Vec<Option<&Value>> = reads.iter().flat_map(|read| read.options.iter().copied().map(Some)).collect();
+            let mut values: Vec<Option<&Value>> =
+                reads.iter().flat_map(|read| read.options.iter().copied().map(Some)).collect();
             values.dedup();
             if unknown || choices.len() * values.len() > MOST_CASES {
                 values = vec![None];
@@ -287,10 +294,10 @@ impl<'a> Group<'a> {
         }
         let things: Vec<Option<Thing>> = choices.iter().map(|values| measure(values)).collect();
         let always = things.iter().all(Option::is_some);
-        let hull = things.into_iter().flatten().reduce(|a, b| Thing {
-            certain: a.certain && b.certain,
-            size: a.size.around(b.size),
-        })?;
+        let hull = things
+            .into_iter()
+            .flatten()
+            .reduce(|a, b| Thing { certain: a.certain && b.certain, size: a.size.around(b.size) })?;
         Some(Thing { certain: hull.certain && always, ..hull })
     }
 }
@@ -299,9 +306,8 @@ type Measure<'m> = dyn Fn(&[Option<&Value>]) -> Option<Thing> + 'm;
 
 impl<'a> Member<'a> {
     fn read(key: &ItemKey, item: &'a Item, wanted: &[&str], entries: &mut Entries) -> Self {
-        let removal = matches!(item.removal, Removal::EditedAfterRemoval { .. }).then(|| {
-            entries.variable(words(Subject::Removal { item: key.clone() }, ["removed", "present"]))
-        });
+        let removal = matches!(item.removal, Removal::EditedAfterRemoval { .. })
+            .then(|| entries.variable(words(Subject::Removal { item: key.clone() }, ["removed", "present"])));
         let fields = wanted
             .iter()
             .map(|field| {

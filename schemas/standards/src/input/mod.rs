@@ -95,7 +95,11 @@ pub fn parts_of(school: &School) -> BTreeSet<Part> {
 
 /// Reads a consolidated school.
 #[must_use]
-pub fn school_input(standard: &Standard, school: &ConsolidatedSchool, settings: &InputSettings) -> SchoolInput {
+pub fn school_input(
+    standard: &Standard,
+    school: &ConsolidatedSchool,
+    settings: &InputSettings,
+) -> SchoolInput {
     let mut entries = Entries::new();
     let mut reader = Reader {
         declared: &school.declared,
@@ -120,7 +124,14 @@ pub fn school_input(standard: &Standard, school: &ConsolidatedSchool, settings: 
     let answers = questions.map(|(id, ..)| (id.clone(), Arc::new(reader.answer(&id)))).collect();
     let alarms = reader.alarms;
     let review = review(figures.values().chain(BTreeMap::values(&answers)));
-    SchoolInput { school: school.school.clone(), figures, answers, variables: entries.variables, alarms, review }
+    SchoolInput {
+        school: school.school.clone(),
+        figures,
+        answers,
+        variables: entries.variables,
+        alarms,
+        review,
+    }
 }
 
 /// Reads the county's figures and answers.
@@ -290,8 +301,10 @@ impl Reader<'_> {
         if matches!(quantity.items, Some(ItemRule::ClassSizes | ItemRule::Rooms { .. })) {
             return;
         }
-        let tolerance = self.settings.tolerance.get(&quantity.id).map_or(quantity.tolerance, |t| Amount::from(*t));
-        let far = declared.less(total.high.unwrap_or(declared)) > tolerance || total.low.less(declared) > tolerance;
+        let tolerance =
+            self.settings.tolerance.get(&quantity.id).map_or(quantity.tolerance, |t| Amount::from(*t));
+        let far =
+            declared.less(total.high.unwrap_or(declared)) > tolerance || total.low.less(declared) > tolerance;
         if far {
             let text = Text::new(
                 format!("{}:申报{declared},现场{}", quantity.name.zh, in_words(total)),

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest;
 
-use duxue_document::school::{Part, SchoolKind, Stage};
 use duxue_document::QuantityId;
+use duxue_document::school::{Part, SchoolKind, Stage};
 
 use super::read::{Fault, File, Table};
 use super::{
-    ByStage, Difference, Dimension, FileHash, Indicator, Level, Quantity, SchoolRule, Scope, Standard, StandardError, Sum,
+    ByStage, Difference, Dimension, FileHash, Indicator, Level, Quantity, SchoolRule, Scope, Standard,
+    StandardError, Sum,
 };
 use crate::number::Amount;
 
@@ -20,14 +21,19 @@ pub(super) fn load(texts: &[&str]) -> Result<Standard, Vec<StandardError>> {
     let mut standard: Option<Standard> = None;
     for (index, text) in texts.iter().enumerate() {
         let file = File::new(index + 1, text);
-        let root = file.parse();
-        let table = Table::new(&file, 0..0, root.get_ref());
-        match &mut standard {
-            None => standard = Some(base(&table)),
-            Some(standard) => overlay(&table, standard),
+        if let Some(root) = file.parse() {
+            let table = Table::new(&file, 0..0, root.get_ref());
+            match &mut standard {
+                None => standard = Some(base(&table)),
+                Some(standard) => overlay(&table, standard),
+            }
+            table.finish();
         }
-        table.finish();
         errors.extend(file.into_errors());
+        if standard.is_none() {
+            // Without a base there is nothing to overlay.
+            break;
+        }
     }
     if let Some(standard) = standard.filter(|_| errors.is_empty()) {
         return Ok(standard);
@@ -209,8 +215,10 @@ fn scope(table: &Table) -> Scope {
     let mut scope = Scope { clause: table.need_text("clause"), ..Scope::default() };
     if let Some(stages) = table.table("stages") {
         for (kind, value) in stages.entries::<SchoolKind>(&[]) {
-            let list = value.get_ref().as_array().map(|list| list.iter().collect::<Vec<_>>()).unwrap_or_default();
-            let stages = list.into_iter().filter_map(|value| stages.word_in::<Stage>("stages", value)).collect();
+            let list =
+                value.get_ref().as_array().map(|list| list.iter().collect::<Vec<_>>()).unwrap_or_default();
+            let stages =
+                list.into_iter().filter_map(|value| stages.word_in::<Stage>("stages", value)).collect();
             scope.stages.insert(kind, stages);
         }
     } else {
@@ -246,7 +254,8 @@ fn split(table: &Table) -> BTreeMap<Part, Amount> {
 }
 
 fn in_proportion(weights: &BTreeMap<Part, Amount>) -> BTreeMap<Part, i128> {
-    let divisor = weights.values().fold(0, |divisor, weight| num_integer::gcd(divisor, weight.parts())).max(1);
+    let divisor =
+        weights.values().fold(0, |divisor, weight| num_integer::gcd(divisor, weight.parts())).max(1);
     weights.iter().map(|(part, weight)| (*part, weight.parts() / divisor)).collect()
 }
 

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -53,13 +53,19 @@ impl Fault {
             Self::WrongType => ("standard.type", "值的类型不对", "the value has the wrong type"),
             Self::BadValue => ("standard.value", "值不在允许范围内", "the value is not allowed here"),
             Self::Duplicate => ("standard.duplicate", "标识重复", "the id is used twice"),
-            Self::UnknownReference => ("standard.reference", "引用的标识不存在", "the id referred to does not exist"),
-            Self::Looser => {
-                ("standard.overlay.looser", "地方标准不得低于国家标准", "an overlay may only be stricter than its base")
+            Self::UnknownReference => {
+                ("standard.reference", "引用的标识不存在", "the id referred to does not exist")
             }
-            Self::NoBase => {
-                ("standard.base", "第一个文件须为基础标准，其后为其地方标准", "the first file must be a base, the rest its overlays")
-            }
+            Self::Looser => (
+                "standard.overlay.looser",
+                "地方标准不得低于国家标准",
+                "an overlay may only be stricter than its base",
+            ),
+            Self::NoBase => (
+                "standard.base",
+                "第一个文件须为基础标准，其后为其地方标准",
+                "the first file must be a base, the rest its overlays",
+            ),
         }
     }
 }
@@ -93,13 +99,16 @@ impl<'a> File<'a> {
         self.errors.into_inner()
     }
 
-    /// Parses the text; syntax errors are reported and the rest is used.
-    pub fn parse(&self) -> Spanned<DeTable<'a>> {
-        let (table, errors) = DeTable::parse_recoverable(self.text);
-        for error in errors {
-            self.report(&error.span().unwrap_or(0..0), Fault::Syntax, error.message());
+    /// Parses the text. After a syntax error nothing else is read: what follows
+    /// would only be its echo.
+    pub fn parse(&self) -> Option<Spanned<DeTable<'a>>> {
+        match DeTable::parse(self.text) {
+            Ok(table) => Some(table),
+            Err(error) => {
+                self.report(&error.span().unwrap_or(0..0), Fault::Syntax, error.message());
+                None
+            }
         }
-        table
     }
 }
 
@@ -184,7 +193,8 @@ impl<'f, 'a> Table<'f, 'a> {
     /// A whole number from 0 to `max`.
     pub fn whole(&self, key: &'static str, max: u32) -> Option<u32> {
         let value = self.get(key)?;
-        let number = value.get_ref().as_integer().and_then(|n| n.as_str().parse::<u32>().ok()).filter(|n| *n <= max);
+        let number =
+            value.get_ref().as_integer().and_then(|n| n.as_str().parse::<u32>().ok()).filter(|n| *n <= max);
         if number.is_none() {
             self.file.report(&value.span(), Fault::BadValue, format!("{key}: 0 … {max}"));
         }
@@ -204,7 +214,11 @@ impl<'f, 'a> Table<'f, 'a> {
     pub fn limit_in(&self, what: &str, value: &Spanned<DeValue<'a>>) -> Option<Limit> {
         let limit = value.get_ref().as_str().and_then(parse_limit);
         if limit.is_none() {
-            self.file.report(&value.span(), Fault::BadValue, format!("{what}: a decimal in quotes, not below 0"));
+            self.file.report(
+                &value.span(),
+                Fault::BadValue,
+                format!("{what}: a decimal in quotes, not below 0"),
+            );
         }
         limit
     }

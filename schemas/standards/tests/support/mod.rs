@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::Decimal;
-use duxue_document::consolidated::{Candidate, ConsolidatedCounty, ConsolidatedSchool, Entry, ReviewState, ValueState};
+use duxue_document::consolidated::{
+    Candidate, ConsolidatedCounty, ConsolidatedSchool, Entry, ReviewState, ValueState,
+};
 use duxue_document::school::{Declared, FigureKey, School, SchoolKind, Setting};
 use duxue_document::{Captured, EntryPath, OpId, Scalar, SchoolId, Value};
 use duxue_standards::input::{InputSettings, SchoolInput, county_input, school_input};
@@ -55,10 +57,7 @@ pub fn key(text: &str) -> FigureKey {
 
 /// `("pupils:primary", "120")`; without a part it is `whole`.
 pub fn declared(figures: &[(&str, &str)]) -> Declared {
-    Declared {
-        figures: figures.iter().map(|(k, v)| (key(k), decimal(v))).collect(),
-        ..Declared::default()
-    }
+    Declared { figures: figures.iter().map(|(k, v)| (key(k), decimal(v))).collect(), ..Declared::default() }
 }
 
 pub fn consolidated(school: School, declared: Declared) -> ConsolidatedSchool {
@@ -77,7 +76,12 @@ pub fn input(standard: &Standard, school: School, figures: &[(&str, &str)]) -> S
     school_input(standard, &consolidated(school, declared(figures)), &InputSettings::default())
 }
 
-pub fn county(standard: &Standard, figures: &[(&str, &str)], yes: &[&str], no: &[&str]) -> duxue_standards::input::CountyInput {
+pub fn county(
+    standard: &Standard,
+    figures: &[(&str, &str)],
+    yes: &[&str],
+    no: &[&str],
+) -> duxue_standards::input::CountyInput {
     let mut reported = declared(figures);
     for (questions, answer) in [(yes, true), (no, false)] {
         reported.answers.extend(questions.iter().map(|q| (q.parse().unwrap(), answer)));
@@ -108,7 +112,8 @@ pub fn candidate(number: u64, value: Value) -> Candidate {
 
 /// An entry whose candidates are these; one is agreed, several conflict.
 pub fn entry(values: Vec<Value>) -> Entry {
-    let candidates: Vec<Candidate> = values.into_iter().zip(1..).map(|(value, op)| candidate(op, value)).collect();
+    let candidates: Vec<Candidate> =
+        values.into_iter().zip(1..).map(|(value, op)| candidate(op, value)).collect();
     let value = match candidates.as_slice() {
         [] => ValueState::Missing,
         [one] => ValueState::Agreed { op: one.op.clone(), value: one.value.clone() },

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use duxue_document::school::{RoomPurpose, SchoolKind, Stage};
 use duxue_document::QuantityId;
+use duxue_document::school::{RoomPurpose, SchoolKind, Stage};
 
 use super::super::{
-    ByStage, Compare, Condition, Effect, ItemRule, Lack, Level, Limit, LimitByKind, Relief, RoomNeed, Rule, Standard,
-    Who,
+    ByStage, Compare, Condition, Effect, ItemRule, Lack, Level, Limit, LimitByKind, Relief, RoomNeed, Rule,
+    Standard, Who,
 };
 use super::{Fault, Table, by_stage, known_quantity, sum};
 
@@ -104,7 +104,9 @@ fn rule(table: &Table, level: Level, standard: &Standard) -> Option<Rule> {
     };
     let fits = match rule {
         Rule::PerPupils { .. } => level == Level::Stage,
-        Rule::RoomsPerClasses { .. } | Rule::EveryClassAtMost { .. } | Rule::FundedAs { .. } => level == Level::School,
+        Rule::RoomsPerClasses { .. } | Rule::EveryClassAtMost { .. } | Rule::FundedAs { .. } => {
+            level == Level::School
+        }
         _ => true,
     };
     if !fits {
@@ -185,7 +187,10 @@ fn limit_by_kind(table: &Table, key: &'static str) -> LimitByKind {
     let Some(value) = table.get(key).filter(|value| value.get_ref().is_table()) else {
         return LimitByKind { default: need_limit(table, key), kinds: BTreeMap::new() };
     };
-    let nothing = LimitByKind { default: Limit { value: crate::number::Amount::ZERO, decimals: 0 }, kinds: BTreeMap::new() };
+    let nothing = LimitByKind {
+        default: Limit { value: crate::number::Amount::ZERO, decimals: 0 },
+        kinds: BTreeMap::new(),
+    };
     let Some(kinds) = table.table_in(key, value) else { return nothing };
     let default = need_limit(&kinds, "default");
     let mut limits = BTreeMap::new();
@@ -223,7 +228,10 @@ fn read_relief(table: &Table, standard: &Standard) -> Relief {
         clause: table.need_text("clause"),
         from: date(table, "from"),
         until: date(table, "until"),
-        due_years: table.whole("due_years", 100).and_then(|years| u16::try_from(years).ok()).unwrap_or_default(),
+        due_years: table
+            .whole("due_years", 100)
+            .and_then(|years| u16::try_from(years).ok())
+            .unwrap_or_default(),
         who,
         effect: effect(table, standard),
     };
@@ -283,7 +291,11 @@ pub(super) fn change(table: &Table, standard: &mut Standard, stricter_only: bool
         .find(|indicator| indicator.id == id)
         .and_then(|indicator| indicator.conditions.get_mut(number.wrapping_sub(1)));
     let Some(condition) = condition else {
-        table.file.report(&table.span_of("indicator"), Fault::UnknownReference, format!("{id}, condition {number}"));
+        table.file.report(
+            &table.span_of("indicator"),
+            Fault::UnknownReference,
+            format!("{id}, condition {number}"),
+        );
         return;
     };
     let (old, new, compare) = match (&mut condition.rule, limit, stages) {
@@ -291,8 +303,12 @@ pub(super) fn change(table: &Table, standard: &mut Standard, stricter_only: bool
         (Rule::Bound { limit: old, compare, .. }, Some(new), None) if old.kinds.is_empty() => {
             (pairs_one(&mut old.default, new), None, *compare)
         }
-        (Rule::PerPupils { at_least, .. }, None, Some(new)) => (pairs(at_least, &new), Some(()), Compare::AtLeast),
-        (Rule::EveryClassAtMost { limit, .. }, None, Some(new)) => (pairs(limit, &new), Some(()), Compare::AtMost),
+        (Rule::PerPupils { at_least, .. }, None, Some(new)) => {
+            (pairs(at_least, &new), Some(()), Compare::AtLeast)
+        }
+        (Rule::EveryClassAtMost { limit, .. }, None, Some(new)) => {
+            (pairs(limit, &new), Some(()), Compare::AtMost)
+        }
         _ => {
             table.report(Fault::BadValue, format!("{id}: this limit does not fit its type"));
             return;
@@ -322,7 +338,13 @@ fn pairs(old: &mut ByStage, new: &ByStage) -> Vec<(Limit, Limit)> {
     changed
 }
 
-fn check_stricter(table: &Table, id: &str, changed: &[(Limit, Limit)], compare: Compare, stricter_only: bool) {
+fn check_stricter(
+    table: &Table,
+    id: &str,
+    changed: &[(Limit, Limit)],
+    compare: Compare,
+    stricter_only: bool,
+) {
     let looser = changed.iter().any(|(old, new)| match compare {
         Compare::AtLeast | Compare::Above => new.value < old.value,
         Compare::AtMost | Compare::Below => new.value > old.value,
