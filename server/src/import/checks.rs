@@ -58,11 +58,10 @@ pub(super) fn school(draft: &Draft, report: &mut Report) {
 }
 
 fn subset(draft: &Draft, part: Part, inner: &str, outer: &str, report: &mut Report) {
-    if let (Some(inner), Some(outer)) = (draft.figure(inner, part), draft.figure(outer, part)) {
-        if inner.value > outer.value {
-            report
-                .error(inner.at, problems::SUBSET.with_detail(format!("{} > {}", inner.value, outer.value)));
-        }
+    if let (Some(inner), Some(outer)) = (draft.figure(inner, part), draft.figure(outer, part))
+        && inner.value > outer.value
+    {
+        report.error(inner.at, problems::SUBSET.with_detail(format!("{} > {}", inner.value, outer.value)));
     }
 }
 
@@ -78,13 +77,11 @@ fn class_size(draft: &Draft, stage: Stage, report: &mut Report) {
     else {
         return;
     };
-    if u64::from(classes) * u64::from(largest) < u64::from(pupils) {
-        if let Some(figure) = draft.figure("max_class_size", part) {
-            report.error(
-                figure.at,
-                problems::CLASS_SIZE.with_detail(format!("{classes} × {largest} < {pupils}")),
-            );
-        }
+    if u64::from(classes) * u64::from(largest) < u64::from(pupils)
+        && let Some(figure) = draft.figure("max_class_size", part)
+    {
+        report
+            .error(figure.at, problems::CLASS_SIZE.with_detail(format!("{classes} × {largest} < {pupils}")));
     }
 }
 

@@ -216,12 +216,13 @@ impl SchoolRow<'_> {
         };
         let stage = self.stage(report);
         let earlier = drafts.iter_mut().find(|draft| draft.school.id == id);
-        if let (Some(draft), Some(stage)) = (earlier, stage) {
-            if draft.stages.insert(stage) && draft.stages.len() > 1 {
-                self.check_same(draft, report);
-                self.read_figures(draft, Some(stage), report);
-                return None;
-            }
+        if let (Some(draft), Some(stage)) = (earlier, stage)
+            && draft.stages.insert(stage)
+            && draft.stages.len() > 1
+        {
+            self.check_same(draft, report);
+            self.read_figures(draft, Some(stage), report);
+            return None;
         }
         if drafts.iter().any(|draft| draft.school.id == id) {
             return self.fail(Attribute::Id, problems::SCHOOL_DUPLICATE.with_detail(id.to_string()), report);
@@ -427,10 +428,10 @@ impl SchoolRow<'_> {
                         draft.unread_list |= !is_empty(*column);
                         continue;
                     };
-                    if let Some((earlier, _)) = draft.rooms.insert(*purpose, (areas.clone(), at)) {
-                        if earlier != areas {
-                            report.error(at, problems::ROWS_DIFFER);
-                        }
+                    if let Some((earlier, _)) = draft.rooms.insert(*purpose, (areas.clone(), at))
+                        && earlier != areas
+                    {
+                        report.error(at, problems::ROWS_DIFFER);
                     }
                 }
                 Target::ClassSizes { part } => {
@@ -516,10 +517,10 @@ fn put_figure(
 
 fn insert(draft: &mut Draft, quantity: &'static Quantity, part: Part, figure: Figure, report: &mut Report) {
     let Some(key) = columns::key_of(quantity, part) else { return };
-    if let Some(earlier) = draft.figures.insert(key, figure) {
-        if earlier.value != figure.value {
-            report.error(figure.at, problems::ROWS_DIFFER.with_detail(earlier.value.to_string()));
-        }
+    if let Some(earlier) = draft.figures.insert(key, figure)
+        && earlier.value != figure.value
+    {
+        report.error(figure.at, problems::ROWS_DIFFER.with_detail(earlier.value.to_string()));
     }
 }
 

@@ -99,11 +99,11 @@ pub(super) fn title(text: &str) -> Title {
     title.key = key(&title.key);
     let bare = title.key.strip_prefix("其中").unwrap_or(&title.key).to_owned();
     title.key = bare;
-    if title.part.is_none() {
-        if let Some((name, found)) = PARTS.iter().find(|(name, _)| title.key.starts_with(name)) {
-            title.part = Some(*found);
-            title.key = title.key[name.len()..].to_owned();
-        }
+    if title.part.is_none()
+        && let Some((name, found)) = PARTS.iter().find(|(name, _)| title.key.starts_with(name))
+    {
+        title.part = Some(*found);
+        title.key = title.key[name.len()..].to_owned();
     }
     title
 }

@@ -59,10 +59,7 @@ fn place(exif: &Exif) -> Option<(Decimal, Decimal)> {
 
 /// Degrees, minutes and seconds as degrees with six decimals (about 10 cm).
 fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: i128) -> Option<Decimal> {
-    let parts = match &exif.get_field(tag, In::PRIMARY)?.value {
-        Value::Rational(parts) => parts,
-        _ => return None,
-    };
+    let Value::Rational(parts) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
     let mut millionths: i128 = 0;
     for (part, per_degree) in parts.iter().zip([1, 60, 3_600]) {
         let Rational { num, denom } = part;

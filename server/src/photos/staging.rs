@@ -287,10 +287,10 @@ impl Staging {
 
 fn note_finished(known: &mut Known, id: &str) {
     known.finished.push_back(id.to_owned());
-    if known.finished.len() > REMEMBERED {
-        if let Some(oldest) = known.finished.pop_front() {
-            known.uploads.remove(&oldest);
-        }
+    if known.finished.len() > REMEMBERED
+        && let Some(oldest) = known.finished.pop_front()
+    {
+        known.uploads.remove(&oldest);
     }
 }
 
