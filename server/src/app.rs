@@ -18,6 +18,7 @@ use crate::fault::{self, Fault};
 use crate::feed::{Change, Feed};
 use crate::hub::rows::ACTORS;
 use crate::hub::{Hub, HubLimits};
+use crate::photos::{self, Photos};
 use crate::random;
 use crate::readmodel::ReadModel;
 use crate::receipts;
@@ -40,6 +41,8 @@ pub struct App {
     pub readmodel: Arc<ReadModel>,
     /// Signs receipts.
     pub key: SigningKey,
+    /// Photos by hash.
+    pub photos: Arc<Photos>,
     watch: Arc<crate::watched::Watched>,
     metrics: Option<PrometheusHandle>,
     request_time: Duration,
@@ -57,6 +60,9 @@ pub enum StartError {
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Transport(#[from] crate::transport::TransportError),
+    /// The folder of photos.
+    #[error("the photos: {0}")]
+    Photos(#[from] photos::OpenError),
     /// Settings that do not fit together.
     #[error("the settings: {0}")]
     Config(String),
@@ -94,7 +100,9 @@ impl App {
         .await?;
         readmodel.connect(hub.clone());
         let request_time = Duration::from_secs(config.request_seconds.max(1));
-        Ok(Arc::new(Self { store, accounts, rounds, hub, feed, readmodel, key, watch, metrics, request_time }))
+        let settings = photos::Settings::new(config.data.join("photos"));
+        let photos = Photos::open(settings, Arc::clone(&store), Arc::new(now_ms)).await?;
+        Ok(Arc::new(Self { store, accounts, rounds, hub, feed, readmodel, key, photos, watch, metrics, request_time }))
     }
 
     /// Makes the first administrator if nobody has an account yet. Gives the
@@ -200,7 +208,9 @@ impl App {
         &self,
         asked: BTreeSet<PhotoHash>,
     ) -> Result<(BTreeSet<PhotoHash>, BTreeSet<PhotoHash>), Fault> {
-        Ok((BTreeSet::new(), asked))
+        let here = self.photos.here(&asked).await?;
+        let missing = asked.difference(&here).copied().collect();
+        Ok((here, missing))
     }
 
     /// After an import or an assignment.

@@ -27,8 +27,6 @@ pub struct Config {
     pub connections: usize,
     /// Seconds that a request may take, uploads of files apart.
     pub request_seconds: u64,
-    /// Folder of the web app, served below `/`.
-    pub web: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -42,7 +40,6 @@ impl Default for Config {
             administrator_password: None,
             connections: 10_000,
             request_seconds: 60,
-            web: None,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod feed;
 pub mod http;
 pub mod hub;
 pub mod import;
+pub mod photos;
 pub mod policy;
 pub mod random;
 pub mod readmodel;

@@ -121,3 +121,66 @@ pub const SERVICES: &[(Role, Service, Scope)] = &[
 pub fn service(role: Role, service: Service) -> Option<Scope> {
     SERVICES.iter().find(|(r, s, _)| *r == role && *s == service).map(|(_, _, scope)| *scope)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows: kind, then what inspector, supervisor, bureau and administrator
+    /// may do: `-`, `r`, `rw`, with `a` for assigned schools and `c` for the
+    /// county. Written from DESIGN §3, not from the table above.
+    const EXPECTED: [(DocumentKind, [&str; 4]); 5] = [
+        (Survey, ["rw a", "r c", "r c", "-"]),
+        (Review, ["r a", "rw c", "r c", "-"]),
+        (Ruling, ["r a", "r c", "rw c", "-"]),
+        (County, ["-", "r c", "rw c", "-"]),
+        (Plan, ["r a", "rw c", "rw c", "-"]),
+    ];
+    const ROLES: [Role; 4] = [Inspector, Supervisor, Bureau, Administrator];
+
+    #[test]
+    fn every_role_has_exactly_the_rights_of_the_design_on_documents() {
+        for (kind, row) in EXPECTED {
+            for (role, expected) in ROLES.into_iter().zip(row) {
+                let scope = if expected.ends_with('a') { Scope::Assigned } else { Scope::County };
+                let read = expected.contains('r').then_some(scope);
+                let write = expected.contains('w').then_some(scope);
+                assert_eq!(document(role, kind, Action::Read), read, "{role:?} reads {kind}");
+                assert_eq!(document(role, kind, Action::Write), write, "{role:?} writes {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_role_has_exactly_these_services() {
+        use Service::*;
+        let expected: [(Service, [&str; 4]); 8] = [
+            (Packet, ["a", "c", "c", "c"]),
+            (Schools, ["a", "c", "c", "c"]),
+            (School, ["a", "c", "c", "-"]),
+            (Upload, ["a", "-", "-", "-"]),
+            (Desk, ["-", "c", "c", "-"]),
+            (Import, ["-", "-", "c", "c"]),
+            (Assign, ["-", "-", "c", "c"]),
+            (Held, ["-", "c", "-", "-"]),
+        ];
+        for (which, row) in expected {
+            for (role, expected) in ROLES.into_iter().zip(row) {
+                let scope = match expected {
+                    "a" => Some(Scope::Assigned),
+                    "c" => Some(Scope::County),
+                    _ => None,
+                };
+                assert_eq!(service(role, which), scope, "{role:?} {which:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_right_is_stated_twice() {
+        for (index, right) in DOCUMENTS.iter().enumerate() {
+            let same = |other: &DocumentRight| (other.role, other.kind, other.action) == (right.role, right.kind, right.action);
+            assert!(!DOCUMENTS[index + 1..].iter().any(same), "{right:?}");
+        }
+    }
+}

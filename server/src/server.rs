@@ -111,6 +111,7 @@ async fn keep_house(app: Arc<App>) {
         if let Err(error) = app.accounts.expire(now_ms()).await {
             tracing::warn!(%error, "expired sessions could not be removed");
         }
+        app.photos.sweep().await;
         app.upkeep();
     }
 }

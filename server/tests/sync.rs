@@ -1,10 +1,23 @@
-//! Two raw automerge clients and a whole server.
+//! Raw automerge clients and a whole server: what is taken, what is answered,
+//! and what a failure costs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{County, ROUND, document, local, put};
-use duxue_document::DocumentKind::Survey;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use common::{
+    Client, County, Faulty, ROUND, Running, Said, claim, document, entries, folder, heads, local, path, put, receipt,
+};
+use duxue_document::DocumentKind::{self, County as CountyKind, Plan, Review, Ruling, Survey};
+use duxue_document::{DocumentId, write};
+use duxue_protocol::wire::{self, Message as Wire};
+use duxue_server::store::memory::MemoryStore;
+use duxue_server::store::{JournalNumber, Record, Store};
+use tokio_tungstenite::tungstenite::Message;
+
+const PUPILS: &str = "quantities/pupils:primary";
 
 #[tokio::test]
 async fn two_inspectors_edit_one_survey_and_converge() {
@@ -12,18 +25,378 @@ async fn two_inspectors_edit_one_survey_and_converge() {
     let id = document(0, Survey);
     let (mut a, mut b) = (county.client("first").await, county.client("second").await);
     let (mut of_a, mut of_b) = (local(Survey, 1), local(Survey, 2));
-    put(&mut of_a, "quantities/pupils:primary", "500");
-    put(&mut of_b, "quantities/pupils:primary", "510");
+    put(&mut of_a, PUPILS, "500");
+    put(&mut of_b, PUPILS, "510");
     put(&mut of_b, "quantities/books:whole", "9000");
     a.sync(id, &mut of_a).await;
     b.sync(id, &mut of_b).await;
     let both = of_b.get_heads();
     a.until(id, &mut of_a, |doc| doc.get_heads() == both).await;
-    let (status, view) =
-        county.server.get(county.token("supervisor"), &format!("/api/rounds/{ROUND}/schools/3601000001")).await;
-    assert_eq!(status, 200, "{view}");
-    let entry = &view["consolidated"]["entries"]["quantities/pupils:primary"];
-    assert_eq!(entry["value"]["state"], "conflicting", "{view}");
+    let entry = &entries(&county).await[PUPILS];
+    assert_eq!(entry["value"]["state"], "conflicting");
     assert_eq!(entry["candidates"].as_array().map(Vec::len), Some(2));
-    assert_eq!(view["actors"].as_object().map(serde_json::Map::len), Some(2));
+
+    let conflicts = format!("/api/rounds/{ROUND}/conflicts?school=3601000001");
+    let (status, found) = county.server.get(county.token("bureau"), &conflicts).await;
+    assert_eq!(status, 200, "{found}");
+    let names: Vec<&str> =
+        found[0]["candidates"].as_array().unwrap().iter().filter_map(|c| c["by"]["person_name"].as_str()).collect();
+    assert_eq!(names, ["first", "second"]);
+    assert_eq!(county.server.get(county.token("bureau"), &format!("/api/rounds/{ROUND}/assessment")).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_open_subscriber_hears_of_each_edit() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut a, mut b) = (county.client("first").await, county.client("second").await);
+    let (mut of_a, mut of_b) = (local(Survey, 1), local(Survey, 2));
+    a.sync(id, &mut of_a).await;
+    b.sync(id, &mut of_b).await;
+    for pupils in 1..20 {
+        put(&mut of_a, PUPILS, &pupils.to_string());
+        a.sync(id, &mut of_a).await;
+        let now = of_a.get_heads();
+        b.until(id, &mut of_b, |doc| doc.get_heads() == now).await;
+    }
+}
+
+#[tokio::test]
+async fn work_of_two_offline_days_merges_on_reconnect() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut of_a, mut of_b) = (local(Survey, 1), local(Survey, 2));
+    for day in 0..3 {
+        for (name, doc) in [("first", &mut of_a), ("second", &mut of_b)] {
+            for entry in 0..30 {
+                put(doc, &format!("quantities/q{entry}:whole"), &format!("{day}"));
+            }
+            county.client(name).await.sync(id, doc).await;
+        }
+    }
+    county.client("first").await.sync(id, &mut of_a).await;
+    assert_eq!(of_a.get_heads(), of_b.get_heads());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_no_acknowledgement_and_passes() {
+    let store = Arc::new(Faulty::default());
+    let county = County::on(Arc::clone(&store) as Arc<dyn Store>, folder()).await;
+    let id = document(0, Survey);
+    let mut doc = local(Survey, 1);
+    let mut client = county.client("first").await;
+    client.sync(id, &mut doc).await;
+    let mut watching = county.client("second").await;
+    let mut seen = local(Survey, 2);
+    watching.sync(id, &mut seen).await;
+
+    store.full.store(true, Ordering::SeqCst);
+    let before = store.last();
+    put(&mut doc, PUPILS, "500");
+    client.speak(id, &doc).await;
+    assert_eq!(client.hear().await, Said::Error("store.full".to_owned()));
+    assert_eq!(client.hear().await, Said::Closed(1011, "store.full".to_owned()));
+    assert_eq!(store.last(), before);
+    assert_eq!(county.server.get("", "/health").await.0, 503);
+    assert_eq!(watching.settle(&county, id).await, [], "nobody is told of what is not flushed");
+    assert_eq!(entries(&county).await[PUPILS], serde_json::Value::Null);
+
+    store.full.store(false, Ordering::SeqCst);
+    let mut client = county.client("first").await;
+    client.sync(id, &mut doc).await;
+    let now = doc.get_heads();
+    watching.until(id, &mut seen, |doc| doc.get_heads() == now).await;
+    assert_eq!(county.server.get("", "/health").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_kill() {
+    let (store, data) = (MemoryStore::new(), folder());
+    let id = document(0, Survey);
+    let mut doc = local(Survey, 1);
+    let county = County::on(Arc::new(store.clone()), Arc::clone(&data)).await;
+    put(&mut doc, PUPILS, "500");
+    county.client("first").await.sync(id, &mut doc).await;
+    let token = county.token("second").to_owned();
+    county.server.kill();
+
+    let again = Running::on(Arc::new(store), data).await;
+    let mut other = local(Survey, 2);
+    Client::connect(again.address, &token, "peer").await.sync(id, &mut other).await;
+    assert_eq!(other.get_heads(), doc.get_heads());
+}
+
+#[tokio::test]
+async fn who_may_only_read_changes_nothing() {
+    let county = County::new().await;
+    let cases: [(&str, DocumentKind, usize); 5] =
+        [("supervisor", Survey, 0), ("bureau", Survey, 0), ("first", Review, 0), ("first", Ruling, 0), ("bureau", Review, 1)];
+    for (actor, (name, kind, school)) in cases.into_iter().enumerate() {
+        let id = document(school, kind);
+        let mut doc = local(kind, 50 + u8::try_from(actor).unwrap());
+        let before = county.server.app.store.last();
+        let mut tx = doc.transaction();
+        automerge::transaction::Transactable::put(&mut tx, automerge::ROOT, "x", 1).unwrap();
+        tx.commit();
+        let mut client = county.client(name).await;
+        client.exchange(&county, id, &mut doc).await;
+        assert_eq!(county.server.app.store.last(), before, "{name} {kind}: nothing was written");
+        let answer = receipt(&county, name, id, &doc).await;
+        assert!(answer["missing_heads"][id.to_string()].is_array(), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn each_role_writes_its_own_documents() {
+    let county = County::new().await;
+    let mut county_document = local(CountyKind, 30);
+    put(&mut county_document, "quantities/x:whole", "1");
+    let county_id = DocumentId::derive(&common::round(), ROUND, CountyKind);
+    county.client("bureau").await.sync(county_id, &mut county_document).await;
+    for (actor, (name, kind)) in [("supervisor", Review), ("supervisor", Plan), ("bureau", Plan), ("bureau", Ruling)].into_iter().enumerate() {
+        let mut doc = local(kind, 60 + u8::try_from(actor).unwrap());
+        let mut tx = doc.transaction();
+        automerge::transaction::Transactable::put(&mut tx, automerge::ROOT, "x", name).unwrap();
+        tx.commit();
+        let id = document(0, kind);
+        county.client(name).await.sync(id, &mut doc).await;
+        assert!(receipt(&county, name, id, &doc).await["missing_heads"].as_object().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn not_yours_is_the_same_as_not_there() {
+    let county = County::new().await;
+    let county_id = DocumentId::derive(&common::round(), ROUND, CountyKind);
+    let unknown = DocumentId([9; 16]);
+    for (name, id) in [("second", document(1, Survey)), ("second", unknown), ("second", county_id), ("admin", document(0, Survey))] {
+        let mut client = county.client(name).await;
+        client.speak(id, &local(Survey, 9)).await;
+        assert_eq!(client.hear().await, Said::Unavailable(id.to_string()), "{name}");
+        assert_eq!(client.round_trip().await, []);
+    }
+}
+
+#[tokio::test]
+async fn hostile_frames_cost_their_sender_the_connection_and_no_one_else() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let mut bystander = county.client("first").await;
+    let mut doc = local(Survey, 1);
+    bystander.sync(id, &mut doc).await;
+    let sync = |data: Vec<u8>| {
+        Message::Binary(
+            wire::encode(&Wire::Sync {
+                sender_id: "peer-second".to_owned(),
+                target_id: "server".to_owned(),
+                document_id: id.to_string(),
+                data,
+            })
+            .into(),
+        )
+    };
+    let frames = [
+        (Message::Text("{}".into()), "frame.text"),
+        (Message::Binary(vec![0xff; 40].into()), "wire.not_cbor"),
+        (Message::Binary(vec![0xa0].into()), "wire.not_a_message"),
+        (sync(vec![0x42]), "scan.truncated"),
+        (sync(vec![0x99; 30]), "scan.unknown"),
+        (sync(forged_genesis()), "scan.reserved_actor"),
+    ];
+    for (frame, code) in frames {
+        let mut client = county.client("second").await;
+        client.raw(frame).await;
+        assert_eq!(client.hear().await, Said::Error(code.to_owned()));
+        assert!(matches!(client.hear().await, Said::Closed(..)), "{code}");
+    }
+    put(&mut doc, PUPILS, "500");
+    bystander.sync(id, &mut doc).await;
+}
+
+/// A sync message with a change of the reserved actor that is not genesis.
+fn forged_genesis() -> Vec<u8> {
+    let chunk = duxue_document::genesis::chunk(Survey);
+    let actor = automerge::Change::from_bytes(chunk.to_vec()).unwrap().actor_id().clone();
+    let mut doc = automerge::Automerge::new().with_actor(actor);
+    let mut tx = doc.transaction();
+    automerge::transaction::Transactable::put(&mut tx, automerge::ROOT, "rooms", 1).unwrap();
+    tx.commit();
+    message_with(&doc)
+}
+
+/// A sync message that gives all changes unasked.
+fn message_with(doc: &automerge::Automerge) -> Vec<u8> {
+    use automerge::sync::{ChunkList, Message, MessageVersion};
+    let changes: Vec<Vec<u8>> = doc.get_changes(&[]).iter().map(|change| change.raw_bytes().to_vec()).collect();
+    let message = Message {
+        heads: doc.get_heads(),
+        need: Vec::new(),
+        have: Vec::new(),
+        changes: ChunkList::from(changes),
+        flags: None,
+        version: MessageVersion::V1,
+    };
+    message.encode()
+}
+
+#[tokio::test]
+async fn strangers_and_takers_of_names_are_told_and_closed() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let mut owner = county.client("first").await;
+    let mut stranger = Client::open(county.server.address, "no-such-token", "stranger").await;
+    stranger.join().await;
+    assert_eq!(stranger.hear().await, Said::Error("session.missing".to_owned()));
+    assert_eq!(stranger.hear().await, Said::Closed(1008, "session.missing".to_owned()));
+    let mut taker = Client::open(county.server.address, county.token("second"), "peer-first").await;
+    taker.join().await;
+    assert_eq!(taker.hear().await, Said::Error("join.sender_in_use".to_owned()));
+    let mut doc = local(Survey, 1);
+    put(&mut doc, PUPILS, "500");
+    owner.sync(id, &mut doc).await;
+}
+
+#[tokio::test]
+async fn a_message_under_another_name_is_ignored() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let mut client = county.client("first").await;
+    let mut doc = local(Survey, 1);
+    put(&mut doc, PUPILS, "500");
+    let own = std::mem::replace(&mut client.peer, "peer-second".to_owned());
+    client.speak(id, &doc).await;
+    client.peer = own;
+    assert_eq!(client.settle(&county, id).await, []);
+    assert_eq!(entries(&county).await[PUPILS], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session() {
+    let county = County::new().await;
+    let token = county.server.login("supervisor").await.token;
+    let mut client = Client::connect(county.server.address, &token, "desk").await;
+    let url = county.server.url("/api/session");
+    let status = county.server.http.delete(url).bearer_auth(&token).send().await.unwrap().status();
+    assert_eq!(status, 204);
+    assert_eq!(client.hear().await, Said::Error("session.missing".to_owned()));
+}
+
+#[tokio::test]
+async fn changes_after_the_right_has_ended_are_held_until_admitted() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut of_first, mut of_second) = (local(Survey, 1), local(Survey, 2));
+    county.client("second").await.sync(id, &mut of_second).await;
+    put(&mut of_second, PUPILS, "510");
+    county.assign("second", &[]).await;
+
+    let mut second = county.client("second").await;
+    second.exchange(&county, id, &mut of_second).await;
+    let answer = receipt(&county, "second", id, &of_second).await;
+    assert_eq!(answer["held_heads"][id.to_string()], serde_json::json!(heads(&of_second)));
+    assert_eq!(entries(&county).await[PUPILS], serde_json::Value::Null);
+
+    // What the first inspector builds on it is held with it.
+    of_first.merge(&mut of_second).unwrap();
+    write::put_claims(&mut of_first, &[(path("quantities/books:whole"), claim("9"))]).unwrap();
+    let mut first = county.client("first").await;
+    first.exchange(&county, id, &mut of_first).await;
+    let list = format!("/api/rounds/{ROUND}/held");
+    assert_eq!(county.server.get(county.token("bureau"), &list).await.0, 404, "supervisors only");
+    let (_, held) = county.server.get(county.token("supervisor"), &list).await;
+    let reasons: Vec<&str> = held.as_array().unwrap().iter().filter_map(|item| item["reason"].as_str()).collect();
+    assert_eq!(reasons, ["right_ended", "depends"]);
+    assert_eq!(held[0]["by"]["person_name"], "second");
+
+    let decide = format!("{list}/{}", held[0]["number"]);
+    let admit = serde_json::json!({ "admit": true });
+    assert_eq!(county.server.post(county.token("supervisor"), &decide, &admit).await.0, 204);
+    let now = entries(&county).await;
+    assert_eq!(now[PUPILS]["value"]["value"]["value"], "510", "{now}");
+    assert!(now["quantities/books:whole"].is_object());
+    let (status, again) = county.server.post(county.token("supervisor"), &decide, &admit).await;
+    assert_eq!((status, again["code"].as_str()), (409, Some("held.decided")));
+    assert!(receipt(&county, "first", id, &of_first).await["held_heads"].as_object().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_ended_right_gives_no_changes_of_others() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let mut of_first = local(Survey, 1);
+    put(&mut of_first, PUPILS, "500");
+    county.client("first").await.sync(id, &mut of_first).await;
+    county.assign("second", &[]).await;
+    let mut doc = local(Survey, 2);
+    let mut second = county.client("second").await;
+    second.exchange(&county, id, &mut doc).await;
+    assert_eq!(doc.get_heads(), local(Survey, 2).get_heads());
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_applied_is_set_aside_once() {
+    let store = MemoryStore::new();
+    let county = County::on(Arc::new(store.clone()), folder()).await;
+    let id = document(0, Survey);
+    let (mut right, mut copied) = (local(Survey, 1), local(Survey, 1));
+    put(&mut right, PUPILS, "500");
+    let mut first = county.client("first").await;
+    first.sync(id, &mut right).await;
+    // A copied store: the same actor and number with other content.
+    put(&mut copied, PUPILS, "999");
+    for expected in [Some(Said::Error("change.set_aside".to_owned())), None] {
+        let mut second = county.client("second").await;
+        second.say(id, message_with(&copied)).await;
+        let said = second.settle(&county, id).await;
+        let closed = said.into_iter().find(|said| !matches!(said, Said::Sync(..)));
+        assert_eq!(closed, expected, "the second time it is known");
+    }
+    put(&mut right, "quantities/books:whole", "9");
+    first.sync(id, &mut right).await;
+    let records = store.records(JournalNumber(1), 10_000).await.unwrap();
+    let aside: Vec<_> = records.iter().filter(|(_, record)| matches!(record, Record::SetAside { .. })).collect();
+    assert_eq!(aside.len(), 1, "kept once, with its record");
+    assert_eq!(entries(&county).await[PUPILS]["value"]["value"]["value"], "500");
+}
+
+#[tokio::test]
+async fn many_edits_are_folded_into_a_snapshot() {
+    let store = MemoryStore::new();
+    let county = County::on(Arc::new(store.clone()), folder()).await;
+    let id = document(0, Survey);
+    let mut doc = local(Survey, 1);
+    let mut client = county.client("first").await;
+    for round in 0..400 {
+        for entry in 0..4 {
+            put(&mut doc, &format!("quantities/q{entry}:whole"), &round.to_string());
+        }
+        client.sync(id, &mut doc).await;
+        if store.load(id).await.unwrap().snapshot.is_some() {
+            let mut other = local(Survey, 2);
+            county.client("second").await.sync(id, &mut other).await;
+            assert_eq!(other.get_heads(), doc.get_heads());
+            return;
+        }
+    }
+    panic!("no snapshot was made");
+}
+
+#[tokio::test]
+async fn ephemeral_messages_reach_those_who_read_the_document() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut a, mut b) = (county.client("first").await, county.client("second").await);
+    a.sync(id, &mut local(Survey, 1)).await;
+    b.sync(id, &mut local(Survey, 2)).await;
+    let said = |data: Vec<u8>| Wire::Ephemeral {
+        sender_id: "peer-first".to_owned(),
+        target_id: "server".to_owned(),
+        document_id: id.to_string(),
+        count: 1,
+        session_id: "s".to_owned(),
+        data,
+    };
+    a.send(&said(vec![0; 64 << 10])).await;
+    a.send(&said(vec![1, 2])).await;
+    assert_eq!(b.hear().await, Said::Ephemeral(vec![1, 2]), "the one above the limit is dropped");
 }

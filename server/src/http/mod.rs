@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod feed;
 pub mod ops;
+pub mod photos;
 pub mod reply;
 pub mod rounds;
 pub mod schools;
@@ -29,6 +30,8 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .or(rounds::routes(app))
         .unify()
         .or(schools::routes(app))
+        .unify()
+        .or(photos::routes(app))
         .unify()
         .or(feed::routes(app))
         .unify()

@@ -1,5 +1,6 @@
 //! For operators: health, readiness, metrics, and the description of all this.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +10,8 @@ use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::fault;
+use crate::fault::{self, Fault};
+use crate::transport::Peer;
 
 use super::reply::{self, Answer, finish};
 use super::with;
@@ -39,22 +41,42 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let health = warp::path!("health")
         .and(warp::get())
         .and(with::app(app))
-        .and_then(move |app| finish(within, health(app)));
+        .and(peer())
+        .and_then(move |app, peer| finish(within, health(app, peer)));
     let ready = warp::path!("ready")
         .and(warp::get())
         .and(with::app(app))
-        .and_then(move |app| finish(within, ready(app)));
+        .and(peer())
+        .and_then(move |app, peer| finish(within, ready(app, peer)));
     let metrics = warp::path!("metrics")
         .and(warp::get())
         .and(with::app(app))
-        .map(|app: Arc<App>| text(app.metrics(), "text/plain; version=0.0.4"));
+        .and(peer())
+        .and_then(move |app, peer| finish(within, metrics(app, peer)));
     let openapi = warp::path!("openapi.yaml")
         .and(warp::get())
         .map(|| text(OPENAPI.to_owned(), "application/yaml; charset=utf-8"));
     health.or(ready).unify().or(metrics).unify().or(openapi).unify().boxed()
 }
 
-async fn health(app: Arc<App>) -> Answer {
+fn peer() -> impl Filter<Extract = (Option<Peer>,), Error = Infallible> + Clone {
+    warp::ext::optional()
+}
+
+/// How the server is concerns those who run it; a proxy on the same machine
+/// must not pass these routes on.
+fn local_only(peer: Option<Peer>) -> Result<(), Fault> {
+    let local = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+    if local { Ok(()) } else { Err(fault::not_found()) }
+}
+
+async fn metrics(app: Arc<App>, peer: Option<Peer>) -> Answer {
+    local_only(peer)?;
+    Ok(text(app.metrics(), "text/plain; version=0.0.4"))
+}
+
+async fn health(app: Arc<App>, peer: Option<Peer>) -> Answer {
+    local_only(peer)?;
     let works = app.store_works();
     let health = Health {
         status: if works { "ok" } else { "failing" },
@@ -67,7 +89,8 @@ async fn health(app: Arc<App>) -> Answer {
     reply::json_with(status, &health)
 }
 
-async fn ready(app: Arc<App>) -> Answer {
+async fn ready(app: Arc<App>, peer: Option<Peer>) -> Answer {
+    local_only(peer)?;
     if app.store_works() { Ok(reply::nothing()) } else { Err(fault::not_ready()) }
 }
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use automerge::sync::Message;
-use automerge::{ActorId, Automerge, Change, ChangeHash};
+use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use duxue_document::{DocumentId, PersonId, genesis};
@@ -598,12 +598,116 @@ fn build(name: &DocumentName, stored: &StoredDocument) -> (Automerge, Vec<Failed
 }
 
 fn apply_guarded(doc: &mut Automerge, changes: Vec<Change>) -> Result<(), &'static str> {
-    match catch_unwind(AssertUnwindSafe(|| doc.apply_changes(changes))) {
+    guarded(|| doc.apply_changes(changes))
+}
+
+/// Runs Automerge where its panics cost no more than an error would.
+fn guarded(work: impl FnOnce() -> Result<(), AutomergeError>) -> Result<(), &'static str> {
+    match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             tracing::warn!(%error, "a change could not be applied");
             Err("chunk.not_applicable")
         }
         Err(_) => Err("chunk.panic"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::ROOT;
+    use automerge::transaction::Transactable;
+    use duxue_document::DocumentKind;
+
+    use super::*;
+
+    fn name() -> DocumentName {
+        DocumentName {
+            round: "r".parse().expect("an id"),
+            school: Some("3601000001".parse().expect("an id")),
+            kind: DocumentKind::Survey,
+        }
+    }
+
+    fn change(actor: u8, key: &str) -> Change {
+        let mut doc = genesis::document(DocumentKind::Survey, ActorId::from([actor; 16]));
+        let mut tx = doc.transaction();
+        tx.put(ROOT, key, 1).expect("puts");
+        tx.commit();
+        doc.get_last_local_change().expect("a change")
+    }
+
+    fn stored(chunks: &[&[u8]]) -> StoredDocument {
+        let chunks = (1..).map(JournalNumber).zip(chunks.iter().map(|chunk| chunk.to_vec())).collect();
+        StoredDocument { snapshot: None, chunks }
+    }
+
+    fn no_rows() -> Rows {
+        Rows { actors: Vec::new(), held: Vec::new(), set_aside: Vec::new() }
+    }
+
+    #[test]
+    fn a_panic_is_an_error() {
+        assert_eq!(guarded(|| Ok(())), Ok(()));
+        assert_eq!(guarded(|| Err(AutomergeError::Fail)), Err("chunk.not_applicable"));
+        assert_eq!(guarded(|| panic!("of automerge")), Err("chunk.panic"));
+    }
+
+    #[test]
+    fn a_bad_chunk_costs_the_document_only_itself() {
+        let (a, b, again) = (change(1, "a"), change(2, "b"), change(1, "other"));
+        let good = [a.raw_bytes(), b.raw_bytes()];
+        for (bad, reason) in [(&b"no chunk"[..], "chunk.unreadable"), (again.raw_bytes(), "chunk.not_applicable")] {
+            let (document, failed) = Document::load(name(), &stored(&[good[0], bad, good[1]]), no_rows());
+            let failed: Vec<_> = failed.iter().map(|failed| (failed.chunk, failed.reason)).collect();
+            assert_eq!(failed, [(JournalNumber(2), reason)]);
+            assert!(document.has(&a.hash()) && document.has(&b.hash()) && !document.has(&again.hash()));
+        }
+    }
+
+    fn contribution(session: u64, person: &str, write: Writing, changes: Vec<Change>) -> Contribution {
+        let delivery = Delivery { person: person.parse().expect("an id"), device: None };
+        Contribution { session, delivery, write, changes }
+    }
+
+    #[test]
+    fn the_right_follows_the_person_an_actor_is_bound_to() {
+        let (mut document, _) = Document::load(name(), &stored(&[]), no_rows());
+        let all_may = |_: &PersonId| Writing::Yes;
+        let only_b = |person: &PersonId| if person.as_str() == "b" { Writing::Yes } else { Writing::Ended };
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            number
+        };
+        let first = change(1, "a");
+        let plan = document.plan(vec![contribution(1, "a", Writing::Yes, vec![first])], &all_may, &mut next, 0);
+        let plan = plan.expect("plans");
+        assert!(plan.changes_document());
+        document.apply(plan, JournalNumber(1)).expect("applies");
+        // Someone else brings a change of the same actor after its owner's right has ended.
+        let mut doc = document.shared().read().clone();
+        doc.set_actor(ActorId::from([1; 16]));
+        let mut tx = doc.transaction();
+        tx.put(ROOT, "b", 1).expect("puts");
+        tx.commit();
+        let later = doc.get_last_local_change().expect("a change");
+        let brought = vec![contribution(2, "b", Writing::Yes, vec![later.clone()])];
+        let plan = document.plan(brought, &only_b, &mut next, 0).expect("plans");
+        assert!(!plan.changes_document());
+        assert!(matches!(plan.records[0], Record::Held { .. }), "{:?}", plan.records);
+        document.apply(plan, JournalNumber(3)).expect("applies");
+        assert!(document.holds(&later.hash()));
+    }
+
+    #[test]
+    fn what_is_known_is_not_committed_again() {
+        let (mut document, _) = Document::load(name(), &stored(&[]), no_rows());
+        let may = |_: &PersonId| Writing::Yes;
+        let bring = |session| contribution(session, "a", Writing::Yes, vec![change(1, "a")]);
+        let plan = document.plan(vec![bring(1), bring(2)], &may, &mut || 1, 0).expect("plans");
+        assert_eq!(plan.records.len(), 2, "one chunk and one binding");
+        document.apply(plan, JournalNumber(1)).expect("applies");
+        assert!(document.plan(vec![bring(3)], &may, &mut || 1, 0).expect("plans").is_empty());
     }
 }

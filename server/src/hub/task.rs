@@ -208,6 +208,7 @@ impl Owner {
         let mut waiting = Vec::new();
         let mut permits = Vec::new();
         let mut decisions = Vec::new();
+        let mut questions = Vec::new();
         for event in batch {
             match event {
                 Event::Sync { peer, admitted, permit } => {
@@ -223,13 +224,7 @@ impl Owner {
                 Event::Gone { session } => {
                     self.subscribers.remove(&session);
                 }
-                Event::Read { answer } => {
-                    let _ = answer.send(self.document.shared().clone());
-                }
-                Event::Durable { hashes, answer } => {
-                    let words = hashes.iter().map(|hash| self.durable(hash)).collect();
-                    let _ = answer.send(words);
-                }
+                question @ (Event::Read { .. } | Event::Durable { .. }) => questions.push(question),
                 Event::Decide { number, admit, by, answer } => decisions.push((number, admit, by, answer)),
             }
         }
@@ -240,8 +235,24 @@ impl Owner {
         }
         self.settle(waiting);
         self.answer();
+        // Last, so that who asks after sending gets to know what became of it.
+        for question in questions {
+            self.tell(question);
+        }
         self.compact();
         Ok(())
+    }
+
+    fn tell(&self, question: Event) {
+        match question {
+            Event::Read { answer } => {
+                let _ = answer.send(self.document.shared().clone());
+            }
+            Event::Durable { hashes, answer } => {
+                let _ = answer.send(hashes.iter().map(|hash| self.durable(hash)).collect());
+            }
+            _ => {}
+        }
     }
 
     fn take_in(

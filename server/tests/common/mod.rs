@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use automerge::sync::{State, SyncDoc};
 use automerge::{ActorId, Automerge};
@@ -17,8 +17,8 @@ use duxue_document::{
 use duxue_protocol::api::{Assignment, Enrol, Enrolment, Login, NewEnrolment, NewPerson, PersonSummary, Role, Session};
 use duxue_protocol::wire::{self, Limits, Message as Wire, Metadata};
 use duxue_server::app::App;
-use duxue_server::store::Store;
 use duxue_server::store::memory::MemoryStore;
+use duxue_server::store::{JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument};
 use duxue_server::{Config, Server};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -332,9 +332,50 @@ impl Client {
         }
     }
 
-    /// What the server says within a short time; to show that it is silent.
-    pub async fn hear_soon(&mut self) -> Option<Said> {
-        tokio::time::timeout(Duration::from_millis(300), self.hear()).await.ok()
+    /// Asks for a document that is not there and hears until the answer: the
+    /// server has read all that was sent before, and said all that it had to
+    /// say before. Gives what came meanwhile.
+    pub async fn round_trip(&mut self) -> Vec<Said> {
+        let nowhere = DocumentId([0xee; 16]);
+        self.say(nowhere, vec![0x42]).await;
+        let mut said = Vec::new();
+        loop {
+            match self.hear().await {
+                Said::Unavailable(id) if id == nowhere.to_string() => return said,
+                Said::Gone => return said,
+                other => said.push(other),
+            }
+        }
+    }
+
+    /// What the server says of a document until it has nothing more to say,
+    /// taken in without an answer.
+    pub async fn settle(&mut self, county: &County, id: DocumentId) -> Vec<Said> {
+        let mut said = self.round_trip().await;
+        // A question to the document is answered after what came before it.
+        if let Some(name) = county.server.app.rounds.document(&id) {
+            county.server.app.hub.durable(&name, Vec::new()).await.unwrap();
+        }
+        said.extend(self.round_trip().await);
+        said
+    }
+
+    /// Exchanges until neither side has anything to say, whether or not the
+    /// server took what it was given.
+    pub async fn exchange(&mut self, county: &County, id: DocumentId, doc: &mut Automerge) {
+        self.speak(id, doc).await;
+        loop {
+            let said = self.settle(county, id).await;
+            if said.is_empty() {
+                return;
+            }
+            for said in said {
+                let Said::Sync(from, data) = said else { panic!("{said:?}") };
+                assert_eq!(from, id);
+                self.take(id, doc, &data);
+                self.speak(id, doc).await;
+            }
+        }
     }
 
     pub async fn say(&mut self, id: DocumentId, data: Vec<u8>) {
@@ -390,4 +431,69 @@ impl Client {
             }
         }
     }
+}
+
+/// A store whose disk can be full.
+#[derive(Default)]
+pub struct Faulty {
+    pub inner: MemoryStore,
+    pub full: AtomicBool,
+}
+
+impl Store for Faulty {
+    fn commit(&self, records: Vec<Record>) -> StoreFuture<'_, JournalNumber> {
+        if self.full.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(StoreError::Full) });
+        }
+        self.inner.commit(records)
+    }
+
+    fn load(&self, document: DocumentId) -> StoreFuture<'_, StoredDocument> {
+        self.inner.load(document)
+    }
+
+    fn compact(&self, document: DocumentId, snapshot: Vec<u8>, through: JournalNumber) -> StoreFuture<'_, ()> {
+        self.inner.compact(document, snapshot, through)
+    }
+
+    fn documents(&self) -> StoreFuture<'_, Vec<DocumentId>> {
+        self.inner.documents()
+    }
+
+    fn row(&self, table: &'static str, key: Vec<u8>) -> StoreFuture<'_, Option<Vec<u8>>> {
+        self.inner.row(table, key)
+    }
+
+    fn rows(&self, table: &'static str, prefix: Vec<u8>) -> StoreFuture<'_, Vec<(Vec<u8>, Vec<u8>)>> {
+        self.inner.rows(table, prefix)
+    }
+
+    fn records(&self, from: JournalNumber, limit: usize) -> StoreFuture<'_, Vec<(JournalNumber, Record)>> {
+        self.inner.records(from, limit)
+    }
+
+    fn last(&self) -> JournalNumber {
+        self.inner.last()
+    }
+}
+
+/// The survey of the first school as the supervisor sees it.
+pub async fn entries(county: &County) -> serde_json::Value {
+    let path = format!("/api/rounds/{ROUND}/schools/{}", SCHOOLS[0]);
+    let (status, view) = county.server.get(county.token("supervisor"), &path).await;
+    assert_eq!(status, 200, "{view}");
+    view["consolidated"]["entries"].clone()
+}
+
+/// Heads in hex.
+pub fn heads(doc: &Automerge) -> BTreeSet<String> {
+    doc.get_heads().iter().map(|head| duxue_server::random::hex(&head.0)).collect()
+}
+
+/// What the server says of the heads of a document.
+pub async fn receipt(county: &County, name: &str, id: DocumentId, doc: &Automerge) -> serde_json::Value {
+    let request = serde_json::json!({ "heads": { id.to_string(): heads(doc) } });
+    let (status, body) = county.server.post(county.token(name), "/api/receipts", &request).await;
+    assert_eq!(status, 200, "{body}");
+    body
 }

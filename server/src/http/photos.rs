@@ -1,0 +1,52 @@
+//! Who may send and see photos; the routes themselves are in [`crate::photos`].
+
+use std::sync::Arc;
+
+use duxue_document::{DocumentKind, RoundId, SchoolId};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::accounts::Caller;
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::fault::{self, Fault};
+use crate::photos::{Authorize, MayWrite, Reader, Uploader};
+use crate::policy::Service;
+use crate::rounds::DocumentName;
+
+/// The routes of this module.
+#[must_use]
+pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let (sender, viewer) = (Arc::clone(app), Arc::clone(app));
+    let upload: Authorize<Uploader> = Arc::new(move |token| {
+        let caller = caller(&sender, token)?;
+        let (person, device) = (caller.person.clone(), caller.device.clone());
+        Ok(Uploader { person, device, may_write: may_send(&sender, caller) })
+    });
+    let read: Authorize<Reader> = Arc::new(move |token| {
+        let caller = caller(&viewer, token)?;
+        let app = Arc::clone(&viewer);
+        let may_read: MayWrite = Arc::new(move |round, school| {
+            app.rounds.get(round).is_some_and(|round| round.may_for(&caller, Service::School, school))
+        });
+        Ok(Reader { may_read })
+    });
+    app.photos.routes(upload, read)
+}
+
+/// Whoever may write the survey, or might once: a photo is bytes under their
+/// hash, and what it supports is held or taken with the survey's changes.
+fn may_send(app: &Arc<App>, caller: Caller) -> MayWrite {
+    let app = Arc::clone(app);
+    Arc::new(move |round: &RoundId, school: &SchoolId| {
+        let Some(known) = app.rounds.get(round) else { return false };
+        let survey =
+            DocumentName { round: round.clone(), school: Some(school.clone()), kind: DocumentKind::Survey };
+        known.may_for(&caller, Service::Upload, school)
+            || (known.schools.contains_key(school) && known.could_write(&caller.person, &survey))
+    })
+}
+
+fn caller(app: &App, token: Option<&str>) -> Result<Caller, Fault> {
+    token.and_then(|token| app.accounts.caller(token, now_ms())).ok_or_else(fault::not_logged_in)
+}

@@ -1,0 +1,170 @@
+//! The HTTP interface of a whole server: accounts, rights, receipts, the feed.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{County, PASSWORD, ROUND, add_person, document, heads, local, put, receipt, school};
+use duxue_document::DocumentKind::Survey;
+use duxue_protocol::api::{DeviceSession, Enrol, NewEnrolment, ReceiptAnswer};
+use duxue_server::accounts::device_statement;
+use duxue_server::random::hex;
+use ed25519_dalek::{Signer, SigningKey};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_wrong_name_and_a_wrong_password_get_the_same_answer() {
+    let county = County::new().await;
+    let wrong = county.server.post("", "/api/login", &json!({ "name": "bureau", "password": "not it at all" })).await;
+    let unknown = county.server.post("", "/api/login", &json!({ "name": "nobody", "password": PASSWORD })).await;
+    assert_eq!(wrong, unknown);
+    assert_eq!((wrong.0, wrong.1["code"].as_str()), (401, Some("login.refused")));
+}
+
+#[tokio::test]
+async fn a_name_has_to_wait_after_many_failures() {
+    let county = County::new().await;
+    let wrong = json!({ "name": "bureau", "password": "no" });
+    let mut last = (0, json!(null));
+    for _ in 0..11 {
+        last = county.server.post("", "/api/login", &wrong).await;
+    }
+    assert_eq!((last.0, last.1["code"].as_str()), (429, Some("login.too_many")));
+}
+
+#[tokio::test]
+async fn a_code_works_once_and_its_device_proves_itself_by_its_key() {
+    let county = County::new().await;
+    let new = NewEnrolment {
+        person_name: "张三".to_owned(),
+        person: None,
+        round: common::round(),
+        schools: BTreeSet::from([school(1)]),
+    };
+    let (_, code) = county.server.post(county.token("bureau"), "/api/enrolments", &new).await;
+    let key = SigningKey::from_bytes(&[3; 32]);
+    let enrol = Enrol {
+        code: code["code"].as_str().unwrap().to_owned(),
+        public_key: hex(key.verifying_key().as_bytes()),
+        device_name: "手机".to_owned(),
+    };
+    let (status, session) = county.server.post("", "/api/enrol", &enrol).await;
+    assert_eq!(status, 200, "{session}");
+    let (status, refused) = county.server.post("", "/api/enrol", &enrol).await;
+    assert_eq!((status, refused["code"].as_str()), (401, Some("enrol.refused")));
+
+    let (_, packet) =
+        county.server.get(session["token"].as_str().unwrap(), &format!("/api/rounds/{ROUND}/packet")).await;
+    assert_eq!(packet["schools"].as_array().map(Vec::len), Some(1), "{packet}");
+    assert_eq!(packet["schools"][0]["assigned"], true);
+    assert_eq!(packet["roles"], json!(["inspector"]));
+
+    let device: duxue_document::DeviceId = serde_json::from_value(session["device"].clone()).unwrap();
+    let (_, challenge) = county.server.post("", "/api/challenges", &json!({ "device": device })).await;
+    let challenge = challenge["challenge"].as_str().unwrap().to_owned();
+    let signature = hex(&key.sign(device_statement(&device, &challenge).as_bytes()).to_bytes());
+    let proof = DeviceSession { device: device.clone(), challenge: challenge.clone(), signature };
+    let (status, renewed) = county.server.post("", "/api/device-sessions", &proof).await;
+    assert_eq!((status, &renewed["device"]), (200, &session["device"]), "{renewed}");
+    let (status, replayed) = county.server.post("", "/api/device-sessions", &proof).await;
+    assert_eq!((status, replayed["code"].as_str()), (401, Some("device.refused")));
+}
+
+#[tokio::test]
+async fn what_a_session_may_not_see_is_not_there() {
+    let county = County::new().await;
+    let admin = county.token("admin").to_owned();
+    add_person(&county.server, &admin, "outsider").await;
+    let outsider = county.server.login("outsider").await.token;
+    let paths = |path: &str| format!("/api/rounds/{ROUND}/{path}");
+    let cases = [
+        (county.token("second"), paths("schools/3601000002")),
+        (county.token("second"), paths("schools/3601000009")),
+        (county.token("second"), paths("schools/3601000002/assessment")),
+        (county.token("second"), paths("conflicts")),
+        (county.token("second"), paths("assessment")),
+        (county.token("second"), paths("held")),
+        (county.token("second"), paths("feed")),
+        (&admin, paths("schools/3601000001")),
+        (&admin, paths("assessment")),
+        (&outsider, paths("packet")),
+        (&outsider, paths("schools")),
+        (&outsider, "/api/rounds/no-such-round/packet".to_owned()),
+    ];
+    let missing = county.server.get(county.token("bureau"), "/api/no-such-thing").await;
+    for (token, path) in cases {
+        assert_eq!(county.server.get(token, &path).await, missing, "{path}");
+    }
+    assert_eq!(county.server.get(&outsider, "/api/rounds").await, (200, json!([])));
+    let (_, rows) = county.server.get(county.token("second"), &paths("schools")).await;
+    assert_eq!(rows.as_array().map(Vec::len), Some(1));
+    for token in ["", "not a token"] {
+        let (status, body) = county.server.get(token, "/api/me").await;
+        assert_eq!((status, body["code"].as_str()), (401, Some("session.missing")));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_body_or_size_gets_a_problem() {
+    let county = County::new().await;
+    let server = &county.server;
+    let (status, body) = server.get("", "/api/login").await;
+    assert_eq!((status, body["code"].as_str()), (405, Some("method")));
+    for (sent, expected) in [("{", 400), ("[]", 400), ("{\"name\": 1}", 400)] {
+        let request = server.http.post(server.url("/api/login")).body(sent);
+        let (status, body) = common::answer(request).await;
+        assert_eq!(status, expected, "{body}");
+        assert_eq!(body["code"], "request.malformed");
+        assert!(body["message_zh"].is_string() && body["message_en"].is_string());
+    }
+    let large = server.http.post(server.url("/api/login")).body(vec![b' '; 5 << 20]);
+    let (status, body) = common::answer(large).await;
+    assert_eq!((status, body["code"].as_str()), (413, Some("request.too_large")));
+    let round = json!({ "id": "r2", "name": "二", "jurisdiction": "360100", "standard": "no-such-standard" });
+    let (status, body) = server.post(county.token("admin"), "/api/rounds", &round).await;
+    assert_eq!((status, body["code"].as_str()), (422, Some("round.standard")));
+}
+
+#[tokio::test]
+async fn a_receipt_states_what_is_durable_and_verifies() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let mut doc = local(Survey, 1);
+    put(&mut doc, "quantities/pupils:primary", "500");
+    let before = receipt(&county, "first", id, &doc).await;
+    assert!(before["missing_heads"][id.to_string()].is_array());
+    county.client("first").await.sync(id, &mut doc).await;
+    let answer: ReceiptAnswer = serde_json::from_value(receipt(&county, "first", id, &doc).await).unwrap();
+    let statement = answer.receipt.verify(&county.tokens["first"].server_key).unwrap();
+    assert_eq!(statement.heads.get(&id), Some(&heads(&doc)));
+    assert!(answer.missing_heads.is_empty());
+    let not_mine = receipt(&county, "second", document(1, Survey), &local(Survey, 1)).await;
+    assert!(not_mine["missing_heads"][document(1, Survey).to_string()].is_array(), "{not_mine}");
+}
+
+#[tokio::test]
+async fn the_feed_tells_of_changes_and_resumes() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let start = county.server.app.store.last().0;
+    let mut doc = local(Survey, 1);
+    put(&mut doc, "quantities/pupils:primary", "500");
+    let url = county.server.url(&format!("/api/rounds/{ROUND}/feed"));
+    let mut live = county.server.http.get(&url).bearer_auth(county.token("bureau")).send().await.unwrap();
+    county.client("first").await.sync(id, &mut doc).await;
+    assert!(event(&mut live).await.contains("\"kind\":\"survey\""));
+    let late = county.server.http.get(&url).bearer_auth(county.token("bureau"));
+    let mut late = late.header("last-event-id", (start + 64).to_string()).send().await.unwrap();
+    let told = event(&mut late).await;
+    assert!(told.contains("event:change") && told.contains("3601000001"), "{told}");
+}
+
+async fn event(response: &mut reqwest::Response) -> String {
+    let mut text = String::new();
+    while !text.contains("\n\n") || !text.contains("data:") {
+        let part = response.chunk().await.unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&part).unwrap());
+    }
+    text
+}
