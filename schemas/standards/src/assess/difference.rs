@@ -101,15 +101,18 @@ impl Rows<'_> {
 
     /// `doubtful` says whether bounds are not enough, so that settled rows are
     /// summed exactly.
-    fn known(&self, relief: bool, doubtful: &dyn Fn(&Square) -> bool) -> Known {
+    fn known(&self, relief: bool, limit: Option<Limit>, doubtful: &dyn Fn(&Square) -> bool) -> Known {
         let (sums, lists) = self.parts(relief);
         // One population with a range for every open row holds for every case.
         let hulls: Vec<Row> = lists.iter().map(|list| super::row::hull(list.to_vec())).collect();
         let outer = Population::settle(sums, hulls.iter());
         let rows = outer.rows();
-        let cases = Self::combinations(sums, &lists);
+        // Where bounds around all cases decide, none has to be tried by itself.
+        let square = outer.square();
+        let decided = !lists.is_empty() && limit.is_some_and(|limit| !straddles(&square, limit));
+        let cases = if decided { Vec::new() } else { Self::combinations(sums, &lists) };
         if cases.is_empty() {
-            return Known { square: outer.square(), exact: None, mean: outer.mean(), rows, settled: false };
+            return Known { square, exact: None, mean: outer.mean(), rows, settled: false };
         }
         let mut square: Option<Square> = None;
         let mut mean: Option<Option<Mean>> = None;
@@ -169,7 +172,8 @@ pub(crate) fn decide(
         let mut mean = mean_of(&known, limit, difference);
         let open = mean.outcome == Some(Outcome::Undetermined) || mean.printed.contains(['–', '≥']);
         if open && known.iter().all(|(strict, _)| strict.settled) {
-            let exact: Vec<_> = items.iter().map(|(_, rows)| (rows.known(false, &|_| true), None)).collect();
+            let exact: Vec<_> =
+                items.iter().map(|(_, rows)| (rows.known(false, None, &|_| true), None)).collect();
             mean = mean_of(&exact, limit, difference);
         }
         results.push(mean);
@@ -185,25 +189,22 @@ fn one(
     item_decimals: u32,
 ) -> (CoefficientResult, Known, Option<Known>) {
     let doubtful = |square: &Square| {
-        let straddles = limit.is_some_and(|limit| {
-            let limit = coefficient::limit_square(limit.value);
-            square.low <= limit && square.high.as_ref().is_none_or(|high| *high > limit)
-        });
+        let open = limit.is_some_and(|limit| straddles(square, limit));
         let written = limit.map_or(difference.decimals, |limit| limit.decimals);
         let vague = |decimals| coefficient::rounded(square, decimals).is_none();
-        straddles || [difference.decimals, written, 6].into_iter().any(vague)
+        open || [difference.decimals, written, 6].into_iter().any(vague)
     };
-    let strict = rows.known(false, &doubtful);
+    let strict = rows.known(false, limit, &doubtful);
     let mut levels = Levels::MET;
     let mut relief = None;
     if let Some(limit) = limit {
         levels = Levels::strict(test(&strict, limit));
-        relief = rows.relieved().then(|| rows.known(true, &doubtful));
+        relief = rows.relieved().then(|| rows.known(true, Some(limit), &doubtful));
         if let Some(relief) = &relief {
             levels = levels.with_relief(test(relief, limit), true);
         }
     } else if rows.relieved() {
-        relief = Some(rows.known(true, &doubtful));
+        relief = Some(rows.known(true, None, &doubtful));
     }
     let counts = strict.rows > 0;
     let decimals = difference.mean_decimals.max(item_decimals);
@@ -219,6 +220,12 @@ fn one(
         levels,
     };
     (result, strict, relief)
+}
+
+/// Whether bounds of CV² lie on both sides of the limit.
+fn straddles(square: &Square, limit: Limit) -> bool {
+    let limit = coefficient::limit_square(limit.value);
+    square.low <= limit && square.high.as_ref().is_none_or(|high| *high > limit)
 }
 
 fn written(limit: Limit) -> String {
