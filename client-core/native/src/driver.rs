@@ -100,8 +100,8 @@ impl Driver {
             if let Some(result) = self.replies.remove(&id) {
                 return result;
             }
-            let notices = self.step().await;
-            self.notices.extend(notices);
+            // Notices wait for whoever asks for them next.
+            self.advance().await;
         }
     }
 
@@ -109,16 +109,21 @@ impl Driver {
     /// last call.
     pub async fn step(&mut self) -> Vec<Notice> {
         if self.notices.is_empty() {
-            let event = tokio::select! {
-                event = self.events.recv() => event.unwrap_or(Event::Timer),
-                () = sleep_until(self.timer_ms) => {
-                    self.timer_ms = None;
-                    Event::Timer
-                }
-            };
-            self.feed(event).await;
+            self.advance().await;
         }
         std::mem::take(&mut self.notices)
+    }
+
+    /// Waits for the next event and handles it.
+    async fn advance(&mut self) {
+        let event = tokio::select! {
+            event = self.events.recv() => event.unwrap_or(Event::Timer),
+            () = sleep_until(self.timer_ms) => {
+                self.timer_ms = None;
+                Event::Timer
+            }
+        };
+        self.feed(event).await;
     }
 
     /// Handles one event and what follows from it.
