@@ -102,7 +102,19 @@ impl App {
         let request_time = Duration::from_secs(config.request_seconds.max(1));
         let settings = photos::Settings::new(config.data.join("photos"));
         let photos = Photos::open(settings, Arc::clone(&store), Arc::new(now_ms)).await?;
-        Ok(Arc::new(Self { store, accounts, rounds, hub, feed, readmodel, key, photos, watch, metrics, request_time }))
+        Ok(Arc::new(Self {
+            store,
+            accounts,
+            rounds,
+            hub,
+            feed,
+            readmodel,
+            key,
+            photos,
+            watch,
+            metrics,
+            request_time,
+        }))
     }
 
     /// Makes the first administrator if nobody has an account yet. Gives the

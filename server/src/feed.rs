@@ -129,7 +129,12 @@ impl Feed {
             Record::Row { table, key, .. } => {
                 let of_round = matches!(table.as_str(), "schools" | "declared" | "assignments")
                     && key.starts_with(&crate::rows::key(&[round.as_str(), ""]));
-                return of_round.then_some(Change { journal: number.0, what: "register", school: None, kind: None });
+                return of_round.then_some(Change {
+                    journal: number.0,
+                    what: "register",
+                    school: None,
+                    kind: None,
+                });
             }
             Record::Event { .. } => return None,
         };
@@ -159,8 +164,12 @@ impl Round {
 
 impl Observer for Feed {
     fn applied(&self, name: &DocumentName, journal: JournalNumber, _: &Shared) {
-        let change =
-            Change { journal: journal.0, what: "document", school: name.school.clone(), kind: Some(name.kind) };
+        let change = Change {
+            journal: journal.0,
+            what: "document",
+            school: name.school.clone(),
+            kind: Some(name.kind),
+        };
         self.note(&name.round, change);
     }
 }

@@ -179,7 +179,9 @@ mod tests {
     #[test]
     fn no_right_is_stated_twice() {
         for (index, right) in DOCUMENTS.iter().enumerate() {
-            let same = |other: &DocumentRight| (other.role, other.kind, other.action) == (right.role, right.kind, right.action);
+            let same = |other: &DocumentRight| {
+                (other.role, other.kind, other.action) == (right.role, right.kind, right.action)
+            };
             assert!(!DOCUMENTS[index + 1..].iter().any(same), "{right:?}");
         }
     }

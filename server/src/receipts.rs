@@ -10,13 +10,15 @@ use duxue_document::DocumentId;
 use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
 use duxue_protocol::receipt::{PURPOSE, Receipt, Statement};
 use ed25519_dalek::SigningKey;
+use sha2::{Digest, Sha256};
 
-use crate::accounts::{Caller, event};
+use crate::accounts::Caller;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::hub::task::Durable;
 use crate::random;
+use crate::store::Record;
 
 /// Name of the key's file in the data folder.
 pub const KEY_FILE: &str = "receipt.key";
@@ -75,10 +77,23 @@ pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Resu
     }
     let (photos, missing_photos) = app.photos_here(request.photos).await?;
     let server_time_ms = now_ms();
-    let statement =
-        Statement { purpose: PURPOSE.to_owned(), server_time_ms, journal: journal.0, heads: answer.here, photos };
+    let statement = Statement {
+        purpose: PURPOSE.to_owned(),
+        server_time_ms,
+        journal: journal.0,
+        heads: answer.here,
+        photos,
+    };
     let receipt = Receipt::sign(&statement, &app.key).map_err(|_| fault::internal())?;
-    app.store.commit(vec![event("receipt", Some(&caller.person), server_time_ms)]).await?;
+    // The journal keeps which statement was signed, without repeating it.
+    let digest = random::hex(&Sha256::digest(receipt.statement.as_bytes()));
+    let record = Record::Event {
+        kind: "receipt".to_owned(),
+        person: Some(caller.person.clone()),
+        detail: format!("{{\"statement_sha256\":\"{digest}\"}}"),
+        at_ms: server_time_ms,
+    };
+    app.store.commit(vec![record]).await?;
     Ok(ReceiptAnswer { receipt, missing_heads: answer.missing, held_heads: answer.held, missing_photos })
 }
 

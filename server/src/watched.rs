@@ -44,7 +44,12 @@ impl Store for Watched {
         self.store.load(document)
     }
 
-    fn compact(&self, document: DocumentId, snapshot: Vec<u8>, through: JournalNumber) -> StoreFuture<'_, ()> {
+    fn compact(
+        &self,
+        document: DocumentId,
+        snapshot: Vec<u8>,
+        through: JournalNumber,
+    ) -> StoreFuture<'_, ()> {
         self.store.compact(document, snapshot, through)
     }
 

@@ -16,8 +16,10 @@ use serde_json::json;
 #[tokio::test]
 async fn a_wrong_name_and_a_wrong_password_get_the_same_answer() {
     let county = County::new().await;
-    let wrong = county.server.post("", "/api/login", &json!({ "name": "bureau", "password": "not it at all" })).await;
-    let unknown = county.server.post("", "/api/login", &json!({ "name": "nobody", "password": PASSWORD })).await;
+    let wrong =
+        county.server.post("", "/api/login", &json!({ "name": "bureau", "password": "not it at all" })).await;
+    let unknown =
+        county.server.post("", "/api/login", &json!({ "name": "nobody", "password": PASSWORD })).await;
     assert_eq!(wrong, unknown);
     assert_eq!((wrong.0, wrong.1["code"].as_str()), (401, Some("login.refused")));
 }
@@ -69,6 +71,24 @@ async fn a_code_works_once_and_its_device_proves_itself_by_its_key() {
     assert_eq!((status, &renewed["device"]), (200, &session["device"]), "{renewed}");
     let (status, replayed) = county.server.post("", "/api/device-sessions", &proof).await;
     assert_eq!((status, replayed["code"].as_str()), (401, Some("device.refused")));
+}
+
+#[tokio::test]
+async fn nobody_gains_rights_through_assignments_or_devices_of_others() {
+    let county = County::new().await;
+    let bureau = county.token("bureau");
+    let me = &county.tokens["bureau"].person;
+    let assignments = format!("/api/rounds/{ROUND}/assignments");
+    for role in ["supervisor", "bureau"] {
+        let assignment = json!({ "person": me, "role": role, "schools": [] });
+        assert_eq!(county.server.post(bureau, &assignments, &assignment).await.0, 404, "{role}");
+    }
+    for (name, expected) in [("admin", 404), ("supervisor", 404), ("second", 201)] {
+        let person = &county.tokens[name].person;
+        let new = json!({ "person_name": "x", "person": person, "round": ROUND, "schools": [] });
+        let (status, body) = county.server.post(bureau, "/api/enrolments", &new).await;
+        assert_eq!(status, expected, "{name}: {body}");
+    }
 }
 
 #[tokio::test]

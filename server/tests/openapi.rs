@@ -39,7 +39,10 @@ fn described() -> (Operations, BTreeMap<String, Vec<String>>) {
             4 if !path.is_empty() && line.ends_with(':') && word != "parameters" => method = word.to_owned(),
             6 if in_schemas && word.starts_with("required: [") => {
                 let list = word.trim_start_matches("required: [").trim_end_matches(']');
-                required.insert(schema.clone(), list.split(", ").filter(|f| !f.is_empty()).map(str::to_owned).collect());
+                required.insert(
+                    schema.clone(),
+                    list.split(", ").filter(|f| !f.is_empty()).map(str::to_owned).collect(),
+                );
             }
             8 if word.starts_with('\'') && !in_schemas => {
                 let status = word[1..4].parse().unwrap();
@@ -93,7 +96,8 @@ async fn the_server_answers_as_described() {
     let assignment = json!({ "person": person, "role": "inspector", "schools": ["3601000001"] });
     let none = Value::Null;
     let here = |path: &str| format!("/api/rounds/{{round}}{path}");
-    let bad = json!({ "changes": [{ "change": "buy_equipment", "school": "3601000009", "value_yuan": "1" }] });
+    let bad =
+        json!({ "changes": [{ "change": "buy_equipment", "school": "3601000009", "value_yuan": "1" }] });
     let rows: Vec<(&str, String, &str, Value, u16)> = vec![
         ("POST", "/api/login".into(), "", login, 200),
         ("POST", "/api/login".into(), "", json!({ "name": "x", "password": "y" }), 401),
@@ -152,7 +156,8 @@ async fn the_server_answers_as_described() {
             .replace("{sha256}", &"0".repeat(64));
         let token = if who.is_empty() { "" } else { county.token(who) };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = county.server.http.request(method.clone(), county.server.url(&path)).bearer_auth(token);
+        let mut request =
+            county.server.http.request(method.clone(), county.server.url(&path)).bearer_auth(token);
         if !body.is_null() {
             request = request.json(&body);
         }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::{
-    Client, County, Faulty, ROUND, Running, Said, claim, document, entries, folder, heads, local, path, put, receipt,
+    Client, County, Faulty, ROUND, Running, Said, claim, document, entries, folder, heads, local, path, put,
+    receipt,
 };
 use duxue_document::DocumentKind::{self, County as CountyKind, Plan, Review, Ruling, Survey};
 use duxue_document::{DocumentId, write};
@@ -39,10 +40,17 @@ async fn two_inspectors_edit_one_survey_and_converge() {
     let conflicts = format!("/api/rounds/{ROUND}/conflicts?school=3601000001");
     let (status, found) = county.server.get(county.token("bureau"), &conflicts).await;
     assert_eq!(status, 200, "{found}");
-    let names: Vec<&str> =
-        found[0]["candidates"].as_array().unwrap().iter().filter_map(|c| c["by"]["person_name"].as_str()).collect();
+    let names: Vec<&str> = found[0]["candidates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|c| c["by"]["person_name"].as_str())
+        .collect();
     assert_eq!(names, ["first", "second"]);
-    assert_eq!(county.server.get(county.token("bureau"), &format!("/api/rounds/{ROUND}/assessment")).await.0, 200);
+    assert_eq!(
+        county.server.get(county.token("bureau"), &format!("/api/rounds/{ROUND}/assessment")).await.0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -129,8 +137,13 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
 #[tokio::test]
 async fn who_may_only_read_changes_nothing() {
     let county = County::new().await;
-    let cases: [(&str, DocumentKind, usize); 5] =
-        [("supervisor", Survey, 0), ("bureau", Survey, 0), ("first", Review, 0), ("first", Ruling, 0), ("bureau", Review, 1)];
+    let cases: [(&str, DocumentKind, usize); 5] = [
+        ("supervisor", Survey, 0),
+        ("bureau", Survey, 0),
+        ("first", Review, 0),
+        ("first", Ruling, 0),
+        ("bureau", Review, 1),
+    ];
     for (actor, (name, kind, school)) in cases.into_iter().enumerate() {
         let id = document(school, kind);
         let mut doc = local(kind, 50 + u8::try_from(actor).unwrap());
@@ -153,7 +166,11 @@ async fn each_role_writes_its_own_documents() {
     put(&mut county_document, "quantities/x:whole", "1");
     let county_id = DocumentId::derive(&common::round(), ROUND, CountyKind);
     county.client("bureau").await.sync(county_id, &mut county_document).await;
-    for (actor, (name, kind)) in [("supervisor", Review), ("supervisor", Plan), ("bureau", Plan), ("bureau", Ruling)].into_iter().enumerate() {
+    for (actor, (name, kind)) in
+        [("supervisor", Review), ("supervisor", Plan), ("bureau", Plan), ("bureau", Ruling)]
+            .into_iter()
+            .enumerate()
+    {
         let mut doc = local(kind, 60 + u8::try_from(actor).unwrap());
         let mut tx = doc.transaction();
         automerge::transaction::Transactable::put(&mut tx, automerge::ROOT, "x", name).unwrap();
@@ -169,7 +186,12 @@ async fn not_yours_is_the_same_as_not_there() {
     let county = County::new().await;
     let county_id = DocumentId::derive(&common::round(), ROUND, CountyKind);
     let unknown = DocumentId([9; 16]);
-    for (name, id) in [("second", document(1, Survey)), ("second", unknown), ("second", county_id), ("admin", document(0, Survey))] {
+    for (name, id) in [
+        ("second", document(1, Survey)),
+        ("second", unknown),
+        ("second", county_id),
+        ("admin", document(0, Survey)),
+    ] {
         let mut client = county.client(name).await;
         client.speak(id, &local(Survey, 9)).await;
         assert_eq!(client.hear().await, Said::Unavailable(id.to_string()), "{name}");
@@ -227,7 +249,8 @@ fn forged_genesis() -> Vec<u8> {
 /// A sync message that gives all changes unasked.
 fn message_with(doc: &automerge::Automerge) -> Vec<u8> {
     use automerge::sync::{ChunkList, Message, MessageVersion};
-    let changes: Vec<Vec<u8>> = doc.get_changes(&[]).iter().map(|change| change.raw_bytes().to_vec()).collect();
+    let changes: Vec<Vec<u8>> =
+        doc.get_changes(&[]).iter().map(|change| change.raw_bytes().to_vec()).collect();
     let message = Message {
         heads: doc.get_heads(),
         need: Vec::new(),
@@ -304,7 +327,8 @@ async fn changes_after_the_right_has_ended_are_held_until_admitted() {
     let list = format!("/api/rounds/{ROUND}/held");
     assert_eq!(county.server.get(county.token("bureau"), &list).await.0, 404, "supervisors only");
     let (_, held) = county.server.get(county.token("supervisor"), &list).await;
-    let reasons: Vec<&str> = held.as_array().unwrap().iter().filter_map(|item| item["reason"].as_str()).collect();
+    let reasons: Vec<&str> =
+        held.as_array().unwrap().iter().filter_map(|item| item["reason"].as_str()).collect();
     assert_eq!(reasons, ["right_ended", "depends"]);
     assert_eq!(held[0]["by"]["person_name"], "second");
 
@@ -354,7 +378,8 @@ async fn a_change_that_cannot_be_applied_is_set_aside_once() {
     put(&mut right, "quantities/books:whole", "9");
     first.sync(id, &mut right).await;
     let records = store.records(JournalNumber(1), 10_000).await.unwrap();
-    let aside: Vec<_> = records.iter().filter(|(_, record)| matches!(record, Record::SetAside { .. })).collect();
+    let aside: Vec<_> =
+        records.iter().filter(|(_, record)| matches!(record, Record::SetAside { .. })).collect();
     assert_eq!(aside.len(), 1, "kept once, with its record");
     assert_eq!(entries(&county).await[PUPILS]["value"]["value"]["value"], "500");
 }

@@ -10,10 +10,15 @@ const WINDOW_MS: i64 = 5 * 60 * 1000;
 /// Names remembered.
 const MOST_NAMES: usize = 10_000;
 
+/// Refusals within the window that are written to the journal; the rest is
+/// only counted, or strangers could fill the disk.
+const MOST_NOTED: u32 = 300;
+
 /// Failed log-ins by name, whether or not the name exists.
 #[derive(Debug, Default)]
 pub struct Attempts {
     failures: HashMap<String, (u32, i64)>,
+    noted: (u32, i64),
 }
 
 impl Attempts {
@@ -31,7 +36,8 @@ impl Attempts {
         if self.failures.len() >= MOST_NAMES && !self.failures.contains_key(name) {
             self.failures.retain(|_, (_, since)| now_ms - *since < WINDOW_MS);
             if self.failures.len() >= MOST_NAMES {
-                let oldest = self.failures.iter().min_by_key(|(_, (_, since))| *since).map(|(n, _)| n.clone());
+                let oldest =
+                    self.failures.iter().min_by_key(|(_, (_, since))| *since).map(|(n, _)| n.clone());
                 oldest.and_then(|name| self.failures.remove(&name));
             }
         }
@@ -40,6 +46,15 @@ impl Attempts {
             *entry = (0, now_ms);
         }
         entry.0 = entry.0.saturating_add(1);
+    }
+
+    /// Whether a refusal is still to be written to the journal.
+    pub fn note(&mut self, now_ms: i64) -> bool {
+        if now_ms - self.noted.1 >= WINDOW_MS {
+            self.noted = (0, now_ms);
+        }
+        self.noted.0 = self.noted.0.saturating_add(1);
+        self.noted.0 <= MOST_NOTED
     }
 
     /// Forgets the failures of a name that logged in.
@@ -63,6 +78,14 @@ mod tests {
         assert!(!attempts.blocked("a", WINDOW_MS));
         attempts.count("a", WINDOW_MS);
         assert!(!attempts.blocked("a", WINDOW_MS));
+    }
+
+    #[test]
+    fn so_many_refusals_are_noted_in_a_window() {
+        let mut attempts = Attempts::default();
+        let noted = (0..MOST_NOTED + 5).filter(|_| attempts.note(1)).count();
+        assert_eq!(noted, MOST_NOTED as usize);
+        assert!(attempts.note(WINDOW_MS + 1));
     }
 
     #[test]

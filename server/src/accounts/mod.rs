@@ -191,12 +191,21 @@ impl Accounts {
         let hash = person.as_ref().and_then(|person| person.password.clone());
         let right = self.passwords.verify(password, hash).await?;
         let Some(person) = person.filter(|_| right) else {
-            self.store.commit(vec![event("login.refused", None, now_ms)]).await?;
+            metrics::counter!("duxue_logins_refused_total").increment(1);
+            let noted = self.attempts.lock().unwrap_or_else(PoisonError::into_inner).note(now_ms);
+            if noted {
+                self.store.commit(vec![event("login.refused", None, now_ms)]).await?;
+            }
             return Err(fault::login_refused());
         };
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).succeeded(name);
-        self.open_session(&person.id, None, now_ms + DESK_SESSION_MS, vec![event("login", Some(&person.id), now_ms)])
-            .await
+        self.open_session(
+            &person.id,
+            None,
+            now_ms + DESK_SESSION_MS,
+            vec![event("login", Some(&person.id), now_ms)],
+        )
+        .await
     }
 
     /// Makes a one-time code with which a device of the person joins.
@@ -211,12 +220,8 @@ impl Accounts {
         now_ms: i64,
     ) -> Result<(String, i64), Fault> {
         let code = random::hex(&random::bytes::<16>()?);
-        let row = Code {
-            person: person.clone(),
-            round: round.clone(),
-            schools,
-            expires_ms: now_ms + CODE_MS,
-        };
+        let row =
+            Code { person: person.clone(), round: round.clone(), schools, expires_ms: now_ms + CODE_MS };
         let hash = hash_of(&code);
         let records = vec![CODES.put(&hash, &row)?, event("enrolment.code", Some(person), now_ms)];
         self.store.commit(records).await?;
@@ -378,7 +383,10 @@ impl Accounts {
             let sessions = cache.sessions.iter().filter(|(_, row)| row.expires_ms <= now_ms);
             let codes = cache.codes.iter().filter(|(_, row)| row.expires_ms <= now_ms);
             let hashes = |(hash, _): (&TokenHash, _)| *hash;
-            (sessions.map(|(hash, _)| *hash).collect::<Vec<_>>(), codes.map(|(k, v)| hashes((k, v))).collect::<Vec<_>>())
+            (
+                sessions.map(|(hash, _)| *hash).collect::<Vec<_>>(),
+                codes.map(|(k, v)| hashes((k, v))).collect::<Vec<_>>(),
+            )
         });
         let mut records: Vec<Record> = sessions.iter().map(|hash| SESSIONS.remove(hash)).collect();
         records.extend(codes.iter().map(|hash| CODES.remove(hash)));

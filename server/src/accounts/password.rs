@@ -14,7 +14,8 @@ pub const MIN_LENGTH: usize = 8;
 
 /// A hash of no one's password, verified for unknown names so that they take
 /// as long as known ones.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$YXV0aG9yaXNlLW5vLW9uZQ$n1Ow2NffSMmQsLQ0mXGpDU3BJ0GbyPpRkI6qTXQJxXs";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$YXV0aG9yaXNlLW5vLW9uZQ$n1Ow2NffSMmQsLQ0mXGpDU3BJ0GbyPpRkI6qTXQJxXs";
 
 /// Hashes and verifies passwords.
 pub struct Passwords {

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use duxue_document::PersonId;
 use duxue_protocol::api::{
-    Challenge, DeviceSession, Enrol, Enrolment, Login, Me, NewChallenge, NewEnrolment, NewPerson, PersonSummary,
-    Role, Session,
+    Challenge, DeviceSession, Enrol, Enrolment, Login, Me, NewChallenge, NewEnrolment, NewPerson,
+    PersonSummary, Role, Session,
 };
+use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
-use warp::Filter;
 
-use crate::accounts::NewSession;
+use crate::accounts::{Caller, NewSession};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::fault::{self, Fault};
@@ -51,7 +52,7 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with::app(app))
         .and(with::token())
-        .and_then(move |app, token| finish(within, me(app, token)));
+        .map(|app: Arc<App>, token: Token| reply::shown(me(&app, &token)));
     let logout = warp::path!("api" / "session")
         .and(warp::delete())
         .and(with::app(app))
@@ -99,14 +100,24 @@ async fn enrol(app: Arc<App>, body: Body) -> Answer {
 
 async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
     let NewEnrolment { person_name, person, round, schools } = reply::read(body).await?;
-    let (_, round) = token.in_round(&app, round.as_str(), Service::Assign)?;
+    let (caller, round) = token.in_round(&app, round.as_str(), Service::Assign)?;
     if let Some(school) = schools.iter().find(|school| !round.schools.contains_key(*school)) {
         return Err(fault::invalid().with_detail(school.to_string()));
     }
     let person = match person {
-        Some(person) if app.accounts.person(&person).is_some() => person,
+        Some(person) if app.accounts.person(&person).is_some() => {
+            if !may_enrol(&app, &caller, &person) {
+                return Err(fault::not_found());
+            }
+            person
+        }
         person => {
-            let new = crate::accounts::NewPerson { id: person, name: person_name, login: None, administrator: false };
+            let new = crate::accounts::NewPerson {
+                id: person,
+                name: person_name,
+                login: None,
+                administrator: false,
+            };
             app.accounts.add_person(new, now_ms()).await?.id
         }
     };
@@ -127,8 +138,8 @@ async fn people(app: Arc<App>, token: Token, body: Body) -> Answer {
     reply::json_with(StatusCode::CREATED, &PersonSummary { person: person.id, name: person.name })
 }
 
-async fn me(app: Arc<App>, token: Token) -> Answer {
-    let caller = token.caller(&app)?;
+fn me(app: &App, token: &Token) -> Answer {
+    let caller = token.caller(app)?;
     let name = app.accounts.person(&caller.person).map(|person| person.name).unwrap_or_default();
     let rounds = app.rounds.all();
     let roles = rounds
@@ -156,12 +167,27 @@ async fn device_sessions(app: Arc<App>, body: Body) -> Answer {
     reply::json(&session_of(&app, session))
 }
 
+/// Whether the caller may give a device to someone who is known already: a
+/// device speaks with all rights of its person, so they must not reach further
+/// than what the caller could give.
+fn may_enrol(app: &App, caller: &Caller, person: &PersonId) -> bool {
+    let account = app.accounts.person(person);
+    let device_only = account.is_some_and(|account| account.login.is_none() && !account.administrator);
+    let inspector_here = || {
+        app.rounds.all().iter().all(|round| {
+            let roles = round.assignments.values().filter(|row| row.person == *person && row.stands);
+            roles.into_iter().all(|row| row.role == Role::Inspector && round.may(caller, Service::Assign))
+        })
+    };
+    caller.administrator || (device_only && inspector_here())
+}
+
 /// The answer for those who do not operate the server is that there is no
 /// such thing.
 ///
 /// # Errors
 /// `session.missing` or `not_found`.
-pub fn administrator(app: &App, token: &Token) -> Result<crate::accounts::Caller, Fault> {
+pub fn administrator(app: &App, token: &Token) -> Result<Caller, Fault> {
     let caller = token.caller(app)?;
     if caller.administrator { Ok(caller) } else { Err(fault::not_found()) }
 }

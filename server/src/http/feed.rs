@@ -39,7 +39,8 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(last_id)
         .and_then(|round, app, token, last| async move {
             Ok::<_, Infallible>(
-                feed(round, app, token, last).unwrap_or_else(|fault| reply::problem(fault.status, &fault.problem)),
+                feed(round, app, token, last)
+                    .unwrap_or_else(|fault| reply::problem(fault.status, &fault.problem)),
             )
         })
         .boxed()
@@ -70,7 +71,9 @@ struct Reader {
     waiting: VecDeque<Change>,
 }
 
-fn events(changes: mpsc::Receiver<Change>) -> impl Stream<Item = Result<sse::Event, serde_json::Error>> + Send + Sync {
+fn events(
+    changes: mpsc::Receiver<Change>,
+) -> impl Stream<Item = Result<sse::Event, serde_json::Error>> + Send + Sync {
     stream::unfold(changes, |mut changes| async move {
         let change = changes.recv().await?;
         let event = sse::Event::default().event("change").id(change.journal.to_string()).json_data(&change);

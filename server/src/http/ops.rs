@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::fault::{self, Fault};
 use crate::transport::Peer;
 
-use super::reply::{self, Answer, finish};
+use super::reply::{self, Answer};
 use super::with;
 
 /// The description of the interface, kept beside the code.
@@ -37,22 +37,21 @@ struct Health {
 /// The routes of this module.
 #[must_use]
 pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
-    let within = app.request_time();
     let health = warp::path!("health")
         .and(warp::get())
         .and(with::app(app))
         .and(peer())
-        .and_then(move |app, peer| finish(within, health(app, peer)));
+        .map(|app: Arc<App>, peer| reply::shown(health(&app, peer)));
     let ready = warp::path!("ready")
         .and(warp::get())
         .and(with::app(app))
         .and(peer())
-        .and_then(move |app, peer| finish(within, ready(app, peer)));
+        .map(|app: Arc<App>, peer| reply::shown(ready(&app, peer)));
     let metrics = warp::path!("metrics")
         .and(warp::get())
         .and(with::app(app))
         .and(peer())
-        .and_then(move |app, peer| finish(within, metrics(app, peer)));
+        .map(|app: Arc<App>, peer| reply::shown(metrics(&app, peer)));
     let openapi = warp::path!("openapi.yaml")
         .and(warp::get())
         .map(|| text(OPENAPI.to_owned(), "application/yaml; charset=utf-8"));
@@ -70,12 +69,12 @@ fn local_only(peer: Option<Peer>) -> Result<(), Fault> {
     if local { Ok(()) } else { Err(fault::not_found()) }
 }
 
-async fn metrics(app: Arc<App>, peer: Option<Peer>) -> Answer {
+fn metrics(app: &App, peer: Option<Peer>) -> Answer {
     local_only(peer)?;
     Ok(text(app.metrics(), "text/plain; version=0.0.4"))
 }
 
-async fn health(app: Arc<App>, peer: Option<Peer>) -> Answer {
+fn health(app: &App, peer: Option<Peer>) -> Answer {
     local_only(peer)?;
     let works = app.store_works();
     let health = Health {
@@ -89,7 +88,7 @@ async fn health(app: Arc<App>, peer: Option<Peer>) -> Answer {
     reply::json_with(status, &health)
 }
 
-async fn ready(app: Arc<App>, peer: Option<Peer>) -> Answer {
+fn ready(app: &App, peer: Option<Peer>) -> Answer {
     local_only(peer)?;
     if app.store_works() { Ok(reply::nothing()) } else { Err(fault::not_ready()) }
 }

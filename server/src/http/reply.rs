@@ -66,6 +66,12 @@ pub fn problem(status: StatusCode, problem: &Problem) -> Response {
     response
 }
 
+/// An answer or its problem.
+#[must_use]
+pub fn shown(answer: Answer) -> Response {
+    answer.unwrap_or_else(|fault| problem(fault.status, &fault.problem))
+}
+
 /// Runs a handler within the time that a request may take. After path and
 /// method have matched nothing rejects, since a rejection would be tried on
 /// other routes and shadowed by theirs.
@@ -74,7 +80,7 @@ pub fn problem(status: StatusCode, problem: &Problem) -> Response {
 /// Never.
 pub async fn finish(within: Duration, handler: impl Future<Output = Answer>) -> Result<Response, Infallible> {
     let answer = tokio::time::timeout(within, handler).await.unwrap_or_else(|_| Err(fault::timeout()));
-    Ok(answer.unwrap_or_else(|fault| problem(fault.status, &fault.problem)))
+    Ok(shown(answer))
 }
 
 /// A request's body in parts.

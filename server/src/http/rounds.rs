@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use duxue_protocol::api::{
-    Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, RoundSummary,
+    Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, Role, RoundSummary,
     WorkPacket,
 };
+use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
-use warp::Filter;
 
 use crate::app::App;
 use crate::clock::now_ms;
@@ -33,7 +33,7 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with::app(app))
         .and(with::token())
-        .and_then(move |app, token| finish(within, list(app, token)));
+        .map(|app: Arc<App>, token: Token| reply::shown(list(&app, &token)));
     let open = warp::path!("api" / "rounds")
         .and(warp::post())
         .and(with::app(app))
@@ -51,7 +51,9 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(with::token())
         .and(with::query())
         .and(with::body())
-        .and_then(move |round, app, token, query, body| finish(within, import(round, app, token, query, body)));
+        .and_then(move |round, app, token, query, body| {
+            finish(within, import(round, app, token, query, body))
+        });
     let assign = warp::path!("api" / "rounds" / String / "assignments")
         .and(warp::post())
         .and(with::app(app))
@@ -68,7 +70,9 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(with::app(app))
         .and(with::token())
         .and(with::body())
-        .and_then(move |round, number, app, token, body| finish(within, decide(round, number, app, token, body)));
+        .and_then(move |round, number, app, token, body| {
+            finish(within, decide(round, number, app, token, body))
+        });
     let receipts = warp::path!("api" / "receipts")
         .and(warp::post())
         .and(with::app(app))
@@ -92,8 +96,8 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-async fn list(app: Arc<App>, token: Token) -> Answer {
-    let caller = token.caller(&app)?;
+fn list(app: &App, token: &Token) -> Answer {
+    let caller = token.caller(app)?;
     let rounds = app.rounds.all();
     let seen = rounds.iter().filter(|round| round.may(&caller, Service::Packet));
     reply::json(&seen.map(|round| round.summary()).collect::<Vec<RoundSummary>>())
@@ -112,7 +116,8 @@ async fn packet(round: String, app: Arc<App>, token: Token) -> Answer {
     let mut schools = Vec::new();
     for (id, (school, declared)) in &round.schools {
         if round.may_for(&caller, Service::Packet, id) {
-            let survey = round.school_documents(id).find(|name| name.kind == duxue_document::DocumentKind::Survey);
+            let survey =
+                round.school_documents(id).find(|name| name.kind == duxue_document::DocumentKind::Survey);
             let assigned =
                 survey.is_some_and(|survey| round.access(&caller.person, &survey).write == Writing::Yes);
             schools.push(PacketSchool { school: school.clone(), declared: declared.clone(), assigned });
@@ -132,15 +137,9 @@ async fn packet(round: String, app: Arc<App>, token: Token) -> Answer {
     })
 }
 
-async fn import(
-    round: String,
-    app: Arc<App>,
-    token: Token,
-    query: Query,
-    body: Body,
-) -> Answer {
+async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Import)?;
-    let bytes = reply::bytes(body, usize::try_from(import::MAX_FILE_BYTES).unwrap_or(usize::MAX)).await?;
+    let bytes = reply::bytes(body, import::MAX_FILE_BYTES).await?;
     let jurisdiction = round.row.jurisdiction.clone();
     let filename = query.get("filename").unwrap_or("file").to_owned();
     let parsed = tokio::task::spawn_blocking(move || import::parse(&bytes, &filename, &jurisdiction))
@@ -160,6 +159,10 @@ async fn import(
 async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Assign)?;
     let assignment: Assignment = reply::read(body).await?;
+    if assignment.role != Role::Inspector && !caller.administrator {
+        // Whoever rules must not be able to review, or to let others do so.
+        return Err(fault::not_found());
+    }
     if app.accounts.person(&assignment.person).is_none() {
         return Err(fault::invalid().with_detail("person"));
     }
@@ -190,20 +193,16 @@ async fn held(round: String, app: Arc<App>, token: Token) -> Answer {
     reply::json(&views)
 }
 
-async fn decide(
-    round: String,
-    number: u64,
-    app: Arc<App>,
-    token: Token,
-    body: Body,
-) -> Answer {
+async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Held)?;
     let HeldDecision { admit } = reply::read(body).await?;
     let row = app.hub.held().await?.into_iter().find(|row| row.number == number);
-    let name = row.and_then(|row| app.rounds.document(&row.document)).filter(|name| name.round == round.row.id);
+    let name =
+        row.and_then(|row| app.rounds.document(&row.document)).filter(|name| name.round == round.row.id);
     let name = name.ok_or_else(fault::not_found)?;
     app.hub.decide(&name, number, admit, &caller.person).await?;
-    let change = Change { journal: app.store.last().0, what: "held", school: name.school, kind: Some(name.kind) };
+    let change =
+        Change { journal: app.store.last().0, what: "held", school: name.school, kind: Some(name.kind) };
     app.feed.note(&round.row.id, change);
     Ok(reply::nothing())
 }

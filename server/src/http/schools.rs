@@ -51,7 +51,9 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with::app(app))
         .and(with::token())
-        .and_then(move |round, school, app, token| finish(within, school_assessment(round, school, app, token)));
+        .and_then(move |round, school, app, token| {
+            finish(within, school_assessment(round, school, app, token))
+        });
     let assessment = warp::path!("api" / "rounds" / String / "assessment")
         .and(warp::get())
         .and(with::app(app))
@@ -83,7 +85,9 @@ async fn list(round: String, app: Arc<App>, token: Token) -> Answer {
         .look(&round.row.id, |model| {
             let schools = model.schools().iter_mut();
             let seen = schools.filter(|(id, _)| round.may_for(&caller, Service::Schools, id));
-            Ok(seen.map(|(id, school)| (id.clone(), school.summary().clone(), counts(school))).collect::<Vec<_>>())
+            Ok(seen
+                .map(|(id, school)| (id.clone(), school.summary().clone(), counts(school)))
+                .collect::<Vec<_>>())
         })
         .await?;
     let mut rows = Vec::with_capacity(summaries.len());
@@ -141,8 +145,11 @@ async fn conflicts(round: String, app: Arc<App>, token: Token, query: Query) -> 
         None => None,
     };
     let found = app.readmodel.look(&round.row.id, |model| Ok(model.conflicts())).await?;
-    let mut views: Vec<ConflictView> =
-        found.iter().filter(|view| school.as_ref().is_none_or(|school| view.school == *school)).cloned().collect();
+    let mut views: Vec<ConflictView> = found
+        .iter()
+        .filter(|view| school.as_ref().is_none_or(|school| view.school == *school))
+        .cloned()
+        .collect();
     let schools: BTreeSet<SchoolId> = views.iter().map(|view| view.school.clone()).collect();
     let actors = app.actors(schools.iter().flat_map(|school| round.school_documents(school))).await?;
     for candidate in views.iter_mut().flat_map(|view| &mut view.candidates) {
@@ -174,8 +181,7 @@ async fn school_assessment(round: String, school: String, app: Arc<App>, token: 
 async fn assessment(round: String, app: Arc<App>, token: Token) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Desk)?;
     let actors = app.actors(round.documents()).await?;
-    let assessment =
-        app.readmodel.look(&round.row.id, |model| Ok(model.assessment(&round, &actors))).await?;
+    let assessment = app.readmodel.look(&round.row.id, |model| Ok(model.assessment(&round, &actors))).await?;
     reply::json(&assessment)
 }
 
@@ -194,10 +200,8 @@ async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answ
         return Err(fault::invalid().with_detail("changes"));
     }
     let actors = app.actors(round.documents()).await?;
-    let tried = app
-        .readmodel
-        .look(&round.row.id, |model| Ok(model.what_if(&round, &actors, &changes)))
-        .await?;
+    let tried =
+        app.readmodel.look(&round.row.id, |model| Ok(model.what_if(&round, &actors, &changes))).await?;
     match tried {
         Ok(result) => reply::json(&result),
         Err(error) => {

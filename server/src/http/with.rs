@@ -53,7 +53,8 @@ impl Token {
     pub fn in_round(&self, app: &App, round: &str, service: Service) -> Result<(Caller, Arc<Round>), Fault> {
         let caller = self.caller(app)?;
         let id: RoundId = round.parse().map_err(|_| fault::not_found())?;
-        let round = app.rounds.get(&id).filter(|round| round.may(&caller, service)).ok_or_else(fault::not_found)?;
+        let round =
+            app.rounds.get(&id).filter(|round| round.may(&caller, service)).ok_or_else(fault::not_found)?;
         Ok((caller, round))
     }
 
@@ -91,7 +92,11 @@ impl Query {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.0
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
     }
 }
 

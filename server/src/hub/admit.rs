@@ -37,8 +37,8 @@ pub fn admit(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
 }
 
 fn take_apart(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
-    let report = scan::scan_sync_message(data, limits, &genesis::reserved)
-        .map_err(|error| refused(error.code()))?;
+    let report =
+        scan::scan_sync_message(data, limits, &genesis::reserved).map_err(|error| refused(error.code()))?;
     let mut message = Message::decode(data).map_err(|_| refused("sync.malformed"))?;
     message.changes = ChunkList::empty();
     let own = report.changes.into_iter().filter(|change| !change.reserved);

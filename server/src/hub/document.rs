@@ -20,10 +20,8 @@ use crate::rounds::{DocumentName, Writing};
 use crate::store::{Delivery, JournalNumber, Record, StoreError, StoredDocument};
 
 use super::admit::changes_of;
+use super::rows::{ACTORS, ActorRow, Decision, HELD, HeldRow, SET_ASIDE, SetAsideRow, document_key, reason};
 use super::subscriber::Subscriber;
-use super::rows::{
-    ACTORS, ActorRow, Decision, HELD, HeldRow, SET_ASIDE, SetAsideRow, document_key, reason,
-};
 
 /// Σ chunks below which no snapshot is made, in bytes.
 const SNAPSHOT_FLOOR: usize = 16 << 10;
@@ -260,7 +258,8 @@ impl Document {
             let mut next = None;
             for row in self.held.values() {
                 if row.reason == reason::DEPENDS && !planned.contains(&row.number) {
-                    let own: HashSet<ChangeHash> = row.hashes.iter().filter_map(|h| hash_from_hex(h)).collect();
+                    let own: HashSet<ChangeHash> =
+                        row.hashes.iter().filter_map(|h| hash_from_hex(h)).collect();
                     let waits = row_changes(row)?
                         .iter()
                         .flat_map(|change| change.deps().to_vec())
@@ -525,7 +524,12 @@ impl Plan {
         Ok(())
     }
 
-    fn decide(&mut self, document: DocumentId, mut row: HeldRow, decision: Decision) -> Result<(), StoreError> {
+    fn decide(
+        &mut self,
+        document: DocumentId,
+        mut row: HeldRow,
+        decision: Decision,
+    ) -> Result<(), StoreError> {
         row.decision = Some(decision);
         self.records.push(HELD.put(&document_key(&document, &row.number.to_be_bytes()), &row)?);
         self.decided.push(row);
@@ -576,7 +580,12 @@ fn build(name: &DocumentName, stored: &StoredDocument) -> (Automerge, Vec<Failed
         let read = catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes)));
         match read {
             Ok(Ok(())) => units.push((number, changes)),
-            _ => failed.push(Failed { chunk: number, session: None, reason: "chunk.unreadable", hashes: Vec::new() }),
+            _ => failed.push(Failed {
+                chunk: number,
+                session: None,
+                reason: "chunk.unreadable",
+                hashes: Vec::new(),
+            }),
         }
     }
     let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
@@ -657,7 +666,9 @@ mod tests {
     fn a_bad_chunk_costs_the_document_only_itself() {
         let (a, b, again) = (change(1, "a"), change(2, "b"), change(1, "other"));
         let good = [a.raw_bytes(), b.raw_bytes()];
-        for (bad, reason) in [(&b"no chunk"[..], "chunk.unreadable"), (again.raw_bytes(), "chunk.not_applicable")] {
+        for (bad, reason) in
+            [(&b"no chunk"[..], "chunk.unreadable"), (again.raw_bytes(), "chunk.not_applicable")]
+        {
             let (document, failed) = Document::load(name(), &stored(&[good[0], bad, good[1]]), no_rows());
             let failed: Vec<_> = failed.iter().map(|failed| (failed.chunk, failed.reason)).collect();
             assert_eq!(failed, [(JournalNumber(2), reason)]);
@@ -681,7 +692,8 @@ mod tests {
             number
         };
         let first = change(1, "a");
-        let plan = document.plan(vec![contribution(1, "a", Writing::Yes, vec![first])], &all_may, &mut next, 0);
+        let plan =
+            document.plan(vec![contribution(1, "a", Writing::Yes, vec![first])], &all_may, &mut next, 0);
         let plan = plan.expect("plans");
         assert!(plan.changes_document());
         document.apply(plan, JournalNumber(1)).expect("applies");

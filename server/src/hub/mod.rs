@@ -31,6 +31,9 @@ use peer::Peer;
 use rows::{HELD, HeldRow};
 use task::{Durable, Event, INBOX};
 
+/// Between two looks whether everything has ended.
+const STOPPING: Duration = Duration::from_millis(50);
+
 /// What the hub takes from outside.
 #[derive(Debug, Clone)]
 pub struct HubLimits {
@@ -171,7 +174,13 @@ impl Hub {
     ///
     /// # Errors
     /// `held.decided`, or what the store says.
-    pub async fn decide(&self, name: &DocumentName, number: u64, admit: bool, by: &PersonId) -> Result<(), Fault> {
+    pub async fn decide(
+        &self,
+        name: &DocumentName,
+        number: u64,
+        admit: bool,
+        by: &PersonId,
+    ) -> Result<(), Fault> {
         let (answer, outcome) = oneshot::channel();
         self.0.send(name, Event::Decide { number, admit, by: by.clone(), answer }).await;
         outcome.await.map_err(|_| fault::store_failed())?
@@ -188,8 +197,14 @@ impl Hub {
     pub async fn stop(&self) {
         self.0.sessions.cancel();
         self.0.tasks.close();
-        self.0.lock().clear();
-        self.0.tasks.wait().await;
+        loop {
+            // Without senders a document ends once its inbox is empty. A
+            // session that is ending may have opened one more.
+            self.0.lock().clear();
+            if tokio::time::timeout(STOPPING, self.0.tasks.wait()).await.is_ok() {
+                return;
+            }
+        }
     }
 }
 

@@ -29,7 +29,10 @@ const SEND: Duration = Duration::from_secs(30);
 const LARGE_FRAME: usize = 64 << 10;
 
 /// A WebSocket on which a session runs.
-pub trait Socket: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + 'static {}
+pub trait Socket:
+    Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + 'static
+{
+}
 impl<S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + 'static> Socket for S {}
 
 /// Who a socket belongs to.
@@ -99,8 +102,21 @@ async fn run(
         selected_protocol_version: PROTOCOL_VERSION.to_owned(),
         target_id: peer.sender_id.clone(),
     }));
-    let writer = hub.tasks.spawn(write(Arc::clone(&hub), Arc::clone(&peer), frames, sink, Arc::clone(&alive), accounts, token));
-    let mut session = Session { hub: Arc::clone(&hub), peer: Arc::clone(&peer), documents: HashSet::new(), ephemeral: Bucket::new() };
+    let writer = hub.tasks.spawn(write(
+        Arc::clone(&hub),
+        Arc::clone(&peer),
+        frames,
+        sink,
+        Arc::clone(&alive),
+        accounts,
+        token,
+    ));
+    let mut session = Session {
+        hub: Arc::clone(&hub),
+        peer: Arc::clone(&peer),
+        documents: HashSet::new(),
+        ephemeral: Bucket::new(),
+    };
     tokio::select! {
         () = peer.closed() => {}
         () = hub.sessions.cancelled() => peer.close(1012, "restart"),
@@ -118,7 +134,10 @@ async fn run(
 }
 
 /// Waits for the client's first frame.
-async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(hub: &Inner, stream: &mut S) -> Result<String, End> {
+async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
+    hub: &Inner,
+    stream: &mut S,
+) -> Result<String, End> {
     loop {
         let frame = match stream.next().await {
             Some(Ok(Message::Binary(frame))) => frame,
@@ -232,7 +251,11 @@ struct Session {
 }
 
 impl Session {
-    async fn read<S: Stream<Item = Result<Message, Error>> + Unpin>(&mut self, stream: &mut S, alive: &AtomicBool) -> End {
+    async fn read<S: Stream<Item = Result<Message, Error>> + Unpin>(
+        &mut self,
+        stream: &mut S,
+        alive: &AtomicBool,
+    ) -> End {
         loop {
             let message = match stream.next().await {
                 Some(Ok(message)) => message,
@@ -255,9 +278,11 @@ impl Session {
     }
 
     async fn frame(&mut self, frame: &[u8]) -> Result<(), End> {
-        let message = wire::decode(frame, &self.hub.limits.wire).map_err(|error| End::Close(1008, error.code()))?;
+        let message =
+            wire::decode(frame, &self.hub.limits.wire).map_err(|error| End::Close(1008, error.code()))?;
         match message {
-            Wire::Sync { sender_id, document_id, data, .. } | Wire::Request { sender_id, document_id, data, .. } => {
+            Wire::Sync { sender_id, document_id, data, .. }
+            | Wire::Request { sender_id, document_id, data, .. } => {
                 if sender_id != self.peer.sender_id {
                     return Ok(());
                 }
@@ -266,8 +291,12 @@ impl Session {
             Wire::Ephemeral { ref sender_id, ref document_id, ref data, .. } => {
                 let fits = data.len() <= self.hub.limits.ephemeral_bytes && *sender_id == self.peer.sender_id;
                 let document = wire::document_id(document_id).ok().filter(|id| self.documents.contains(id));
-                if let (true, Some(document)) = (fits && self.ephemeral.take(self.hub.limits.ephemeral_rate), document) {
-                    self.hub.send_if_open(&document, Event::Ephemeral { session: self.peer.id, message }).await;
+                if let (true, Some(document)) =
+                    (fits && self.ephemeral.take(self.hub.limits.ephemeral_rate), document)
+                {
+                    self.hub
+                        .send_if_open(&document, Event::Ephemeral { session: self.peer.id, message })
+                        .await;
                 }
                 Ok(())
             }

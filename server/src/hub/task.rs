@@ -305,7 +305,12 @@ impl Owner {
         Ok(())
     }
 
-    async fn decide(&mut self, number: u64, admit: bool, by: &PersonId) -> Result<Result<(), Fault>, StoreError> {
+    async fn decide(
+        &mut self,
+        number: u64,
+        admit: bool,
+        by: &PersonId,
+    ) -> Result<Result<(), Fault>, StoreError> {
         let Some(plan) = self.document.decide(number, admit, by, now_ms())? else {
             return Ok(Err(fault::decided()));
         };
@@ -454,7 +459,11 @@ impl Owner {
             let made = match saved {
                 Ok(snapshot) => {
                     let bytes = snapshot.len();
-                    store.compact(id, snapshot, through).await.map(|()| bytes).map_err(|error| error.to_string())
+                    store
+                        .compact(id, snapshot, through)
+                        .await
+                        .map(|()| bytes)
+                        .map_err(|error| error.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             };

@@ -51,7 +51,11 @@ fn view(school: &ConsolidatedSchool, conflict: &Conflict, effect: Option<&Confli
     }
 }
 
-fn candidates(school: &ConsolidatedSchool, conflict: &Conflict, choices: &[ChoiceEffect]) -> Vec<CandidateView> {
+fn candidates(
+    school: &ConsolidatedSchool,
+    conflict: &Conflict,
+    choices: &[ChoiceEffect],
+) -> Vec<CandidateView> {
     let mut views = Vec::new();
     if let Subject::Entry { path, .. } = &conflict.subject
         && let Some(entry) = school.entry(path)

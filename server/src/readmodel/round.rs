@@ -144,7 +144,12 @@ impl RoundModel {
     ///
     /// # Errors
     /// The first change that cannot be made.
-    pub fn what_if(&mut self, round: &Round, actors: &Actors, changes: &[Change]) -> Result<WhatIf, ChangeError> {
+    pub fn what_if(
+        &mut self,
+        round: &Round,
+        actors: &Actors,
+        changes: &[Change],
+    ) -> Result<WhatIf, ChangeError> {
         self.set_provenance(round, actors);
         what_if(&self.assessor, changes)
     }
@@ -171,7 +176,9 @@ impl RoundModel {
             .flat_map(|(id, school)| {
                 let named = |kind| name(round, Some(id), kind).id();
                 let heads = school.heads().iter();
-                heads.map(move |(kind, heads)| (named(*kind), heads.iter().map(|h| random::hex(&h.0)).collect()))
+                heads.map(move |(kind, heads)| {
+                    (named(*kind), heads.iter().map(|h| random::hex(&h.0)).collect())
+                })
             })
             .collect();
         heads.insert(name(round, None, DocumentKind::County).id(), self.county_heads.clone());
@@ -193,7 +200,8 @@ impl RoundModel {
         let survey = hub.read(&name(round, Some(id), DocumentKind::Survey)).await?;
         let review = hub.read(&name(round, Some(id), DocumentKind::Review)).await?;
         let ruling = hub.read(&name(round, Some(id), DocumentKind::Ruling)).await?;
-        let changed = self.consolidate(id, [&survey, &review, &ruling], || (school.clone(), declared.clone()));
+        let changed =
+            self.consolidate(id, [&survey, &review, &ruling], || (school.clone(), declared.clone()));
         if changed {
             self.assess(id);
         }

@@ -124,7 +124,9 @@ impl Rounds {
         }
         records.push(event("round.imported", by, now_ms));
         self.store.commit(records).await?;
-        round.schools.extend(schools.into_iter().map(|(school, declared)| (school.id.clone(), (school, declared))));
+        round
+            .schools
+            .extend(schools.into_iter().map(|(school, declared)| (school.id.clone(), (school, declared))));
         if let Some(county) = county {
             round.county = county;
         }
@@ -179,7 +181,8 @@ impl Rounds {
     ) -> Result<Option<AssignmentRow>, Fault> {
         let round = self.get(id).ok_or_else(fault::not_found)?;
         let mut row = known_row(&round, person, Role::Inspector);
-        let added: Vec<SchoolId> = schools.iter().filter(|id| round.schools.contains_key(*id)).cloned().collect();
+        let added: Vec<SchoolId> =
+            schools.iter().filter(|id| round.schools.contains_key(*id)).cloned().collect();
         if added.is_empty() {
             return Ok(None);
         }
@@ -235,8 +238,7 @@ fn known_row(round: &Round, person: &PersonId, role: Role) -> AssignmentRow {
 
 async fn load_round(store: &dyn Store, row: RoundRow) -> Result<Round, StoreError> {
     let prefix = key(&[row.id.as_str(), ""]);
-    let mut declared: HashMap<Vec<u8>, Declared> =
-        DECLARED.rows(store, &prefix).await?.into_iter().collect();
+    let mut declared: HashMap<Vec<u8>, Declared> = DECLARED.rows(store, &prefix).await?.into_iter().collect();
     let county = COUNTY_DECLARED.rows(store, row.id.as_str().as_bytes()).await?;
     let county = county.into_iter().find(|(key, _)| key == row.id.as_str().as_bytes());
     let mut round = Round::new(row);

@@ -101,17 +101,15 @@ impl Round {
     /// The documents of a school.
     pub fn school_documents(&self, school: &SchoolId) -> impl Iterator<Item = DocumentName> + use<> {
         let (round, school) = (self.row.id.clone(), school.clone());
-        DocumentKind::ALL.into_iter().filter(|kind| *kind != DocumentKind::County).map(move |kind| DocumentName {
-            round: round.clone(),
-            school: Some(school.clone()),
-            kind,
-        })
+        DocumentKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != DocumentKind::County)
+            .map(move |kind| DocumentName { round: round.clone(), school: Some(school.clone()), kind })
     }
 
     /// Every document of the round.
     pub fn documents(&self) -> impl Iterator<Item = DocumentName> + '_ {
-        let county =
-            DocumentName { round: self.row.id.clone(), school: None, kind: DocumentKind::County };
+        let county = DocumentName { round: self.row.id.clone(), school: None, kind: DocumentKind::County };
         self.schools.keys().flat_map(|school| self.school_documents(school)).chain([county])
     }
 

@@ -12,9 +12,12 @@ use automerge::sync::{State, SyncDoc};
 use automerge::{ActorId, Automerge};
 use duxue_document::school::{Declared, School, SchoolKind, Setting};
 use duxue_document::{
-    Captured, Claim, Decimal, DocumentId, DocumentKind, EntryPath, FieldId, RoundId, Scalar, SchoolId, genesis, write,
+    Captured, Claim, Decimal, DocumentId, DocumentKind, EntryPath, FieldId, RoundId, Scalar, SchoolId,
+    genesis, write,
 };
-use duxue_protocol::api::{Assignment, Enrol, Enrolment, Login, NewEnrolment, NewPerson, PersonSummary, Role, Session};
+use duxue_protocol::api::{
+    Assignment, Enrol, Enrolment, Login, NewEnrolment, NewPerson, PersonSummary, Role, Session,
+};
 use duxue_protocol::wire::{self, Limits, Message as Wire, Metadata};
 use duxue_server::app::App;
 use duxue_server::store::memory::MemoryStore;
@@ -90,7 +93,12 @@ impl Running {
         answer(self.http.get(self.url(path)).bearer_auth(token)).await
     }
 
-    pub async fn post(&self, token: &str, path: &str, body: &impl serde::Serialize) -> (u16, serde_json::Value) {
+    pub async fn post(
+        &self,
+        token: &str,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> (u16, serde_json::Value) {
         answer(self.http.post(self.url(path)).bearer_auth(token).json(body)).await
     }
 
@@ -318,13 +326,17 @@ impl Client {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Binary(frame))) => match wire::decode(&frame, &Limits::default()).unwrap() {
-                    Wire::Sync { document_id, data, .. } => return Said::Sync(document_id.parse().unwrap(), data),
+                    Wire::Sync { document_id, data, .. } => {
+                        return Said::Sync(document_id.parse().unwrap(), data);
+                    }
                     Wire::DocUnavailable { document_id, .. } => return Said::Unavailable(document_id),
                     Wire::Error { message, .. } => return Said::Error(message),
                     Wire::Ephemeral { data, .. } => return Said::Ephemeral(data),
                     other => panic!("unexpected: {other:?}"),
                 },
-                Some(Ok(Message::Close(Some(frame)))) => return Said::Closed(frame.code.into(), frame.reason.to_string()),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return Said::Closed(frame.code.into(), frame.reason.to_string());
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Said::Gone,
@@ -452,7 +464,12 @@ impl Store for Faulty {
         self.inner.load(document)
     }
 
-    fn compact(&self, document: DocumentId, snapshot: Vec<u8>, through: JournalNumber) -> StoreFuture<'_, ()> {
+    fn compact(
+        &self,
+        document: DocumentId,
+        snapshot: Vec<u8>,
+        through: JournalNumber,
+    ) -> StoreFuture<'_, ()> {
         self.inner.compact(document, snapshot, through)
     }
 
