@@ -38,6 +38,10 @@ pub struct Options {
 /// # Errors
 /// [`Failure`] if a program does not build or the server refuses something.
 pub fn run(options: &Options) -> Outcome {
+    if !options.listen.ip().is_loopback() {
+        let why = "the demonstration's passwords are known to everyone, so it listens on loopback only";
+        return Err(Failure(format!("{}: {why}", options.listen)));
+    }
     let mut build = cargo(&["build", "--locked", "-p", "duxue-server", "-p", "duxue-client"]);
     if options.release {
         build.arg("--release");
@@ -280,5 +284,17 @@ impl Api {
             return Ok(Value::Null);
         }
         serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_passwords_are_never_served_to_a_network() {
+        let listen = "0.0.0.0:7350".parse().expect("an address");
+        let refused = run(&Options { fresh: false, release: false, listen });
+        assert!(refused.is_err_and(|failure| failure.0.contains("loopback")));
     }
 }
