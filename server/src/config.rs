@@ -29,6 +29,18 @@ pub struct Config {
     pub request_seconds: u64,
 }
 
+/// Every setting, as a variable without its prefix.
+const FIELDS: &[&str] = &[
+    "data",
+    "listen",
+    "tls_certificate",
+    "tls_key",
+    "administrator",
+    "administrator_password",
+    "connections",
+    "request_seconds",
+];
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -57,7 +69,8 @@ impl Config {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment.merge(Env::prefixed("DUXUE_")).extract().map_err(|error| error.to_string())
+        // Other programs of ours have variables with the same prefix.
+        figment.merge(Env::prefixed("DUXUE_").only(FIELDS)).extract().map_err(|error| error.to_string())
     }
 }
 
@@ -72,6 +85,15 @@ mod tests {
         std::fs::write(&path, "listen = \"127.0.0.1:9\"\n").expect("written");
         let config = Config::read(Some(&path)).expect("reads");
         assert_eq!(config, Config { listen: SocketAddr::from(([127, 0, 0, 1], 9)), ..Config::default() });
+    }
+
+    #[test]
+    fn every_setting_can_be_a_variable() {
+        let settings = serde_json::to_value(Config::default()).expect("is JSON");
+        let names: std::collections::BTreeSet<&str> = FIELDS.iter().copied().collect();
+        let expected: std::collections::BTreeSet<&str> =
+            settings.as_object().expect("is an object").keys().map(String::as_str).collect();
+        assert_eq!(names, expected);
     }
 
     #[test]

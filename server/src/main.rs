@@ -150,7 +150,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             let report = parsed.report(parsed.errors.is_empty());
             println!("{}", serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?);
             if !parsed.errors.is_empty() {
-                return Err("文件有错误，未写入任何内容。 · The file has errors; nothing was written.".to_owned());
+                return Err(
+                    "文件有错误，未写入任何内容。 · The file has errors; nothing was written.".to_owned()
+                );
             }
             app.rounds.import(&round, parsed.schools, parsed.county, None, now_ms()).await.map_err(said)?;
             Ok(())

@@ -76,7 +76,6 @@ fn every_route_of_the_types_is_described() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one row for each operation")]
 async fn the_server_answers_as_described() {
     let (operations, required) = described();
     let county = County::new().await;
