@@ -1,1 +1,6 @@
-//! What only the whole can show.
+//! What only the whole can show: real processes, real files, a link that
+//! breaks. The tests are in `tests/tests`; here is what they share.
+
+pub mod link;
+pub mod processes;
+pub mod reference;
