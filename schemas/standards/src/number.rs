@@ -246,8 +246,9 @@ impl Exact {
     /// [`Exact::floor_of`] and [`Exact::ceil_of`] where both fit.
     #[must_use]
     pub fn around_of(&self, scale: i128) -> Option<(i128, i128)> {
-        if let Self::Small { n, d } = self {
-            let n = n.checked_mul(scale)?;
+        if let Self::Small { n, d } = self
+            && let Some(n) = n.checked_mul(scale)
+        {
             return Some((Integer::div_floor(&n, d), Integer::div_ceil(&n, d)));
         }
         Some((self.floor_of(scale).try_into().ok()?, self.ceil_of(scale).try_into().ok()?))

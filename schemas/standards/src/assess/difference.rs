@@ -212,7 +212,7 @@ fn one(
     let result = CoefficientResult {
         id: id.to_owned(),
         outcome: limit.filter(|_| counts).map(|_| levels.outcome()),
-        county_mean: strict.mean.clone().map(|mean| mean_range(rows, &strict, mean, decimals)),
+        county_mean: mean_range(rows, &strict, decimals),
         printed: printed(difference.decimals),
         six_decimals: printed(6),
         limit: limit.map(written),
@@ -289,22 +289,25 @@ fn flags(known: &Known, limit: Limit, difference: &Difference) -> Vec<RoundingFl
     all
 }
 
-fn mean_range(rows: &Rows, known: &Known, mean: Mean, decimals: u32) -> Range {
+fn mean_range(rows: &Rows, known: &Known, decimals: u32) -> Option<Range> {
     let print = |value: &Exact| value.printed(decimals);
-    let alike = mean.high.as_ref().is_some_and(|high| print(high) == print(&mean.low));
-    if known.settled && alike {
-        let printed = print(&mean.low);
-        return Range { low: mean.low, high: mean.high, printed };
-    }
-    if known.settled {
-        // The bounds print differently: only the exact mean tells.
+    let same = |mean: &Mean| mean.high.as_ref().is_some_and(|high| print(high) == print(&mean.low));
+    let bounds = known.mean.clone();
+    if known.settled && !bounds.as_ref().is_some_and(same) {
+        // The bounds print differently, or a row was too large for them: only
+        // the exact mean tells.
         let all = (rows.all)();
         if let Some((_, exact)) = coefficient::exactly(all.iter().filter_map(|cases| cases.settled())) {
             let exact = Exact::Big(Box::new(exact));
-            return Range::new(exact.clone(), Some(exact), 1, decimals);
+            return Some(Range::new(exact.clone(), Some(exact), 1, decimals));
         }
     }
-    Range::new(mean.low, mean.high, 1, decimals)
+    let Mean { low, high } = bounds?;
+    if known.settled {
+        let printed = print(&low);
+        return Some(Range { low, high, printed });
+    }
+    Some(Range::new(low, high, 1, decimals))
 }
 
 /// The mean of unrounded coefficients, by bounds that narrow until they decide.
