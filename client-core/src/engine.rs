@@ -63,6 +63,9 @@ pub(crate) enum Phase {
     Broken(Problem),
 }
 
+/// Keys with the values to store under them.
+pub(crate) type Puts = Vec<(Key, Vec<u8>)>;
+
 /// What a storage completion means.
 pub(crate) enum Pending {
     Load,
@@ -444,7 +447,7 @@ impl Engine {
         subject: &Subject,
         kind: DocumentKind,
         turn: &mut Turn,
-    ) -> Result<(&mut LocalDocument, Vec<(Key, Vec<u8>)>), CommandError> {
+    ) -> Result<(&mut LocalDocument, Puts), CommandError> {
         let identity = self.identity.clone().ok_or(CommandError::NotLoggedIn)?;
         let id = self.document_mut(subject, kind).id();
         let mut puts = Vec::new();

@@ -291,7 +291,8 @@ pub async fn import(cx: &Context, file: &std::path::Path, dry_run: bool) -> Resu
     let csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let media =
         if csv { "text/csv" } else { "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" };
-    let path = format!("/api/rounds/{round}/import?dry_run={dry_run}");
+    let kind = if csv { "csv" } else { "xlsx" };
+    let path = format!("/api/rounds/{round}/import?dry_run={dry_run}&filename=import.{kind}");
     let answer = cx.driver.ask("POST", &path, Some((media, bytes))).await?;
     let report: ImportReport = serde_json::from_slice(&answer).map_err(|_| CommandError::BadAnswer)?;
     cx.out.json(&report);
