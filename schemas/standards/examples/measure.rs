@@ -7,7 +7,7 @@ use std::time::Instant;
 use duxue_document::consolidated::ConsolidatedSchool;
 use duxue_document::school::{Declared, School, SchoolKind, Setting};
 use duxue_document::{JurisdictionCode, SchoolId};
-use duxue_standards::assess::Assessor;
+use duxue_standards::assess::{Assessor, hash};
 use duxue_standards::input::{InputSettings, SchoolInput, school_input};
 use duxue_standards::{Standard, builtin};
 
@@ -103,6 +103,7 @@ fn main() -> Result<(), Failure> {
     let started = Instant::now();
     let json = assessor.assessment().to_json();
     println!("JSON of {} bytes       {:?}", json.len(), started.elapsed());
+    println!("SHA-256 of it               {}", hash(&assessor.assessment()));
 
     let started = Instant::now();
     for _ in 0..COUNTIES {

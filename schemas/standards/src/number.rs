@@ -80,6 +80,13 @@ impl Amount {
     /// As a quotient.
     #[must_use]
     pub fn exact(self) -> Exact {
+        // Most are whole or have few decimals; small terms leave their products
+        // room in machine integers.
+        for d in [1, 1_000_000] {
+            if self.0 % (SCALE / d) == 0 {
+                return Exact::Small { n: self.0 / (SCALE / d), d };
+            }
+        }
         Exact::Small { n: self.0, d: SCALE }
     }
 }
@@ -258,9 +265,19 @@ impl Exact {
     /// the last decimal.
     #[must_use]
     pub fn rounded(&self, decimals: u32) -> BigInt {
+        if let Some(units) = self.small_rounded(decimals) {
+            return units.into();
+        }
         let twice = self.floor_of_abs(2 * 10_i128.pow(decimals));
         let magnitude: BigInt = (twice + 1_u32).div_floor(&BigInt::from(2));
         if self.is_positive() { magnitude } else { -magnitude }
+    }
+
+    /// [`Exact::rounded`] where machine integers are enough.
+    fn small_rounded(&self, decimals: u32) -> Option<i128> {
+        let Self::Small { n, d } = self else { return None };
+        let twice = n.checked_abs()?.checked_mul(2 * 10_i128.pow(decimals))? / d;
+        Some((twice + 1) / 2 * n.signum())
     }
 
     fn floor_of_abs(&self, scale: i128) -> BigInt {
@@ -275,12 +292,18 @@ impl Exact {
     /// Printed as on the forms: half away from zero, all decimals shown.
     #[must_use]
     pub fn printed(&self, decimals: u32) -> String {
-        print_units(&self.rounded(decimals), decimals)
+        match self.small_rounded(decimals) {
+            Some(units) => print_digits(units < 0, &units.unsigned_abs().to_string(), decimals),
+            None => print_units(&self.rounded(decimals), decimals),
+        }
     }
 
     /// What the printed form is worth.
     #[must_use]
     pub fn as_printed(&self, decimals: u32) -> Self {
+        if let Some(units) = self.small_rounded(decimals) {
+            return Self::Small { n: units, d: 10_i128.pow(decimals) };
+        }
         Self::from_big(BigRational::new(self.rounded(decimals), BigInt::from(10).pow(decimals)))
     }
 }
@@ -293,8 +316,11 @@ fn small_sum(a: i128, b: i128, c: i128, d: i128) -> Option<Exact> {
 /// Prints a whole number of `10^-decimals`.
 #[must_use]
 pub fn print_units(units: &BigInt, decimals: u32) -> String {
-    let sign = if units.sign() == Sign::Minus { "-" } else { "" };
-    let digits = units.magnitude().to_string();
+    print_digits(units.sign() == Sign::Minus, &units.magnitude().to_string(), decimals)
+}
+
+fn print_digits(negative: bool, digits: &str, decimals: u32) -> String {
+    let sign = if negative { "-" } else { "" };
     let decimals = decimals as usize;
     if decimals == 0 {
         return format!("{sign}{digits}");
@@ -350,6 +376,9 @@ impl From<Amount> for Exact {
 
 impl fmt::Display for Exact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Small { n, d: 1 } = self {
+            return write!(f, "{n}");
+        }
         let value = self.to_big();
         if value.denom().is_one() || value.is_zero() {
             write!(f, "{}", value.numer())
