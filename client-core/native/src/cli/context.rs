@@ -56,13 +56,16 @@ impl From<CommandError> for Failure {
 pub struct Context {
     pub driver: Driver,
     pub out: Out,
+    /// The home folder.
+    pub home: PathBuf,
     round: Option<String>,
 }
 
 impl Context {
     pub async fn open(args: &Args, out: &Out) -> Result<Self, Failure> {
-        let driver = Driver::open(&home(args)?, args.insecure).await?;
-        Ok(Self { driver, out: *out, round: args.round.clone() })
+        let home = home(args)?;
+        let driver = Driver::open(&home, args.insecure).await?;
+        Ok(Self { driver, out: *out, home, round: args.round.clone() })
     }
 
     pub async fn run(&mut self, command: Command) -> Result<Reply, Failure> {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::args::RuleArgs;
 use super::context::{Context, Failure, parsed};
-use super::{capture, result, words};
+use super::{capture, result, shown, words};
 
 /// Asks the server and reads the answer.
 pub async fn get<T: DeserializeOwned>(cx: &Context, path: &str) -> Result<T, Failure> {
@@ -31,7 +31,7 @@ async fn open_conflicts(cx: &Context, subject: Option<&Subject>) -> Result<Vec<C
 }
 
 /// What the conflict is called on the command line.
-fn name(subject: &ConflictSubject) -> String {
+pub fn name(subject: &ConflictSubject) -> String {
     match subject {
         ConflictSubject::Entry { path } => path.to_string(),
         ConflictSubject::Duplicate { duplicate } => {
@@ -45,6 +45,7 @@ fn name(subject: &ConflictSubject) -> String {
 pub async fn conflicts(cx: &Context, school: Option<&str>) -> Result<(), Failure> {
     let subject = school.map(|school| cx.subject(school)).transpose()?;
     let found = open_conflicts(cx, subject.as_ref()).await?;
+    shown::remember(&cx.home, &found)?;
     cx.out.json(&found);
     if found.is_empty() {
         cx.out.line("没有待裁决的冲突", "no open conflicts");
@@ -74,12 +75,15 @@ fn show_conflict(cx: &Context, conflict: &ConflictView) {
     let row = |(index, candidate): (usize, &CandidateView)| {
         let value = match (&candidate.candidate, &candidate.choice) {
             (Some(found), _) => words::value(&found.value),
-            (None, Some(choice)) => choice.clone(),
+            (None, Some(choice)) => choice_in_words(cx, choice).to_owned(),
             (None, None) => String::new(),
         };
         let by = candidate.by.as_ref().map(|by| by.person_name.clone()).unwrap_or_default();
-        let effects: Vec<String> =
-            candidate.effects.iter().map(|(indicator, effect)| format!("{indicator}: {effect}")).collect();
+        let effects: Vec<String> = candidate
+            .effects
+            .iter()
+            .map(|(indicator, found)| result::effect(&cx.out, indicator, found))
+            .collect();
         let note = candidate.candidate.as_ref().and_then(|found| found.note.clone()).unwrap_or_default();
         vec![(index + 1).to_string(), value, by, note, effects.join("\n")]
     };
@@ -95,6 +99,16 @@ fn show_conflict(cx: &Context, conflict: &ConflictView) {
     );
 }
 
+fn choice_in_words<'a>(cx: &Context, choice: &'a str) -> &'a str {
+    match choice {
+        "merge" => cx.out.say("合并为一项 --merge", "one thing --merge"),
+        "separate" => cx.out.say("是两项 --separate", "different things --separate"),
+        "removed" => cx.out.say("已不存在 --removed", "not there --removed"),
+        "present" => cx.out.say("仍然存在 --present", "there --present"),
+        other => other,
+    }
+}
+
 /// Rules on one conflict, syncs, and shows what became of it.
 pub async fn rule(cx: &mut Context, args: RuleArgs) -> Result<(), Failure> {
     let subject = cx.subject(&args.school)?;
@@ -103,6 +117,7 @@ pub async fn rule(cx: &mut Context, args: RuleArgs) -> Result<(), Failure> {
     super::sync::quietly(cx).await?;
     let found = open_conflicts(cx, Some(&subject)).await?;
     let conflict = pick(found, &args)?;
+    shown::check(&cx.home, &conflict)?;
     let decision = decision(cx, &subject, &conflict, &args).await?;
     cx.run(Command::Rule { subject: subject.clone(), decision, reason: args.reason }).await?;
     super::sync::quietly(cx).await?;

@@ -15,6 +15,7 @@ mod desk;
 mod out;
 mod photos;
 mod result;
+mod shown;
 mod survey;
 mod sync;
 mod words;

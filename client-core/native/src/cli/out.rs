@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, Table, presets};
 use duxue_protocol::problem::Problem;
 use serde::Serialize;
 
@@ -61,6 +61,7 @@ impl Out {
             return;
         }
         let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header.iter().map(|(zh, en)| self.say(zh, en)));
         for row in rows {

@@ -67,16 +67,37 @@ fn to_do(out: &Out, indicator: &Value) -> String {
         .flat_map(|condition| list(&condition["lacking"]))
         .map(|lacking| text(out, &lacking["text"]).to_owned());
     let missing = list(&indicator["missing"]).map(|missing| text(out, &missing["text"]).to_owned());
-    let open = list(&indicator["open"]).map(|open| {
-        let what = open["subject"].as_str().map_or_else(|| open["subject"].to_string(), str::to_owned);
-        format!("{}: {what}", out.say("冲突", "conflict"))
-    });
+    let open = list(&indicator["open"])
+        .map(|open| format!("{}: {}", out.say("冲突", "conflict"), subject(&open["subject"])));
     let rounding =
         list(&indicator["conditions"]).flat_map(|condition| list(&condition["rounding"])).map(|flag| {
             let rounded = flag["rounded"].as_str().unwrap_or_default();
             format!("{} {rounded}", out.say("四舍五入会改变结果：", "rounding would change it:"))
         });
     lacking.chain(missing).chain(open).chain(rounding).collect::<Vec<_>>().join("\n")
+}
+
+/// What a conflict is about, as `duxue rule` takes it.
+fn subject(subject: &Value) -> String {
+    let items: Vec<&str> = list(&subject["items"]).filter_map(Value::as_str).collect();
+    match (subject["path"].as_str().or_else(|| subject["item"].as_str()), items.as_slice()) {
+        (Some(path), _) => path.to_owned(),
+        (None, []) => subject.as_str().map_or_else(|| subject.to_string(), str::to_owned),
+        (None, items) => items.join(" + "),
+    }
+}
+
+/// `L7/primary` and `not_met 2.16`, in words.
+pub fn effect(out: &Out, indicator: &str, result: &str) -> String {
+    let words = |word: &str| match word {
+        "primary" | "junior" => stage(out, &Value::from(word)),
+        "CV" => out.say("差异系数", "coefficient").to_owned(),
+        "rule" => out.say("综合", "school rule").to_owned(),
+        other => other.to_owned(),
+    };
+    let indicator: Vec<String> = indicator.split('/').map(words).collect();
+    let (word, value) = result.split_once(' ').unwrap_or((result, ""));
+    format!("{}: {} {value}", indicator.join(" "), outcome(out, &Value::from(word))).trim_end().to_owned()
 }
 
 fn joined(conditions: &Value, pick: impl Fn(&Value) -> Option<&str>) -> String {
@@ -113,7 +134,8 @@ pub fn school(out: &Out, names: &Names, assessment: &Value) {
             rows.push(row(out, names, scope.clone(), indicator));
         }
         if let Some(rule) = part.get("rule") {
-            let met = format!("{}–{}", rule["met"][0], rule["met"][1]);
+            let (least, most) = (&rule["met"][0], &rule["met"][1]);
+            let met = if least == most { least.to_string() } else { format!("{least}–{most}") };
             let name = names.of_indicator(out, "rule");
             rows.push(vec![
                 scope,
@@ -210,6 +232,16 @@ fn schools_by_indicator(out: &Out, assessment: &Value) {
     out.table(&header, rows.collect());
 }
 
+/// As on the form; where rounding hides which side of the limit it is on, with
+/// six decimals beside.
+fn coefficient(found: &Value) -> String {
+    let text = |key: &str| found[key].as_str().unwrap_or_default();
+    if list(&found["rounding"]).next().is_none() {
+        return text("printed").to_owned();
+    }
+    format!("{} ({})", text("printed"), text("six_decimals"))
+}
+
 fn coefficients(out: &Out, names: &Names, county: &Value) {
     let rows = list(&county["stages"]).flat_map(|summary| {
         let scope = stage(out, &summary["stage"]);
@@ -218,7 +250,7 @@ fn coefficients(out: &Out, names: &Names, county: &Value) {
                 scope.clone(),
                 names.of_indicator(out, found["id"].as_str().unwrap_or_default()),
                 found["county_mean"]["printed"].as_str().unwrap_or_default().to_owned(),
-                found["printed"].as_str().unwrap_or_default().to_owned(),
+                coefficient(found),
                 found["limit"].as_str().map(|limit| format!("≤ {limit}")).unwrap_or_default(),
                 found.get("outcome").map(|value| outcome(out, value)).unwrap_or_default(),
             ]
