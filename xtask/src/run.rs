@@ -64,7 +64,9 @@ pub fn run(options: &Options) -> Outcome {
     let mut first = server.start()?;
     let codes = set_up(&first.address, &folder.join("county"));
     first.end();
-    show(&programs, &folder, options.listen, &codes?);
+    let codes = codes?;
+    write_tour(&programs, &folder, options.listen, &codes)?;
+    show(&folder, options.listen, &codes);
     server.become_server()
 }
 
@@ -146,7 +148,6 @@ struct Code {
     inspector: &'static str,
     name: &'static str,
     school: String,
-    sheet: String,
     code: String,
 }
 
@@ -170,7 +171,6 @@ fn set_up(address: &str, county: &Path) -> Outcome<Vec<Code>> {
         codes.push(Code {
             inspector: sheet.inspector,
             name: sheet.name,
-            sheet: sheet.file(),
             school: sheet.school,
             code: answer["code"].as_str().unwrap_or_default().to_owned(),
         });
@@ -203,12 +203,36 @@ fn open_round(api: &Api, county: &Path) -> Outcome {
     Ok(())
 }
 
-fn show(programs: &Path, folder: &Path, listen: SocketAddr, codes: &[Code]) {
-    let root = root();
-    let short =
-        |path: PathBuf| path.strip_prefix(&root).map(Path::to_path_buf).unwrap_or(path).display().to_string();
-    let duxue = short(programs.join("duxue"));
-    let data = short(folder.to_path_buf());
+/// From the project's folder if it is below it.
+fn short(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// Writes `tour.sh`, which gives a shell one command for each person, so that
+/// the README's tour can be pasted although the codes differ each time.
+fn write_tour(programs: &Path, folder: &Path, listen: SocketAddr, codes: &[Code]) -> Outcome {
+    let (duxue, data) = (short(&programs.join("duxue")), short(folder));
+    let mut lines = vec![
+        "# To be read by a shell in the project's folder: . data/demo/tour.sh".to_owned(),
+        format!("server=http://{listen}"),
+        format!("county={data}/county"),
+    ];
+    let person = |word: &str, home: &str| format!("{word}() {{ {duxue} --home {data}/{home} \"$@\"; }}");
+    for code in codes {
+        let word = code.inspector.split('-').next().unwrap_or(code.inspector);
+        lines.push(person(word, code.inspector));
+        lines.push(format!("{word}_code={}", code.code));
+    }
+    for (login, _, _, password) in DESK {
+        lines.push(person(login, login));
+        lines.push(format!("{login}_password={password}"));
+    }
+    let path = folder.join("tour.sh");
+    std::fs::write(&path, lines.join("\n") + "\n")
+        .map_err(|error| Failure(format!("{}: {error}", path.display())))
+}
+
+fn show(folder: &Path, listen: SocketAddr, codes: &[Code]) {
     println!("\n{COUNTY_NAME} · http://{listen} · synthetic, every figure and name");
     println!("\n桌面账号 / accounts of the desk (known to everyone: for this demonstration only)");
     println!("  {:<12} {}", ADMINISTRATOR.0, ADMINISTRATOR.1);
@@ -219,19 +243,9 @@ fn show(programs: &Path, folder: &Path, listen: SocketAddr, codes: &[Code]) {
     for code in codes {
         println!("  {} {:<10} {}  {}", code.name, code.inspector, code.school, code.code);
     }
-    println!("\n试一试 / try it in another terminal, from this folder:");
-    if let Some(code) = codes.first() {
-        let home = format!("{duxue} --home {data}/{}", code.inspector);
-        println!("  {home} enrol --server http://{listen} --code {}", code.code);
-        println!("  {home} packet");
-        println!("  {home} capture {} --batch {data}/county/{}", code.school, code.sheet);
-        println!("  {home} preview {}", code.school);
-        println!("  {home} sync");
-    }
-    let desk = format!("{duxue} --home {data}/bureau");
-    println!("  DUXUE_PASSWORD={} {desk} login --server http://{listen} --name bureau", DESK[0].3);
-    println!("  {desk} conflicts");
-    println!("  {desk} assessment");
+    println!("\n五分钟导览：在另一个终端、本目录中运行，然后照 README 逐行粘贴");
+    println!("the five-minute tour: in another terminal, in this folder, then paste the README's lines");
+    println!("  . {}/tour.sh", short(folder));
     println!("\n停止 / stop: Ctrl-C. 重新开始 / start again from nothing: cargo xtask run --fresh\n");
 }
 
