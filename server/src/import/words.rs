@@ -165,7 +165,7 @@ pub(super) fn number(text: &str, shift: u32) -> Result<Number, NumberError> {
         (mantissa.checked_mul(factor).ok_or(NumberError::OutOfRange)?, false)
     } else {
         let divisor = 10_u128.checked_pow(scale - shift - 6).ok_or(NumberError::OutOfRange)?;
-        ((mantissa + divisor / 2) / divisor, mantissa % divisor != 0)
+        ((mantissa + divisor / 2) / divisor, !mantissa.is_multiple_of(divisor))
     };
     let sign = if negative { "-" } else { "" };
     let value = format!("{sign}{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
