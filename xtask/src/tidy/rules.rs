@@ -34,7 +34,7 @@ impl Rule {
 }
 
 /// Every rule over lines.
-pub const RULES: [Rule; 11] = [
+pub const RULES: [Rule; 12] = [
     Rule {
         name: "pure",
         why: "schemas and client-core get time, randomness and bytes handed in, so that the phone, the server and \
@@ -56,6 +56,17 @@ pub const RULES: [Rule; 11] = [
               that it can be replaced in a day",
         applies: |path| is_rust(path) && !CBOR_HOMES.iter().any(|home| path.starts_with(home)),
         breaks: |line| outside_tests(line, &["serde_cbor"]),
+        allowed_by: None,
+    },
+    Rule {
+        name: "one-reading",
+        why: "conflicts, verdicts, rulings and declared figures meet in `consolidate`; who reads values out of a \
+              document elsewhere misses one of them",
+        applies: |path| {
+            let ours = ["server/src/", "client-core/", "schemas/standards/", "schemas/protocol/"];
+            is_rust(path) && ours.iter().any(|folder| path.starts_with(folder)) && path.contains("/src/")
+        },
+        breaks: |line| outside_tests(line, &["ROOT", "map_range", "list_range", "hydrate"]),
         allowed_by: None,
     },
     Rule {
@@ -241,6 +252,9 @@ mod tests {
             (server, "// flush_async deadlocks\ntree.flush()", &[]),
             (server, "serde_cbor::from_slice(b)", &["serde-cbor:1"]),
             ("schemas/protocol/src/wire.rs", "serde_cbor::from_slice(b)", &[]),
+            (server, "doc.get(automerge::ROOT, \"rooms\")", &["one-reading:1"]),
+            (server, "headers.get_all(name)", &[]),
+            ("schemas/document/src/read.rs", "doc.get(ROOT, \"rooms\")", &[]),
             (server, "a.lock().unwrap();", &["unwrap:1"]),
             (server, "a.expect(\"b\");", &["unwrap:1"]),
             (server, "// A length of four was checked, so this cannot fail: see above.\na.unwrap();", &[]),
