@@ -92,8 +92,9 @@ pub enum Event {
 /// What the shell knows about the store that it opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreInfo {
-    /// Names this physical store: changes when the store is copied or restored
-    /// to another place (native: machine, device and inode of the lock file).
+    /// Names this physical store: changes when the store is copied, or restored
+    /// in place or elsewhere (native: machine, device and inode of the lock
+    /// file, and the life that marks inside and outside the records share).
     pub stamp: String,
     /// Whether nobody else can have the store open.
     pub exclusive: bool,

@@ -4,6 +4,7 @@
 //! ```text
 //! HOME/lock            held while the store is open
 //! HOME/records/        sled
+//! HOME/stamp           changes with every opening, here and in `records`
 //! HOME/blobs/<sha256>  values too big for sled
 //! HOME/photos/<sha256>
 //! ```
@@ -39,6 +40,7 @@ pub enum OpenError {
 pub struct Store {
     home: PathBuf,
     records: sled::Db,
+    life: String,
     _lock: File,
 }
 
@@ -74,24 +76,28 @@ impl Store {
             Ok(Err(error)) => return Err(OpenError::Damaged(error.to_string())),
             Err(_) => return Err(OpenError::Damaged(path.display().to_string())),
         };
+        let life = stamp(home, &records)?;
         sync_folder(home).map_err(failed)?;
-        Ok(Self { home: home.to_owned(), records, _lock: lock })
+        Ok(Self { home: home.to_owned(), records, life, _lock: lock })
     }
 
-    /// Names this physical store. A copy has other inodes.
+    /// Names this physical store in its present life. A copy has other inodes;
+    /// records that were put back in place begin another life.
     ///
     /// # Errors
     /// Where the lock file cannot be asked.
     pub fn info(&self) -> io::Result<StoreInfo> {
         let meta = fs::metadata(self.home.join("lock"))?;
         let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-        Ok(StoreInfo { stamp: format!("{}:{}", machine.trim(), place(&meta)), exclusive: true })
+        let stamp = format!("{}:{}:{}", machine.trim(), place(&meta), self.life);
+        Ok(StoreInfo { stamp, exclusive: true })
     }
 
     /// Runs one task of the engine.
     ///
     /// # Errors
-    /// [`StorageError`]; a failed write has changed nothing.
+    /// [`StorageError`]. What a failed write held may be on disk or not, but
+    /// never a part of it; it can be written again.
     pub fn run(&self, task: &StorageTask) -> Result<StorageAnswer, StorageError> {
         match task {
             StorageTask::LoadRange { prefix } => self.load(prefix).map(StorageAnswer::Range),
@@ -190,6 +196,38 @@ impl Store {
     }
 }
 
+/// Marks this opening inside and outside the records, and names the life of
+/// the two together. Where the marks of the last opening differ, one of them
+/// was put back from a copy, and what the other wrote since is not here: a new
+/// life begins. Being ended between the two marks begins one too, which does
+/// no harm.
+fn stamp(home: &Path, records: &sled::Db) -> Result<String, OpenError> {
+    let damaged = |error: sled::Error| OpenError::Damaged(error.to_string());
+    let failed = |error| OpenError::Io(home.to_owned(), error);
+    let path = home.join("stamp");
+    let tree = records.open_tree("opening").map_err(damaged)?;
+    let inside = tree.get("mark").map_err(damaged)?;
+    let outside = fs::read_to_string(&path).unwrap_or_default();
+    let known = outside
+        .split_once(' ')
+        .filter(|(mark, _)| inside.as_ref().is_some_and(|inside| inside.as_ref() == mark.as_bytes()));
+    let life = match known {
+        Some((_, life)) => life.to_owned(),
+        None => random_word().map_err(failed)?,
+    };
+    let mark = random_word().map_err(failed)?;
+    replace_file(home, "stamp", format!("{mark} {life}").as_bytes()).map_err(failed)?;
+    tree.insert("mark", mark.as_bytes()).map_err(damaged)?;
+    records.flush().map_err(damaged)?;
+    Ok(life)
+}
+
+fn random_word() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(duxue_client_core::identity::hex(&bytes))
+}
+
 /// What the first bytes say; the name is nobody's promise.
 #[must_use]
 pub fn media_type(bytes: &[u8]) -> &'static str {
@@ -211,6 +249,11 @@ fn put_file(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     {
         return Ok(());
     }
+    replace_file(folder, name, bytes)
+}
+
+fn replace_file(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = folder.join(name);
     let beside = folder.join(format!(".{name}.part"));
     let mut file = File::create(&beside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
@@ -266,5 +309,41 @@ fn sled_error(error: sled::Error) -> StorageError {
     match error {
         sled::Error::Io(error) => io_error(&error),
         error => StorageError::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp_of(home: &Path) -> String {
+        Store::open(home).unwrap().info().unwrap().stamp
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn records_put_back_in_place_are_another_store_and_reopened_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, backup) = (folder.path().join("home"), folder.path().join("backup"));
+        let first = stamp_of(&home);
+        assert_eq!(stamp_of(&home), first);
+        copy(&home.join("records"), &backup);
+        assert_eq!(stamp_of(&home), first);
+        fs::remove_dir_all(home.join("records")).unwrap();
+        copy(&backup, &home.join("records"));
+        let restored = stamp_of(&home);
+        assert_ne!(restored, first);
+        assert_eq!(stamp_of(&home), restored);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use duxue_client_core::identity::Identity;
 use duxue_client_core::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject};
 use duxue_document::path::ItemKey;
 use duxue_document::{EntryPath, FieldId, PhotoHash, Value};
@@ -31,7 +32,7 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
             }
         }
     }
-    let form = format!("batch/{}/{}", subject.school, PhotoHash::of(text.as_bytes()));
+    let form = batch_form(&subject, cx.driver.engine().identity(), &text);
     let done: usize = cx.driver.engine().drafts().get(&form).and_then(|text| text.parse().ok()).unwrap_or(0);
     if done > 0 {
         cx.out.line(
@@ -57,6 +58,13 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
         "all saved on this device; run duxue sync when online",
     );
     Ok(())
+}
+
+/// Where the progress of a sheet is kept: the same text for another round or
+/// by another person is another work.
+fn batch_form(subject: &Subject, identity: Option<&Identity>, text: &str) -> String {
+    let person = identity.map(|identity| identity.person.as_str()).unwrap_or_default();
+    format!("batch/{}/{}/{person}/{}", subject.round, subject.school, PhotoHash::of(text.as_bytes()))
 }
 
 fn progress(cx: &Context, count: usize) -> Option<indicatif::ProgressBar> {

@@ -80,6 +80,7 @@ mod tests {
         let candidate = |op: &&str| CandidateView {
             op: Some(op.parse().unwrap()),
             choice: None,
+            value: None,
             candidate: None,
             by: None,
             effects: BTreeMap::new(),
@@ -93,6 +94,9 @@ mod tests {
             flips: false,
             folded: false,
             pupils: 0,
+            review: None,
+            verdicts: BTreeSet::new(),
+            rulings: BTreeSet::new(),
         }
     }
 
