@@ -189,6 +189,55 @@ fn one_certain_failure_settles_the_county() {
     assert!(county.dimension("A1").unwrap().because.contains(&"rule/primary".to_owned()));
 }
 
+/// "All schools meet it" says nothing where no school counts: neither of an
+/// empty register nor of one whose schools are all excluded.
+#[test]
+fn a_county_in_which_no_school_counts_is_open() {
+    let special = school(1, SchoolKind::Special);
+    let senior = school(1, SchoolKind::Senior);
+    let point = school(1, SchoolKind::TeachingPoint);
+    let small = [("pupils:primary", "10")];
+    for (register, missing) in [
+        (None, true),
+        (Some((special, &[][..])), true),
+        (Some((senior, &[])), true),
+        (Some((point.clone(), &small)), true),
+        // Whether it counts is open: then its pupils are what is missing.
+        (Some((point, &[])), false),
+    ] {
+        let mut assessor = Assessor::new(youzhi(), NOW);
+        assessor.set_county(county(&youzhi(), &COUNTY, &YES, &NO));
+        let kind = register.as_ref().map(|(school, _)| school.kind);
+        if let Some((school, figures)) = register {
+            assessor.set_school(support::input(&youzhi(), school, figures));
+        }
+        let county = assessor.county();
+        assert_eq!(county.outcome, Outcome::Undetermined, "{kind:?}");
+        assert!(county.school_indicators.iter().all(|t| t.outcome == Outcome::Undetermined), "{kind:?}");
+        let items = county.stages.iter().flat_map(|stage| &stage.items);
+        assert!(items.into_iter().all(|tally| tally.outcome == Outcome::Undetermined), "{kind:?}");
+        for (id, speaks_of_schools) in
+            [("A1", true), ("A2", true), ("A3", true), ("A4", false), ("V", false), ("E", false)]
+        {
+            let dimension = county.dimension(id).unwrap();
+            let expected = if speaks_of_schools { Outcome::Undetermined } else { Outcome::Met };
+            assert_eq!(dimension.outcome, expected, "{kind:?} {id}");
+            let named = dimension.because.contains(&"register".to_owned());
+            assert_eq!(named, speaks_of_schools && missing, "{kind:?} {id}");
+        }
+        assert_eq!(!county.missing.is_empty(), missing, "{kind:?}");
+    }
+    // Sums over no school are not zero: they are not known.
+    let mut empty = Assessor::new(youzhi(), NOW);
+    empty.set_county(county(&youzhi(), &COUNTY, &YES, &NO));
+    for id in ["A2-9", "A2-12"] {
+        assert_eq!(empty.county().outcome_of(id), Some(Outcome::Undetermined), "{id}");
+    }
+    // A stage without rows is not tested where the other stage has some.
+    let county = sound_county(youzhi()).county();
+    assert_eq!((county.stages[1].rows, county.outcome), (0, Outcome::Met));
+}
+
 #[test]
 fn schools_below_a_hundred_pupils_are_funded_as_if_they_had_a_hundred() {
     let mut assessor = Assessor::new(youzhi(), NOW);
