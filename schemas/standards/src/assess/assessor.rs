@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duxue_document::school::{FigureKey, Part, Stage};
+use duxue_document::school::{FigureKey, Part, School, Stage};
 use duxue_document::{QuantityId, SchoolId};
 
 use super::coefficient::Sums;
@@ -66,9 +66,12 @@ impl Assessor {
         let input = input.into();
         let id = input.school.id.clone();
         let before = self.inputs.insert(id.clone(), input.clone());
+        let new = before.is_none();
         let same_place = before.is_some_and(|before| before.school.parent == input.school.parent);
         if same_place {
             self.compute(&self.root_of(&id));
+        } else if new && self.stands_alone(&input.school) {
+            self.compute_members(&id, vec![id.clone()]);
         } else {
             self.regroup(&id);
         }
@@ -153,6 +156,12 @@ impl Assessor {
             root = parent;
         }
         root.clone()
+    }
+
+    /// Whether a school is neither a branch site nor has any.
+    fn stands_alone(&self, school: &School) -> bool {
+        let of_it = |input: &Arc<SchoolInput>| input.school.parent.as_ref() == Some(&school.id);
+        school.parent.is_none() && !self.inputs.values().any(of_it)
     }
 
     /// Recomputes every unit whose members changed when `changed` came, went
@@ -263,9 +272,6 @@ impl Assessor {
 
     /// A quantity over all schools, in all parts of compulsory education.
     fn sum_over_schools(&self, quantity: &QuantityId) -> Bounds {
-        if self.inputs.is_empty() {
-            return Bounds::unknown(None);
-        }
         let mut sum = Bounds::exactly(Amount::ZERO);
         for part in [Part::Whole, Part::Primary, Part::Junior] {
             let key = FigureKey { quantity: quantity.clone(), part };

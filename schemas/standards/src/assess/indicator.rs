@@ -23,17 +23,22 @@ pub(crate) fn decide(
     let mut conditions = Vec::with_capacity(indicator.conditions.len());
     let mut seen = Seen::default();
     for condition in &indicator.conditions {
-        let (levels, trace) = unit.decide(&|case| read(case, scope, condition, floor).levels);
-        let choice = unit.shown();
-        let reading = read(&Case { unit, choice: &choice, trace: None }, scope, condition, floor);
+        let (levels, reading, trace) =
+            unit.decide(|case| read(case, scope, condition, floor), |reading| reading.levels);
+        let reading = if trace.variables.is_empty() {
+            reading
+        } else {
+            let choice = unit.shown();
+            read(&Case { unit, choice: &choice, trace: None }, scope, condition, floor)
+        };
         conditions.push(describe(unit, condition, indicator.decimals, levels, reading));
         all = all.and(levels);
         seen.add(unit, &trace);
     }
-    if conditions.len() > 1 {
+    if conditions.len() > 1 && !seen.open.is_empty() {
         // Conditions may share what is open; together they may be more certain
         // than each by itself. One by one is still sound.
-        let (together, _) = unit.decide(&|case| together(case, scope, indicator, floor));
+        let (together, ..) = unit.decide(|case| together(case, scope, indicator, floor), |levels| *levels);
         all = tighter(all, together);
     }
     let mut result = seen.into_result(indicator.id.clone(), all, conditions);

@@ -5,7 +5,6 @@ use duxue_document::school::{Part, Stage};
 
 use super::unit::Case;
 use crate::figure::Bounds;
-use crate::input::parts_of;
 use crate::number::{Amount, Exact};
 use crate::standard::Sum;
 
@@ -118,14 +117,14 @@ fn of_one_campus(case: &Case, stage: Stage, sum: &Sum) -> PerPupil {
 /// The weight of the stage's pupil and the weighted pupils of the campus, at
 /// least one of them of the stage. Weights are whole numbers (50, 55, 66).
 fn weighted(case: &Case, campus: usize, stage: Stage) -> Option<(i128, Pupils)> {
-    let parts = parts_of(&case.unit.campuses.get(campus)?.school);
+    let parts = case.unit.parts.get(campus)?;
     let weights = case.unit.standard.whole_weights();
     if parts.iter().filter(|part| weights.contains_key(part)).count() < 2 {
         let own = Pupils::of(case.total_of_pupils(campus, stage.part()));
         return Some((1, Pupils { low: own.low.max(1), high: own.high.map(|high| high.max(1)) }));
     }
     let mut sum = Pupils { low: 0, high: Some(0) };
-    for part in &parts {
+    for part in parts {
         let Some(weight) = weights.get(part) else { continue };
         let mut pupils = Pupils::of(case.total_of_pupils(campus, *part));
         if *part == stage.part() {
@@ -175,11 +174,11 @@ fn of_campuses(case: &Case, stage: Stage, sum: &Sum) -> PerPupil {
 fn share_at(case: &Case, campus: usize, stage: Stage) -> Option<(Exact, i128)> {
     let weights = case.unit.standard.whole_weights();
     let weighted_at = |campus: usize| {
-        let parts = parts_of(&case.unit.campuses.get(campus)?.school);
+        let parts = case.unit.parts.get(campus)?;
         let mut all = 0_i128;
         let mut own = 0_i128;
         let mut heads = 0_i128;
-        for part in &parts {
+        for part in parts {
             let Some(weight) = weights.get(part) else { continue };
             let pupils = Pupils::of(case.total_of_pupils(campus, *part)).value()?;
             all = all.checked_add(pupils.checked_mul(*weight)?)?;

@@ -61,8 +61,7 @@ impl<'a> Reading<'a> {
     fn with_limit(mut self, limit: Limit, times: u32) -> Self {
         let shown = limit.value.exact().times(&Exact::quotient(times.into(), 1));
         let decimals = if times == 100 { limit.decimals.saturating_sub(2) } else { limit.decimals };
-        let exact = shown.printed(6);
-        let written = if times == 1 { shown.printed(decimals) } else { trim(&exact).to_owned() };
+        let written = if times == 1 { shown.printed(decimals) } else { trim(&shown.printed(6)).to_owned() };
         self.limit = Some((limit.value.exact(), written));
         self.times = times;
         self

@@ -155,7 +155,7 @@ fn rule_result(unit: &Unit, stage: Stage, rule: &SchoolRule, results: &[Indicato
     let mut open = Vec::new();
     if !levels.is_decided() && items.iter().any(|item| !item.open.is_empty()) {
         // The items share pupils and rooms; decided together they are more certain.
-        let (together, trace) = unit.decide(&|case| {
+        let rule_in = |case: &Case| {
             let each: Vec<Levels> = unit
                 .standard
                 .indicators
@@ -169,7 +169,8 @@ fn rule_result(unit: &Unit, stage: Stage, rule: &SchoolRule, results: &[Indicato
                 })
                 .collect();
             six_of_seven(&each, rule.met_at_least)
-        });
+        };
+        let (together, _, trace) = unit.decide(rule_in, |levels| *levels);
         levels = together;
         if !levels.is_decided() {
             open = trace.open(unit);

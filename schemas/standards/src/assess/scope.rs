@@ -91,13 +91,12 @@ pub(crate) fn counted(case: &Case, stage: Stage) -> (Holds, Option<NotCounted>) 
 
 /// The pupils of the compulsory stages in all campuses.
 pub(crate) fn all_pupils(case: &Case) -> Bounds {
-    summed(case, "pupils")
+    case.unit.pupils.as_ref().map_or(Bounds::unknown(None), |id| summed(case, id))
 }
 
-fn summed(case: &Case, quantity: &str) -> Bounds {
-    let Ok(id) = QuantityId::new(quantity) else { return Bounds::unknown(None) };
+fn summed(case: &Case, quantity: &QuantityId) -> Bounds {
     (0..case.unit.campuses.len())
-        .map(|campus| case.compulsory(campus, &id))
+        .map(|campus| case.compulsory(campus, quantity))
         .fold(Bounds::exactly(Amount::ZERO), Bounds::plus)
 }
 
@@ -147,7 +146,8 @@ fn every_class_below(case: &Case, limit: Amount) -> Holds {
 
 /// migrants > share × pupils.
 fn migrants_above(case: &Case, share: Amount) -> Holds {
-    let (migrants, pupils) = (summed(case, "migrant_pupils"), all_pupils(case));
+    let migrants = QuantityId::new("migrant_pupils").map_or(Bounds::unknown(None), |id| summed(case, &id));
+    let pupils = all_pupils(case);
     let above = |migrants: Amount, pupils: Amount| migrants.exact() > pupils.exact().times(&share.exact());
     Holds {
         certain: pupils.high.is_some_and(|high| above(migrants.low, high)),

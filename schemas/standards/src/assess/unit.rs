@@ -25,6 +25,10 @@ pub(crate) struct Unit<'a> {
     /// All schools, for sums over them at county level.
     pub schools: &'a dyn Fn(&QuantityId) -> Bounds,
     pub as_of: &'a str,
+    /// The quantity by which schools are weighted and split.
+    pub pupils: Option<QuantityId>,
+    /// The parts of each campus.
+    pub parts: Vec<BTreeSet<Part>>,
     offsets: Vec<usize>,
     variables: usize,
 }
@@ -50,7 +54,9 @@ impl<'a> Unit<'a> {
         }
         offsets.push(variables);
         variables += county.map_or(0, |county| county.variables.len());
-        Self { standard, campuses, county, schools, as_of, offsets, variables }
+        let pupils = QuantityId::new("pupils").ok();
+        let parts = campuses.iter().map(|campus| parts_of(&campus.school)).collect();
+        Self { standard, campuses, county, schools, as_of, pupils, parts, offsets, variables }
     }
 
     /// The school itself; absent for the county.
@@ -77,19 +83,25 @@ impl<'a> Unit<'a> {
 
     /// What holds for every choice: bounds around all of them first, and where
     /// those leave it open, every combination by itself.
-    pub fn decide(&self, rule: &dyn Fn(&Case) -> Levels) -> (Levels, Trace<'a>) {
+    /// Also what the rule says of the open choice, and what it looked at.
+    pub fn decide<T>(
+        &self,
+        rule: impl Fn(&Case) -> T,
+        levels: impl Fn(&T) -> Levels,
+    ) -> (Levels, T, Trace<'a>) {
         let trace = RefCell::new(Trace::default());
-        let choice = vec![None; self.variables];
-        let outer = rule(&Case { unit: self, choice: &choice, trace: Some(&trace) });
+        let choice = self.open_choice();
+        let open = rule(&Case { unit: self, choice: &choice, trace: Some(&trace) });
         let trace = trace.into_inner();
+        let outer = levels(&open);
         if outer.is_decided() || trace.variables.is_empty() {
-            return (outer, trace);
+            return (outer, open, trace);
         }
         let over = self.over_combinations(&trace.variables, choice, |choice| {
-            rule(&Case { unit: self, choice, trace: None })
+            levels(&rule(&Case { unit: self, choice, trace: None }))
         });
         let exact = over.and_then(|all| all.into_iter().reduce(Levels::around));
-        (exact.unwrap_or(outer), trace)
+        (exact.unwrap_or(outer), open, trace)
     }
 
     /// A result for every combination of the variables; `None` if too many.
@@ -170,8 +182,8 @@ fn reference(unit: &Unit, campus: Option<usize>, key: &FigureKey) -> FigureRef {
 
 fn what_to_capture(standard: &Standard, key: &FigureKey) -> Text {
     let Some(quantity) = standard.quantities.get(&key.quantity) else {
-        let question = standard.questions().into_iter().find(|(id, ..)| id.as_str() == key.quantity.as_str());
-        return question.map_or_else(Text::default, |(id, _, text)| {
+        let id = key.quantity.as_str();
+        return standard.words_of_question(id).map_or_else(Text::default, |text| {
             Text::new(format!("{id} {}", text.zh), format!("{id} {}", text.en))
         });
     };
@@ -245,14 +257,11 @@ impl<'a> Case<'_, 'a> {
 
     /// The pupils of one part of a campus.
     pub fn total_of_pupils(&self, campus: usize, part: Part) -> Bounds {
-        match QuantityId::new("pupils") {
-            Ok(id) => self.total(campus, &id, part),
-            Err(_) => Bounds::unknown(None),
-        }
+        self.unit.pupils.as_ref().map_or(Bounds::unknown(None), |id| self.total(campus, id, part))
     }
 
     fn has_part(&self, campus: usize, part: Part) -> bool {
-        self.unit.campuses.get(campus).is_some_and(|campus| parts_of(&campus.school).contains(&part))
+        self.unit.parts.get(campus).is_some_and(|parts| parts.contains(&part))
     }
 
     /// A quantity of a campus: whole, or summed over the stages of compulsory

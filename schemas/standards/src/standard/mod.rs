@@ -513,6 +513,16 @@ impl Standard {
         self.indicators.iter().find(|indicator| indicator.id == id)
     }
 
+    /// The words of a yes/no question.
+    pub(crate) fn words_of_question(&self, id: &str) -> Option<&Text> {
+        self.indicators.iter().find_map(|indicator| {
+            let own = indicator.conditions.iter().find(
+                |condition| matches!(&condition.rule, Rule::YesNo { question, .. } if question.as_str() == id),
+            )?;
+            Some(own.name.as_ref().unwrap_or(&indicator.name))
+        })
+    }
+
     /// Every yes/no question that the standard asks of a level, with its words.
     #[must_use]
     pub fn questions(&self) -> Vec<(QuestionId, Level, &Text)> {
