@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use automerge::sync::SyncDoc;
-use automerge::{ActorId, Automerge, ChangeHash, ReadDoc};
+use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ReadDoc};
 use serde::{Deserialize, Serialize};
 
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, RoundId, SchoolId, genesis};
@@ -51,6 +51,7 @@ impl About {
 /// Puts that belong together, with the replies that wait for them.
 struct Unsaved {
     puts: Vec<(Key, Vec<u8>)>,
+    deletes: Vec<Key>,
     replies: Vec<(CommandId, Reply)>,
     /// Whether a command was already told that this is not on disk.
     late: bool,
@@ -82,6 +83,21 @@ struct Compaction {
     snapshot: (Key, usize),
     replaces: Vec<Key>,
     put_done: bool,
+}
+
+/// Why a sync message cannot be used.
+#[derive(Debug)]
+pub enum Unusable {
+    /// The server has another change with the actor and sequence number of one
+    /// of ours.
+    Clash {
+        /// The sequence number.
+        seq: u64,
+        /// The actor.
+        actor: ActorId,
+    },
+    /// What Automerge says.
+    Other(String),
 }
 
 /// What became of a finished write.
@@ -117,6 +133,7 @@ impl LocalDocument {
     /// Takes what the store holds: keys below `doc/<id>/`.
     pub fn load(&mut self, rows: Vec<(Key, Vec<u8>)>) {
         let mut all = Vec::new();
+        let mut each = Vec::new();
         for (key, bytes) in rows {
             let Some((_, name)) = key.rsplit_once('/') else { continue };
             if name != PhotoHash::of(&bytes).to_string() {
@@ -124,6 +141,7 @@ impl LocalDocument {
                 continue;
             }
             all.extend_from_slice(&bytes);
+            each.push((key.clone(), bytes.clone()));
             if key.contains("/snapshot/") {
                 // Two snapshots are left when the program ended between writing
                 // the new and deleting the old. Both are read; the bigger counts.
@@ -136,6 +154,13 @@ impl LocalDocument {
         }
         if !all.is_empty() && self.doc.load_incremental(&all).is_err() {
             self.damaged = true;
+            // One bad chunk must not hide the good ones after it.
+            for (key, bytes) in each {
+                if self.doc.load_incremental(&bytes).is_err() {
+                    self.chunks.remove(&key);
+                    self.snapshot.take_if(|(snapshot, _)| *snapshot == key);
+                }
+            }
         }
         if !self.doc.get_missing_deps(&[]).is_empty() {
             self.damaged = true;
@@ -189,20 +214,54 @@ impl LocalDocument {
             self.chunks.insert(key.clone(), bytes.len());
             puts.push((key, bytes));
         }
-        self.unsaved.push_back(Unsaved { puts, replies: reply.into_iter().collect(), late: false });
+        let replies = reply.into_iter().collect();
+        self.unsaved.push_back(Unsaved { puts, deletes: Vec::new(), replies, late: false });
         true
     }
 
-    /// The puts of the next write, if one is due. Everything unsaved goes in
+    /// Goes on with a document that states our changes from `seq` of the
+    /// clashing actor on again, under a new actor; `puts` belong to it. What
+    /// the store holds now is kept aside. Returns whether it was done: not
+    /// while something else is being stored.
+    pub fn write_again(
+        &mut self,
+        clashing: &ActorId,
+        seq: u64,
+        actor: &[u8; 16],
+        mut puts: Vec<(Key, Vec<u8>)>,
+    ) -> bool {
+        if self.is_busy() || self.compacting.is_some() {
+            return false;
+        }
+        let again =
+            crate::reissue::again(&self.doc, self.about.kind, clashing, seq, ActorId::from(&actor[..]));
+        let Ok(new) = again else { return false };
+        let aside = self.doc.save();
+        puts.push((keys::aside(&self.id(), &aside), aside));
+        self.doc = new;
+        self.actor_ready = true;
+        let bytes = self.doc.save();
+        let key = keys::snapshot(&self.id(), &bytes);
+        let old = std::mem::take(&mut self.chunks).into_keys();
+        let old = old.chain(self.snapshot.replace((key.clone(), bytes.len())).map(|(key, _)| key));
+        let deletes = old.filter(|old| *old != key).collect();
+        puts.push((key, bytes));
+        self.unsaved.push_back(Unsaved { puts, deletes, replies: Vec::new(), late: false });
+        true
+    }
+
+    /// The puts and deletes of the next write, if one is due. Everything unsaved goes in
     /// one batch, in order: a later change must not be on disk without an
     /// earlier one.
-    pub fn next_write(&mut self, now_ms: i64) -> Option<Vec<(Key, Vec<u8>)>> {
+    pub fn next_write(&mut self, now_ms: i64) -> Option<(Vec<(Key, Vec<u8>)>, Vec<Key>)> {
         if self.writing.is_some() || self.unsaved.is_empty() || self.retry_ms.is_some_and(|at| at > now_ms) {
             return None;
         }
         self.retry_ms = None;
         self.writing = Some(self.unsaved.len());
-        Some(self.unsaved.iter().flat_map(|unsaved| unsaved.puts.iter().cloned()).collect())
+        let puts = self.unsaved.iter().flat_map(|unsaved| unsaved.puts.iter().cloned()).collect();
+        let deletes = self.unsaved.iter().flat_map(|unsaved| unsaved.deletes.iter().cloned()).collect();
+        Some((puts, deletes))
     }
 
     /// The running write is on disk.
@@ -283,11 +342,15 @@ impl LocalDocument {
     /// whether the document changed.
     ///
     /// # Errors
-    /// What Automerge says of a message that it cannot use.
-    pub fn receive(&mut self, state: &mut automerge::sync::State, bytes: &[u8]) -> Result<bool, String> {
-        let message = automerge::sync::Message::decode(bytes).map_err(|error| error.to_string())?;
+    /// [`Unusable`].
+    pub fn receive(&mut self, state: &mut automerge::sync::State, bytes: &[u8]) -> Result<bool, Unusable> {
+        let other = |error: &dyn std::fmt::Display| Unusable::Other(error.to_string());
+        let message = automerge::sync::Message::decode(bytes).map_err(|error| other(&error))?;
         let before = self.doc.get_heads();
-        self.doc.receive_sync_message(state, message).map_err(|error| error.to_string())?;
+        self.doc.receive_sync_message(state, message).map_err(|error| match error {
+            AutomergeError::DuplicateSeqNumber(seq, actor) => Unusable::Clash { seq, actor },
+            error => other(&error),
+        })?;
         if self.doc.get_heads() == before {
             return Ok(false);
         }

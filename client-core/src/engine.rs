@@ -374,8 +374,8 @@ impl Engine {
     fn pump_writes(&mut self, turn: &mut Turn) {
         for document in self.dirty.iter().copied().collect::<Vec<_>>() {
             let Some(local) = self.documents.get_mut(&document) else { continue };
-            if let Some(puts) = local.next_write(turn.now_ms) {
-                self.write(puts, Vec::new(), Pending::Document(document), turn);
+            if let Some((puts, deletes)) = local.next_write(turn.now_ms) {
+                self.write(puts, deletes, Pending::Document(document), turn);
             } else if let Some(snapshot) = local.start_compaction() {
                 self.write(vec![snapshot], Vec::new(), Pending::CompactPut(document), turn);
             }
@@ -451,23 +451,20 @@ impl Engine {
         let identity = self.identity.clone().ok_or(CommandError::NotLoggedIn)?;
         let id = self.document_mut(subject, kind).id();
         let mut puts = Vec::new();
+        // A change that cannot be read may be the actor's last: until this
+        // program wrote under an actor of its own, none is known to be safe.
+        let unsure = self.documents.get(&id).is_some_and(|local| local.damaged && !local.actor_ready);
         let valid = self.actors.get(&id).filter(|record| {
             record.incarnation == self.incarnation
                 && record.person == identity.person
                 && record.device == identity.device
+                && !unsure
         });
         let actor = match valid.and_then(|record| actor_bytes(&record.actor)) {
             Some(actor) => actor,
             None => {
-                let actor = turn.random::<16>();
-                let record = ActorRecord {
-                    actor: crate::identity::hex(&actor),
-                    incarnation: self.incarnation.clone(),
-                    person: identity.person,
-                    device: identity.device,
-                };
-                puts.push((keys::actor(&id), json(&record)));
-                self.actors.insert(id, record);
+                let (actor, put) = self.new_actor(id, &identity, turn);
+                puts.push(put);
                 actor
             }
         };
@@ -480,6 +477,50 @@ impl Engine {
             local.about_stored = false;
         }
         Ok((local, puts))
+    }
+
+    /// A new actor for a document, with the put that records it.
+    fn new_actor(
+        &mut self,
+        document: DocumentId,
+        identity: &Identity,
+        turn: &mut Turn,
+    ) -> ([u8; 16], (Key, Vec<u8>)) {
+        let actor = turn.random::<16>();
+        let record = ActorRecord {
+            actor: crate::identity::hex(&actor),
+            incarnation: self.incarnation.clone(),
+            person: identity.person.clone(),
+            device: identity.device.clone(),
+        };
+        let put = (keys::actor(&document), json(&record));
+        self.actors.insert(document, record);
+        (actor, put)
+    }
+
+    /// States again, under a new actor, what clashes with a change of the
+    /// server. Only for the person who stated it.
+    pub(crate) fn write_again(
+        &mut self,
+        document: DocumentId,
+        clashing: &automerge::ActorId,
+        seq: u64,
+        turn: &mut Turn,
+    ) -> bool {
+        let Some(identity) = self.identity.clone() else { return false };
+        let known = self.actors.get(&document).cloned();
+        if known.as_ref().is_none_or(|record| record.person != identity.person) {
+            return false;
+        }
+        let (actor, put) = self.new_actor(document, &identity, turn);
+        let local = self.documents.get_mut(&document);
+        let done = local.is_some_and(|local| local.write_again(clashing, seq, &actor, vec![put]));
+        if done {
+            self.dirty.insert(document);
+        } else {
+            self.actors.extend(known.map(|record| (document, record)));
+        }
+        done
     }
 
     /// Whether the person may write documents of a kind about a school.

@@ -9,6 +9,7 @@
 //! | `about/<document>` | [`crate::document::About`] as JSON |
 //! | `doc/<document>/chunk/<sha256>` | Automerge chunks |
 //! | `doc/<document>/snapshot/<sha256>` | a whole document |
+//! | `aside/<document>/<sha256>` | a whole document as it was before it was written again |
 //! | `photo/<sha256>` | [`crate::photo::PhotoRecord`] as JSON |
 //! | `receipt/<time>-<signature>` | a receipt as JSON |
 //! | `acked` | [`crate::store::Acked`] by document as JSON |
@@ -42,6 +43,10 @@ pub fn chunk(document: &DocumentId, bytes: &[u8]) -> Key {
 
 pub fn snapshot(document: &DocumentId, bytes: &[u8]) -> Key {
     format!("doc/{document}/snapshot/{}", PhotoHash::of(bytes))
+}
+
+pub fn aside(document: &DocumentId, bytes: &[u8]) -> Key {
+    format!("aside/{document}/{}", PhotoHash::of(bytes))
 }
 
 pub fn photo(photo: &PhotoHash) -> Key {

@@ -34,6 +34,7 @@ mod loader;
 pub mod photo;
 pub mod preview;
 mod receipts;
+mod reissue;
 mod renewal;
 pub mod store;
 mod sync;

@@ -140,6 +140,8 @@ fn record(key: &str, bytes: &[u8], engine: &mut Engine) -> Option<()> {
         "draft" => {
             engine.drafts.insert(name.to_owned(), String::from_utf8(bytes.to_vec()).ok()?);
         }
+        // Kept for people who look for something; nothing reads it.
+        "aside" => {}
         _ => return None,
     }
     Some(())

@@ -14,7 +14,7 @@ use duxue_protocol::problem::Problem;
 use duxue_protocol::wire::{self, Limits, Message, Metadata};
 
 use crate::command::{Reply, Subject};
-use crate::document::LocalDocument;
+use crate::document::{LocalDocument, Unusable};
 use crate::engine::{Engine, Turn};
 use crate::error::CommandError;
 use crate::event::{Effect, LinkId, Notice, SecretUrl};
@@ -265,7 +265,7 @@ impl Engine {
                 exchange.heard = true;
                 match local.receive(&mut exchange.state, &data) {
                     Ok(_) => {}
-                    Err(error) => trouble = Some(error),
+                    Err(error) => trouble = Some((id, error)),
                 }
             }
             if local.is_busy() {
@@ -287,13 +287,9 @@ impl Engine {
             }
         }
         self.dirty.extend(again);
-        if let Some(error) = trouble {
-            let problem = Problem::new(
-                "sync.bad_message",
-                "服务器发来的一条同步消息无法使用，将重新连接",
-                "a sync message of the server cannot be used; connecting again",
-            );
-            turn.notice(Notice::Trouble { problem: problem.with_detail(error) });
+        if let Some((document, error)) = trouble {
+            let problem = self.unusable(document, error, turn);
+            turn.notice(Notice::Trouble { problem });
             self.close_link(turn);
             self.back_off("unusable sync message", turn);
             return;
@@ -302,11 +298,33 @@ impl Engine {
         self.pump_received(turn);
     }
 
+    /// What to tell about a message that cannot be used, after doing what can
+    /// be done about it.
+    fn unusable(&mut self, document: DocumentId, error: Unusable, turn: &mut Turn) -> Problem {
+        let detail = match error {
+            Unusable::Clash { seq, actor } if self.write_again(document, &actor, seq, turn) => {
+                return Problem::new(
+                    "sync.written_again",
+                    "本机数据曾被恢复到较早的状态：尚未送达的内容已重新写入，旧数据另行保留",
+                    "this device's data was put back to an earlier state: what was not delivered is written again, and the old data is kept aside",
+                );
+            }
+            Unusable::Clash { seq, actor } => format!("duplicate seq {seq} of {actor}"),
+            Unusable::Other(detail) => detail,
+        };
+        Problem::new(
+            "sync.bad_message",
+            "服务器发来的一条同步消息无法使用，将重新连接",
+            "a sync message of the server cannot be used; connecting again",
+        )
+        .with_detail(detail)
+    }
+
     fn pump_received(&mut self, turn: &mut Turn) {
         for id in self.dirty.iter().copied().collect::<Vec<_>>() {
             let Some(local) = self.documents.get_mut(&id) else { continue };
-            if let Some(puts) = local.next_write(turn.now_ms) {
-                self.write(puts, Vec::new(), crate::engine::Pending::Document(id), turn);
+            if let Some((puts, deletes)) = local.next_write(turn.now_ms) {
+                self.write(puts, deletes, crate::engine::Pending::Document(id), turn);
             }
         }
     }

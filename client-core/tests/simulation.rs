@@ -192,6 +192,70 @@ fn a_copied_store_writes_under_another_actor() {
     assert_eq!(actors.len(), 2, "both stand side by side");
 }
 
+/// A disk put back behind the engine's back, so that the actor goes on.
+fn put_back(world: &mut World, device: usize, disk: BTreeMap<String, Vec<u8>>) {
+    world.devices[device].disk = disk;
+    world.crash(device);
+    world.run(20);
+}
+
+#[test]
+fn what_a_restored_store_wrote_again_under_a_used_number_is_stated_again_and_arrives() {
+    let mut world = World::new(7, 2);
+    world.run(20);
+    world.done(0, quantity("pupils", 1)).unwrap();
+    world.heal();
+    let earlier = world.devices[0].disk.clone();
+    world.done(0, quantity("pupils", 2)).unwrap();
+    world.heal();
+    put_back(&mut world, 0, earlier);
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    world.done(0, quantity("books", 31)).unwrap();
+    let Ok(Reply::Saved(saved)) = world.done(0, room(1, "9.2")) else { panic!("not saved") };
+    // Their ops get new names; what they state is checked instead.
+    world.saved.clear();
+    world.heal();
+    check_laws(&world);
+    let view = world.devices[1].engine.survey(&subject()).unwrap().consolidated;
+    let books = &view.entries[&"quantities/books:primary".parse().unwrap()];
+    assert_eq!(books.candidates[0].value, number("value", "31"));
+    let item = saved.item.unwrap();
+    let (_, room) = view.items.iter().find(|(key, _)| key.item == item).unwrap();
+    assert_eq!(room.fields.len(), 2);
+    let pupils = &view.entries[&"quantities/pupils:primary".parse().unwrap()];
+    assert_eq!(pupils.candidates[0].value, number("value", "2"), "the server's later value stays");
+    let aside = world.devices[0].disk.keys().filter(|key| key.starts_with("aside/")).count();
+    assert_eq!(aside, 1, "the old chunks are kept");
+    // The stored document is the new one.
+    world.crash(0);
+    world.done(0, quantity("classes", 5)).unwrap();
+    world.heal();
+    check_laws(&world);
+}
+
+#[test]
+fn a_damaged_document_is_written_under_another_actor() {
+    let mut world = World::new(8, 1);
+    world.run(20);
+    world.done(0, quantity("pupils", 1)).unwrap();
+    world.done(0, quantity("books", 2)).unwrap();
+    world.heal();
+    let mut chunks: Vec<String> =
+        world.devices[0].disk.keys().filter(|key| key.contains("/chunk/")).cloned().collect();
+    for key in chunks.drain(..) {
+        world.devices[0].disk.insert(key, b"damaged".to_vec());
+    }
+    world.crash(0);
+    world.run(20);
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    world.done(0, quantity("classes", 3)).unwrap();
+    world.heal();
+    check_laws(&world);
+    assert_eq!(world.devices[0].engine.survey(&subject()).unwrap().consolidated.entries.len(), 3);
+    let clashed = |notice: &Notice| matches!(notice, Notice::Trouble { problem } if problem.code == "sync.written_again");
+    assert!(!world.devices[0].notices.iter().any(clashed));
+}
+
 #[test]
 fn photos_are_freed_only_against_a_receipt_of_the_enrolled_server() {
     let mut world = World::new(4, 1);

@@ -1,0 +1,138 @@
+//! Writing own work again under another actor.
+//!
+//! A home folder that was put back to an earlier state may have continued an
+//! actor whose later changes the server has already. Two changes with the same
+//! actor and sequence number never merge, so what this device wrote since
+//! could never be sent. The document is built again without those changes, and
+//! what they stated is stated again in new changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
+
+use duxue_document::changed::{Changed, Unit};
+use duxue_document::consolidated::fields;
+use duxue_document::path::ItemKey;
+use duxue_document::write::{self, WriteError};
+use duxue_document::{Claim, DocumentKind, EntryPath, OpId, Scalar, decision, genesis, history};
+
+/// The document under `actor`, with every change of `clashing` from its
+/// sequence number `seq` on, and what builds on those, stated again.
+///
+/// # Errors
+/// Where a document cannot be written; the old one is untouched.
+pub fn again(
+    old: &Automerge,
+    kind: DocumentKind,
+    clashing: &ActorId,
+    seq: u64,
+    actor: ActorId,
+) -> Result<Automerge, WriteError> {
+    let (kept, dropped) = split(old, clashing, seq);
+    let mut new = genesis::document(kind, actor);
+    new.apply_changes(kept)?;
+    let mut stated = claims(old, kind, &dropped);
+    let mut renamed = BTreeMap::new();
+    for change in &dropped {
+        let Some(mut claims) = stated.remove(&change.hash().to_string()) else { continue };
+        for (_, path, claim) in &mut claims {
+            rename(path, claim, &renamed);
+        }
+        let again: Vec<(EntryPath, Claim)> =
+            claims.iter().map(|(_, path, claim)| (path.clone(), claim.clone())).collect();
+        let ops = write::put_claims(&mut new, &again)?;
+        renamed.extend(claims.into_iter().map(|(op, ..)| op).zip(ops));
+    }
+    decide(old, kind, &mut new)?;
+    Ok(new)
+}
+
+/// What can stay, and what cannot, each in causal order.
+fn split(old: &Automerge, clashing: &ActorId, seq: u64) -> (Vec<Change>, Vec<Change>) {
+    let mut lost: BTreeSet<ChangeHash> = BTreeSet::new();
+    old.get_changes(&[]).into_iter().partition(|change| {
+        let clashes = change.actor_id() == clashing && change.seq() >= seq;
+        let builds = change.deps().iter().any(|hash| lost.contains(hash));
+        if clashes || builds {
+            lost.insert(change.hash());
+        }
+        !clashes && !builds
+    })
+}
+
+type Stated = BTreeMap<String, Vec<(OpId, EntryPath, Claim)>>;
+
+/// The claims of these changes, by the change's hash in hex.
+fn claims(old: &Automerge, kind: DocumentKind, dropped: &[Change]) -> Stated {
+    let ours: BTreeSet<String> = dropped.iter().map(|change| change.hash().to_string()).collect();
+    let mut found = Stated::new();
+    for path in Changed::by(kind, old, dropped).units.iter().flat_map(|unit| entries(old, unit)) {
+        for past in history::history(old, kind, &path) {
+            if ours.contains(&past.hash) {
+                found.entry(past.hash).or_default().push((past.op, path.clone(), past.claim));
+            }
+        }
+    }
+    found
+}
+
+fn entries(doc: &Automerge, unit: &Unit) -> Vec<EntryPath> {
+    match unit {
+        Unit::Entry(path) => vec![path.clone()],
+        Unit::Item(item) => item_entries(doc, item),
+        Unit::Decision(_) | Unit::Foreign { .. } | Unit::Top => Vec::new(),
+    }
+}
+
+fn item_entries(doc: &Automerge, item: &ItemKey) -> Vec<EntryPath> {
+    let Ok(Some((_, kind))) = doc.get(automerge::ROOT, item.kind.as_str()) else { return Vec::new() };
+    let Ok(Some((_, map))) = doc.get(&kind, item.item.as_str()) else { return Vec::new() };
+    let path = |field: String| {
+        Some(EntryPath::Item { kind: item.kind, item: item.item.clone(), field: field.parse().ok()? })
+    };
+    doc.keys(&map).filter_map(path).collect()
+}
+
+/// A removal names the ops that its author saw, some of which are new now.
+fn rename(path: &EntryPath, claim: &mut Claim, renamed: &BTreeMap<OpId, OpId>) {
+    let EntryPath::Item { field, .. } = path else { return };
+    if field.as_str() != fields::REMOVED {
+        return;
+    }
+    for (name, scalar) in &mut claim.value {
+        let Scalar::Text(text) = scalar else { continue };
+        if name.as_str() != "saw" {
+            continue;
+        }
+        let new = |word: &str| {
+            let renamed = word.parse::<OpId>().ok().and_then(|op| renamed.get(&op));
+            renamed.map_or_else(|| word.to_owned(), ToString::to_string)
+        };
+        *text = text.split(' ').map(new).collect::<Vec<_>>().join(" ");
+    }
+}
+
+/// Verdicts and rulings have names of their own: those that are missing are
+/// put again as they were.
+fn decide(old: &Automerge, kind: DocumentKind, new: &mut Automerge) -> Result<(), WriteError> {
+    match kind {
+        DocumentKind::Review => {
+            let known = decision::verdicts(new);
+            for (id, verdict) in decision::verdicts(old) {
+                if !known.contains_key(&id) {
+                    write::put_verdict(new, &id, &verdict)?;
+                }
+            }
+        }
+        DocumentKind::Ruling => {
+            let known = decision::rulings(new);
+            for (id, ruling) in decision::rulings(old) {
+                if !known.contains_key(&id) {
+                    write::put_ruling(new, &id, &ruling)?;
+                }
+            }
+        }
+        DocumentKind::Survey | DocumentKind::County | DocumentKind::Plan => {}
+    }
+    Ok(())
+}
