@@ -272,6 +272,9 @@ impl Assessor {
 
     /// A quantity over all schools, in all parts of compulsory education.
     fn sum_over_schools(&self, quantity: &QuantityId) -> Bounds {
+        if self.inputs.is_empty() {
+            return Bounds::unknown(None);
+        }
         let mut sum = Bounds::exactly(Amount::ZERO);
         for part in [Part::Whole, Part::Primary, Part::Junior] {
             let key = FigureKey { quantity: quantity.clone(), part };

@@ -1,5 +1,6 @@
 //! The county: all dimensions over all schools.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -86,7 +87,8 @@ pub struct DimensionResult {
     pub name: Text,
     /// The result.
     pub outcome: Outcome,
-    /// What decides it: `A2-5`, `rule/primary`, `CV/L2/junior`. All that is not
+    /// What decides it: `A2-5`, `rule/primary`, `CV/L2/junior`, or `register`
+    /// where no school counts. All that is not
     /// met; if there is none, all that is undetermined; else all that is conditional.
     pub because: Vec<String>,
     #[serde(skip)]
@@ -106,6 +108,9 @@ pub struct CountyAssessment {
     pub school_indicators: Vec<IndicatorTally>,
     /// Indicators of the county itself.
     pub indicators: Vec<IndicatorResult>,
+    /// What is missing before anything can be said of the schools at all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Text>,
     /// How much was looked at.
     pub review: Review,
 }
@@ -142,11 +147,11 @@ pub(crate) fn assess(
     coefficients: Vec<(Stage, Vec<CoefficientResult>)>,
     indicators: Vec<IndicatorResult>,
 ) -> CountyAssessment {
-    let stages: Vec<StageSummary> = coefficients
+    let mut stages: Vec<StageSummary> = coefficients
         .into_iter()
         .map(|(stage, coefficients)| stage_summary(standard, schools, stage, coefficients))
         .collect();
-    let school_indicators: Vec<IndicatorTally> = standard
+    let mut school_indicators: Vec<IndicatorTally> = standard
         .indicators
         .iter()
         .filter(|indicator| indicator.level == Level::School)
@@ -160,7 +165,13 @@ pub(crate) fn assess(
             )
         })
         .collect();
+    let counted = Counted::of(&stages);
+    let of_stages = stages.iter_mut().flat_map(|summary| &mut summary.items);
+    of_stages.chain(&mut school_indicators).for_each(|tally| counted.hold(tally));
     let mut parts = Parts::default();
+    if counted == Counted::None {
+        parts.lack_schools(standard);
+    }
     parts.collect(standard, &stages, &school_indicators, &indicators);
     let dimensions: Vec<DimensionResult> =
         standard.dimensions.iter().map(|dimension| parts.dimension(&dimension.id, &dimension.name)).collect();
@@ -170,7 +181,43 @@ pub(crate) fn assess(
         review.entries += school.review.entries;
         review.unreviewed += school.review.unreviewed;
     }
-    CountyAssessment { outcome: all.outcome(), dimensions, stages, school_indicators, indicators, review }
+    let missing = if counted == Counted::None { vec![register_missing()] } else { Vec::new() };
+    let outcome = all.outcome();
+    CountyAssessment { outcome, dimensions, stages, school_indicators, indicators, missing, review }
+}
+
+/// Whether any school counts in any stage. "All schools meet it" says nothing
+/// of a county without one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    None,
+    Possibly,
+    Some,
+}
+
+impl Counted {
+    fn of(stages: &[StageSummary]) -> Self {
+        if stages.iter().any(|summary| summary.rows > 0) {
+            Self::Some
+        } else if stages.iter().any(|summary| summary.rows_open > 0) {
+            Self::Possibly
+        } else {
+            Self::None
+        }
+    }
+
+    fn hold(self, tally: &mut IndicatorTally) {
+        tally.levels = match self {
+            Self::Some => return,
+            Self::Possibly => tally.levels.and(Levels::UNKNOWN),
+            Self::None => Levels::UNKNOWN,
+        };
+        tally.outcome = tally.levels.outcome();
+    }
+}
+
+fn register_missing() -> Text {
+    Text::new("学校名册:没有计入的学校", "the register of schools: no school in it counts")
 }
 
 fn stage_summary(
@@ -229,6 +276,17 @@ fn tally<'a>(id: &str, results: impl Iterator<Item = (&'a SchoolId, Levels, bool
 struct Parts(Vec<(String, String, Levels)>);
 
 impl Parts {
+    /// The dimensions that speak of schools wait for the register.
+    fn lack_schools(&mut self, standard: &Standard) {
+        let own = standard.indicators.iter().filter(|indicator| indicator.level != Level::County);
+        let own = own.map(|indicator| &indicator.dimension);
+        let rule = standard.school_rule.iter().map(|rule| &rule.dimension);
+        let difference = standard.difference.iter().map(|difference| &difference.dimension);
+        let dimensions: BTreeSet<&String> = own.chain(rule).chain(difference).collect();
+        let waits = |dimension: &String| (dimension.clone(), "register".to_owned(), Levels::UNKNOWN);
+        self.0.extend(dimensions.into_iter().map(waits));
+    }
+
     fn collect(
         &mut self,
         standard: &Standard,

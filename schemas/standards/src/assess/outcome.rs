@@ -75,6 +75,7 @@ pub(crate) struct Levels {
 
 impl Levels {
     pub const MET: Self = Self { strict: Span::MET, relief: Span::MET };
+    pub const UNKNOWN: Self = Self { strict: Span::UNKNOWN, relief: Span::UNKNOWN };
 
     pub fn strict(span: Span) -> Self {
         Self { strict: span, relief: span }
