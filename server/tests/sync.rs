@@ -54,6 +54,38 @@ async fn two_inspectors_edit_one_survey_and_converge() {
 }
 
 #[tokio::test]
+async fn a_ruling_that_no_longer_covers_all_candidates_is_named_with_its_value() {
+    let county = County::new().await;
+    let (id, at) = (document(0, Survey), "quantities/computers:whole");
+    let mut doc = local(Survey, 1);
+    put(&mut doc, at, "40");
+    county.client("first").await.sync(id, &mut doc).await;
+    let mut rulings = local(Ruling, 3);
+    let ruling = duxue_document::decision::Ruling {
+        subject: duxue_document::decision::Subject::Entry {
+            path: path(at),
+            choice: duxue_document::decision::RulingChoice::Set(claim("41").value),
+            saw: std::collections::BTreeSet::new(),
+            verdicts: std::collections::BTreeSet::new(),
+        },
+        reason: "复核".to_owned(),
+        supersedes: std::collections::BTreeSet::new(),
+        captured: claim("41").captured,
+    };
+    let named = "ruling-1".parse().unwrap();
+    duxue_document::write::put_ruling(&mut rulings, &named, &ruling).unwrap();
+    county.client("bureau").await.sync(document(0, Ruling), &mut rulings).await;
+    let (status, found) =
+        county.server.get(county.token("bureau"), &format!("/api/rounds/{ROUND}/conflicts")).await;
+    assert_eq!(status, 200, "{found}");
+    assert_eq!(found[0]["rulings"], serde_json::json!(["ruling-1"]), "{found}");
+    assert_eq!(found[0]["review"]["state"], "unreviewed");
+    let before = &found[0]["candidates"][1];
+    assert_eq!(before["choice"], "ruled_before");
+    assert_eq!(before["value"], serde_json::to_value(claim("41").value).unwrap());
+}
+
+#[tokio::test]
 async fn an_open_subscriber_hears_of_each_edit() {
     let county = County::new().await;
     let id = document(0, Survey);

@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use duxue_document::conflict::{Choice, Conflict, ConflictSubject};
+use duxue_document::consolidate::{Consolidator, Documents};
 use duxue_document::consolidated::{ConsolidatedSchool, Removal, ValueState};
+use duxue_document::school::Declared;
 use duxue_document::write;
 
 /// A school with one conflict of each sort.
@@ -132,4 +134,33 @@ fn a_value_ruled_before_is_among_the_choices() {
     let choices = school.choices(&find(&school, "entry:quantities/books:whole"));
     assert_eq!(choices.len(), 2);
     assert_eq!(choices[1], Choice::Value(value("value=800")));
+}
+
+#[test]
+fn what_was_decided_about_a_conflict_is_named() {
+    let mut scene = Scene::new();
+    let at = "quantities/books:whole";
+    let all = scene.concurrently(at, &["value=800", "value=900"]);
+    let saw: Vec<_> = all.iter().collect();
+    scene.verdict("v1", at, &saw, Some("核对"), "");
+    scene.verdict("v2", at, &saw, None, "v1");
+    scene.verdict("v3", at, &saw[..1], None, "");
+    scene.set("d1", at, "value=1", &saw, "");
+    scene.set("d2", at, "value=2", &saw, "d1");
+    scene.set("d3", at, "value=3", &saw, "");
+    put(&mut scene.survey, "rooms/r1/identity", "building=A number=101 purpose=art");
+    put(&mut scene.survey, "rooms/r2/identity", "building=A number=101 purpose=art");
+    put(&mut scene.survey, "rooms/r3/identity", "building=A number=102 purpose=art");
+    scene.merge("m1", "rooms/r1 rooms/r3", "");
+    scene.merge("m2", "rooms/r1 rooms/r2", "");
+    scene.separate("m3", "rooms/r1 rooms/r2", "");
+    let documents = Documents { survey: &scene.survey, review: &scene.review, ruling: &scene.ruling };
+    let consolidator = Consolidator::new(school(), Declared::default(), scene.settings.clone(), documents);
+    let decided = |id: &str| consolidator.decided(&find(consolidator.school(), id).subject);
+    let entry = decided("entry:quantities/books:whole");
+    assert_eq!((entry.verdicts, entry.rulings), (ids("v2"), ids("d2 d3")));
+    let contested = consolidator.school().conflicts();
+    let contested = contested.iter().find(|conflict| conflict.id.starts_with("duplicate:")).unwrap();
+    let rulings = consolidator.decided(&contested.subject).rulings;
+    assert!(rulings.is_superset(&ids("m2 m3")), "{rulings:?}");
 }

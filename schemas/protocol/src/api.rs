@@ -37,11 +37,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use duxue_document::consolidated::ConsolidatedSchool;
+use duxue_document::consolidated::{ConsolidatedSchool, ReviewState};
 use duxue_document::school::{Declared, School};
 use duxue_document::{
-    Decimal, DeviceId, DocumentId, DocumentKind, EntryPath, JurisdictionCode, OpId, PersonId, PhotoHash,
-    QuantityId, RoundId, SchoolId,
+    Decimal, DecisionId, DeviceId, DocumentId, DocumentKind, EntryPath, JurisdictionCode, OpId, PersonId,
+    PhotoHash, QuantityId, RoundId, SchoolId, Value,
 };
 
 use crate::receipt::Receipt;
@@ -311,6 +311,17 @@ pub struct ConflictView {
     pub folded: bool,
     /// Pupils in the stages that it may affect.
     pub pupils: u32,
+    /// What supervisors said of the entry, if it is about one.
+    #[serde(default)]
+    pub review: Option<ReviewState>,
+    /// Verdicts that hold for the entry's present candidates and that nothing
+    /// supersedes; a ruling names them.
+    #[serde(default)]
+    pub verdicts: BTreeSet<DecisionId>,
+    /// Rulings about the subject that nothing supersedes; the next ruling
+    /// supersedes them, or it would contradict them.
+    #[serde(default)]
+    pub rulings: BTreeSet<DecisionId>,
 }
 
 /// What is in conflict.
@@ -337,10 +348,14 @@ pub enum ConflictSubject {
 /// One way to settle a conflict.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CandidateView {
-    /// The candidate's op; for duplicates and removals a word: `merge`, `separate`, `removed`, `present`.
+    /// The candidate's op.
     pub op: Option<OpId>,
-    /// The choice in words where there is no op.
+    /// The choice in a word where there is no op: `merge`, `separate`,
+    /// `removed`, `present`, `ruled_before`.
     pub choice: Option<String>,
+    /// The value of `ruled_before`.
+    #[serde(default)]
+    pub value: Option<Value>,
     /// The candidate itself.
     pub candidate: Option<duxue_document::consolidated::Candidate>,
     /// Who made it.

@@ -12,10 +12,13 @@ use duxue_standards::effects::{ChoiceEffect, ConflictEffect};
 use duxue_standards::figure::Subject as EffectSubject;
 use duxue_standards::what_if::Shown;
 
+use super::school::SchoolModel;
+
 /// The conflicts of a school that someone has to settle: all but those within
 /// tolerance whose choice changes nothing.
 #[must_use]
-pub fn views(school: &ConsolidatedSchool, effects: &[ConflictEffect]) -> Vec<ConflictView> {
+pub fn views(model: &SchoolModel, effects: &[ConflictEffect]) -> Vec<ConflictView> {
+    let school = model.school();
     let conflicts = school.conflicts();
     conflicts
         .iter()
@@ -23,7 +26,7 @@ pub fn views(school: &ConsolidatedSchool, effects: &[ConflictEffect]) -> Vec<Con
             let effect = effects.iter().find(|effect| same(&conflict.subject, &effect.subject));
             let tolerable = matches!(conflict.subject, Subject::Entry { within_tolerance: true, .. });
             let matters = effect.is_some_and(|effect| !effect.folded);
-            (matters || !tolerable).then(|| view(school, conflict, effect))
+            (matters || !tolerable).then(|| view(model, conflict, effect))
         })
         .collect()
 }
@@ -37,7 +40,9 @@ pub fn sort(views: &mut [ConflictView]) {
     });
 }
 
-fn view(school: &ConsolidatedSchool, conflict: &Conflict, effect: Option<&ConflictEffect>) -> ConflictView {
+fn view(model: &SchoolModel, conflict: &Conflict, effect: Option<&ConflictEffect>) -> ConflictView {
+    let school = model.school();
+    let before = model.decided(&conflict.subject);
     let choices = effect.map_or(&[][..], |effect| &effect.choices);
     ConflictView {
         id: conflict.id.clone(),
@@ -48,6 +53,12 @@ fn view(school: &ConsolidatedSchool, conflict: &Conflict, effect: Option<&Confli
         flips: effect.is_some_and(|effect| effect.flips),
         folded: effect.is_none_or(|effect| effect.folded),
         pupils: effect.map_or(0, |effect| u32::try_from(effect.pupils.max(0)).unwrap_or(u32::MAX)),
+        review: match &conflict.subject {
+            Subject::Entry { path, .. } => school.entry(path).map(|entry| entry.review.clone()),
+            Subject::Duplicate { .. } | Subject::Removal { .. } => None,
+        },
+        verdicts: before.verdicts,
+        rulings: before.rulings,
     }
 }
 
@@ -63,21 +74,37 @@ fn candidates(
         views.extend(entry.candidates.iter().map(|candidate| CandidateView {
             op: Some(candidate.op.clone()),
             choice: None,
+            value: None,
             candidate: Some(candidate.clone()),
             by: None,
             effects: results(choices.iter().find(|choice| choice.choice.ops.contains(&candidate.op))),
         }));
     }
-    views.extend(school.choices(conflict).iter().filter_map(word).map(|word| CandidateView {
-        op: None,
-        choice: Some(word.to_owned()),
-        candidate: None,
-        by: None,
-        effects: results(choices.iter().find(|choice| choice.choice.word.as_deref() == Some(word))),
-    }));
+    for choice in school.choices(conflict) {
+        let Some(word) = word(&choice) else { continue };
+        let value = match choice {
+            Choice::Value(value) => Some(value),
+            _ => None,
+        };
+        // Rulings that contradict each other give several values, which the
+        // effects name in the same order.
+        let earlier = views.iter().filter(|view| view.choice.as_deref() == Some(word)).count();
+        let mut named = choices.iter().filter(|effect| effect.choice.word.as_deref() == Some(word));
+        let effect = named.nth(earlier);
+        views.push(CandidateView {
+            op: None,
+            choice: Some(word.to_owned()),
+            value,
+            candidate: None,
+            by: None,
+            effects: results(effect),
+        });
+    }
     views
 }
 
+/// The word of a choice that is not a candidate; the assessment's effects name
+/// it by the same word.
 fn word(choice: &Choice) -> Option<&'static str> {
     match choice {
         Choice::Candidate(_) => None,

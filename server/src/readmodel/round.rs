@@ -112,7 +112,7 @@ impl RoundModel {
         let mut all = Vec::new();
         for (id, school) in &self.schools {
             if !school.conflicts().is_empty() {
-                all.extend(conflicts::views(school.school(), &effects_of(&self.assessor, id)));
+                all.extend(conflicts::views(school, &effects_of(&self.assessor, id)));
             }
         }
         conflicts::sort(&mut all);

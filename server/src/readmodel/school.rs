@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use automerge::{Automerge, ChangeHash};
 use duxue_document::changed::Changed;
 use duxue_document::conflict::{Conflict, ConflictSubject};
-use duxue_document::consolidate::{Consolidator, Documents, Settings};
+use duxue_document::consolidate::{Consolidator, DecidedBefore, Documents, Settings};
 use duxue_document::consolidated::{ConsolidatedSchool, Entry, ValueState};
 use duxue_document::school::{Declared, School};
 use duxue_document::{DocumentKind, EntryPath, PhotoHash};
@@ -78,6 +78,12 @@ impl SchoolModel {
     #[must_use]
     pub fn conflicts(&self) -> Vec<Conflict> {
         self.school().conflicts()
+    }
+
+    /// What was decided about a conflict's subject and not superseded.
+    #[must_use]
+    pub fn decided(&self, subject: &ConflictSubject) -> DecidedBefore {
+        self.consolidator.decided(subject)
     }
 
     /// Figures for lists, worked out once after each change.

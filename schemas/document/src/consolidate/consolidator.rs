@@ -12,6 +12,7 @@ use super::natural;
 use super::removal::{Member, RemovalRuling, removal};
 use super::tally::Tally;
 use crate::changed::{Changed, Deletes, Unit};
+use crate::conflict::ConflictSubject;
 use crate::consolidated::{
     Candidate, ConsolidatedSchool, Duplicate, Entry, Finding, Item, Removal, ReviewState, ValueState, fields,
 };
@@ -19,7 +20,7 @@ use crate::decision::{Ruling, Subject, Verdict};
 use crate::path::{ItemKey, ItemKind, Section};
 use crate::read::{self, Fields, Read, Source};
 use crate::school::{Declared, School};
-use crate::{DecisionId, DocumentKind, EntryPath, FieldId, OpId, Scalar, Value};
+use crate::{DecisionId, DocumentKind, EntryPath, FieldId, ItemId, OpId, Scalar, Value};
 
 /// The documents about one school.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +71,15 @@ pub struct Consolidator {
     findings: Tally<Finding>,
     duplicates: Tally<Duplicate>,
     school: ConsolidatedSchool,
+}
+
+/// Decisions about one subject that nothing supersedes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DecidedBefore {
+    /// Verdicts on exactly the present candidates of an entry.
+    pub verdicts: BTreeSet<DecisionId>,
+    /// Rulings, whether or not they still stand.
+    pub rulings: BTreeSet<DecisionId>,
 }
 
 /// What must be worked out again.
@@ -130,6 +140,60 @@ impl Consolidator {
     #[must_use]
     pub fn school(&self) -> &ConsolidatedSchool {
         &self.school
+    }
+
+    /// The decisions about a conflict's subject that nothing supersedes: what
+    /// the next decision has to name, or it would contradict them.
+    #[must_use]
+    pub fn decided(&self, subject: &ConflictSubject) -> DecidedBefore {
+        match subject {
+            ConflictSubject::Entry { path, .. } => self.decided_on_entry(path),
+            ConflictSubject::Duplicate { duplicate } => {
+                let key = |item: &ItemId| ItemKey { kind: duplicate.kind, item: item.clone() };
+                let items: BTreeSet<ItemKey> = duplicate.items.iter().map(key).collect();
+                // A merge within one of the things is not about the question
+                // whether they are the same.
+                self.rulings_on(&items, |subject| match subject {
+                    Subject::Merge { items: named } | Subject::Separate { items: named } => {
+                        named.intersection(&items).nth(1).is_some()
+                    }
+                    _ => false,
+                })
+            }
+            ConflictSubject::Removal { item } => {
+                self.rulings_on(&self.members_of(item), |subject| matches!(subject, Subject::Removal { .. }))
+            }
+        }
+    }
+
+    fn decided_on_entry(&self, path: &EntryPath) -> DecidedBefore {
+        let targets: Vec<Target> = match (path, path.item()) {
+            (EntryPath::Item { field, .. }, Some(item)) => {
+                self.members_of(&item).iter().map(|member| Target::Entry(item_path(member, field))).collect()
+            }
+            _ => vec![Target::Entry(path.clone())],
+        };
+        let candidates = self.school.entry(path).map_or(&[][..], |entry| &entry.candidates);
+        let live: BTreeSet<OpId> = candidates.iter().map(|candidate| candidate.op.clone()).collect();
+        let verdicts = targets.iter().flat_map(|target| self.verdicts.active(target));
+        let rulings = targets.iter().flat_map(|target| self.rulings.active(target));
+        DecidedBefore {
+            verdicts: verdicts.filter(|(_, v)| v.saw == live).map(|(id, _)| id.clone()).collect(),
+            rulings: rulings.map(|(id, _)| id.clone()).collect(),
+        }
+    }
+
+    fn rulings_on(&self, items: &BTreeSet<ItemKey>, about: impl Fn(&Subject) -> bool) -> DecidedBefore {
+        let targets: Vec<Target> = items.iter().cloned().map(Target::Item).collect();
+        let rulings = targets.iter().flat_map(|target| self.rulings.active(target));
+        let rulings = rulings.filter(|(_, ruling)| about(&ruling.subject)).map(|(id, _)| id.clone());
+        DecidedBefore { verdicts: BTreeSet::new(), rulings: rulings.collect() }
+    }
+
+    /// The members of the thing that an item belongs to.
+    fn members_of(&self, item: &ItemKey) -> BTreeSet<ItemKey> {
+        let thing = self.thing_of.get(item).and_then(|thing| self.members.get(thing));
+        thing.cloned().unwrap_or_else(|| BTreeSet::from([item.clone()]))
     }
 
     /// The consolidated data as of the last update.

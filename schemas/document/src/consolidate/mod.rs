@@ -21,7 +21,7 @@ use crate::school::{Declared, School};
 use crate::{Decimal, QuantityId};
 
 pub(crate) use agree::same_in_item;
-pub use consolidator::{Consolidator, Documents};
+pub use consolidator::{Consolidator, DecidedBefore, Documents};
 pub use county::consolidate_county;
 
 /// What a round decides about reading its surveys.

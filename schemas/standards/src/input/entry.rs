@@ -96,7 +96,7 @@ fn distinct(entry: &Entry) -> Vec<Labelled<'_>> {
     let label = |value: &Value| {
         let stated = entry.candidates.iter().filter(|candidate| candidate.value == *value);
         let ops: BTreeSet<_> = stated.map(|candidate| candidate.op.clone()).collect();
-        let word = ops.is_empty().then(|| "ruled".to_owned());
+        let word = ops.is_empty().then(|| "ruled_before".to_owned());
         VariableOption { ops, word }
     };
     let values = entry.possible_values();
