@@ -180,10 +180,15 @@ impl ConsolidatedSchool {
         entry.value = ValueState::Agreed { op, value: value.clone() };
         match (path, thing) {
             (EntryPath::Section(section), _) => {
-                let complete = value.values().any(|scalar| *scalar == Scalar::Bool(true));
+                let says = |(field, scalar): (&FieldId, &Scalar)| {
+                    field.as_str() == "complete" && *scalar == Scalar::Bool(true)
+                };
+                let complete = value.iter().any(says);
                 let returned = matches!(entry.review, ReviewState::Returned { overruled: false, .. });
                 if complete && !returned {
                     self.complete.insert(*section);
+                } else {
+                    self.complete.remove(section);
                 }
             }
             (EntryPath::Item { field, .. }, Some(thing)) if field.as_str() == fields::IDENTITY => {

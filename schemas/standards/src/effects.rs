@@ -208,6 +208,11 @@ pub fn fixed(input: &SchoolInput, variable: VariableIndex, option: usize) -> Sch
 }
 
 fn fix(figure: &mut Figure, variable: VariableIndex, option: usize) {
+    if let Some(either) = figure.either.take_if(|either| either.variable == variable)
+        && let Some(source) = either.sources.get(option)
+    {
+        figure.source = *source;
+    }
     let mut open = Vec::with_capacity(figure.open.len());
     for term in figure.open.drain(..) {
         match fix_term(term, variable, option) {

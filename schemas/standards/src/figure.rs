@@ -89,7 +89,7 @@ pub type VariableIndex = usize;
 /// their options, the last variable running fastest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Term {
-    /// The variables, ascending.
+    /// The variables, each once.
     pub variables: Vec<VariableIndex>,
     /// The number of options of each.
     pub options: Vec<usize>,
@@ -101,6 +101,20 @@ pub struct Term {
 pub type Choice = [Option<usize>];
 
 impl Term {
+    /// The same where a variable, which is not among its own, has an option
+    /// whose mark is `wanted`; nothing under the others.
+    fn only_under(&self, variable: VariableIndex, marked: &[bool], wanted: bool) -> Self {
+        let nothing = || vec![Vec::new(); self.cases.len()];
+        Self {
+            variables: std::iter::once(variable).chain(self.variables.iter().copied()).collect(),
+            options: std::iter::once(marked.len()).chain(self.options.iter().copied()).collect(),
+            cases: marked
+                .iter()
+                .flat_map(|mark| if *mark == wanted { self.cases.clone() } else { nothing() })
+                .collect(),
+        }
+    }
+
     /// The cases that a partial choice leaves possible.
     pub fn possible<'a>(&'a self, choice: &'a Choice) -> impl Iterator<Item = &'a [Thing]> + 'a {
         self.cases.iter().enumerate().filter_map(move |(index, things)| {
@@ -175,11 +189,23 @@ pub struct Beside {
     pub items: usize,
 }
 
+/// The source of a figure by option of a variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Either {
+    /// The variable.
+    pub variable: VariableIndex,
+    /// By option.
+    pub sources: Vec<Source>,
+}
+
 /// What is known of a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Figure {
     /// Where it comes from.
     pub source: Source,
+    /// Where it comes from by the choice of a variable, if that decides it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub either: Option<Either>,
     /// Things that depend on nothing.
     pub fixed: Vec<Thing>,
     /// Things that depend on open conflicts.
@@ -204,6 +230,7 @@ impl Figure {
     pub fn of_things(source: Source, fixed: Vec<Thing>) -> Self {
         Self {
             source,
+            either: None,
             fixed,
             open: Vec::new(),
             entries: Vec::new(),
@@ -219,6 +246,41 @@ impl Figure {
         let mut figure = Self::of_things(Source::Missing, vec![anything]);
         figure.gaps.insert(Gap::NotCaptured);
         figure
+    }
+
+    /// One figure under the options of a variable that are marked, another
+    /// under the rest.
+    #[must_use]
+    pub fn either(variable: VariableIndex, marked: &[bool], one: Self, other: Self) -> Self {
+        let mut open = vec![Term {
+            variables: vec![variable],
+            options: vec![marked.len()],
+            cases: marked
+                .iter()
+                .map(|first| if *first { one.fixed.clone() } else { other.fixed.clone() })
+                .collect(),
+        }];
+        open.extend(one.open.iter().map(|term| term.only_under(variable, marked, true)));
+        open.extend(other.open.iter().map(|term| term.only_under(variable, marked, false)));
+        let sources = marked.iter().map(|first| if *first { one.source } else { other.source }).collect();
+        Self {
+            source: one.source,
+            either: Some(Either { variable, sources }),
+            fixed: Vec::new(),
+            open,
+            entries: [one.entries, other.entries].concat(),
+            gaps: one.gaps.union(&other.gaps).copied().collect(),
+            beside: Vec::new(),
+        }
+    }
+
+    /// Whether nothing may give it under a partial choice.
+    fn may_be_missing(&self, choice: &Choice) -> bool {
+        let Some(Either { variable, sources }) = &self.either else { return self.source == Source::Missing };
+        match choice.get(*variable).copied().flatten() {
+            Some(chosen) => sources.get(chosen) == Some(&Source::Missing),
+            None => sources.contains(&Source::Missing),
+        }
     }
 
     /// The sum of the things under a partial choice.
@@ -239,13 +301,14 @@ impl Figure {
         must: impl Fn(Bounds) -> bool,
         may: impl Fn(Bounds) -> bool,
     ) -> Count {
+        let missing = self.may_be_missing(choice);
         let count = |things: &[Thing]| Count {
             least: things.iter().filter(|thing| thing.certain && must(thing.size)).count(),
             // A missing figure stands for any number of things.
             most: things
                 .iter()
                 .filter(|thing| may(thing.size))
-                .try_fold(0, |n: usize, _| (self.source != Source::Missing).then_some(n + 1)),
+                .try_fold(0, |n: usize, _| (!missing).then_some(n + 1)),
         };
         self.fold(choice, Count { least: 0, most: Some(0) }, count, Count::plus)
     }

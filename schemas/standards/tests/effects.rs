@@ -2,6 +2,9 @@
 
 mod support;
 
+use duxue_document::conflict::Choice;
+use duxue_document::consolidated::ConsolidatedSchool;
+use duxue_document::path::Section;
 use duxue_document::school::RoomPurpose;
 use duxue_document::school::{SchoolKind, Stage};
 use duxue_standards::assess::{Assessor, Outcome};
@@ -76,6 +79,37 @@ fn effects_leave_the_assessor_as_it_was_and_agree_with_a_ruling() {
         let coefficient = settled.county().coefficient(Stage::Primary, "L2").unwrap().printed.clone();
         let shown = &choice.results["CV/L2/primary"].value;
         assert_eq!(shown.as_deref(), Some(coefficient.as_str()));
+    }
+}
+
+/// The effects of a conflict over a section's mark are what a ruling on it
+/// would bring about, with the next source missing and not.
+#[test]
+fn a_conflict_over_a_mark_shows_what_each_choice_does() {
+    for (reported, without) in [(&FULL[..], Outcome::Met), (&FULL[..7], Outcome::Undetermined)] {
+        let mut school = consolidated(school(1, SchoolKind::Primary), declared(reported));
+        support::mark(&mut school, Section::Equipment, &[true, false]);
+        let assessed = |school: &ConsolidatedSchool| {
+            let mut assessor = Assessor::new(youzhi(), "2026-09-01");
+            let input = school_input(assessor.standard(), school, &InputSettings::default());
+            assessor.set_school(input);
+            assessor
+        };
+        let effects = effects(&assessed(&school));
+        let conflicts = school.conflicts();
+        let [conflict] = conflicts.as_slice() else { panic!("{conflicts:?}") };
+        let [effect] = effects.as_slice() else { panic!("{effects:?}") };
+        assert_eq!((effect.flips, effect.folded, effect.pupils), (true, false, 1000));
+        for (op, expected) in [(1, Outcome::NotMet), (2, without)] {
+            let choice = effect.choices.iter().find(|choice| choice.choice.ops.contains(&support::op(op)));
+            let shown = choice.unwrap().results["L6/primary"].outcome;
+            let settled = school.with_choice(conflict, &Choice::Candidate(support::op(op)));
+            assert_eq!(settled.complete.contains(&Section::Equipment), op == 1);
+            let ruled = assessed(&settled);
+            let ruled = ruled.school(&school_id(1)).unwrap();
+            let ruled = ruled.indicator("L6", Some(Stage::Primary)).unwrap().outcome;
+            assert_eq!((shown, ruled), (Some(expected), expected));
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use duxue_document::school::{DeclaredRoom, RoomPurpose, SchoolKind, Stage};
 use duxue_document::{DecisionId, EntryPath, ItemId, Value};
 use duxue_standards::Standard;
 use duxue_standards::assess::{Outcome, school as assess};
-use duxue_standards::figure::{Figure, Gap, Source};
+use duxue_standards::figure::{Figure, Gap, Source, Subject};
 use duxue_standards::input::{InputSettings, school_input};
 use proptest::prelude::*;
 use support::{consolidated, decimal, declared, entry, key, number, observe, school, text, value, youzhi};
@@ -83,6 +83,79 @@ fn items_count_only_once_their_section_is_complete() {
     assert_eq!(complete.source, Source::ObservedItems);
     assert_eq!(complete.total(&[]).value().unwrap().to_string(), "1");
     assert_eq!(complete.entries[0].path.to_string(), "rooms/101/multimedia");
+}
+
+fn of_equipment(yuan: &str) -> (ItemKey, Item) {
+    let fields = [
+        ("count", vec![value(&[("value", number("1"))])]),
+        ("unit_value", vec![value(&[("value_yuan", number(yuan))])]),
+    ];
+    item(ItemKind::Equipment, "a", &fields)
+}
+
+/// Whether the items or the declared figure count is open while the section's
+/// mark is; 200 000 yuan are enough.
+#[test]
+fn an_open_mark_leaves_open_whether_the_items_count() {
+    let standard = youzhi();
+    let verdict = DecisionId::new("v1").unwrap();
+    let returned =
+        |overruled| ReviewState::Returned { verdict: verdict.clone(), reason: "还有".into(), overruled };
+    let two = BTreeSet::from([verdict.clone(), DecisionId::new("v2").unwrap()]);
+    let awaiting = ReviewState::Awaiting { verdicts: BTreeSet::new() };
+    let contradicted = ReviewState::Awaiting { verdicts: two.clone() };
+    let disputed = ReviewState::Disputed { verdicts: two };
+    let (seen, open) = (ReviewState::Unreviewed, Outcome::Undetermined);
+    let (both, yes, no): (&[bool], &[bool], &[bool]) = (&[true, false], &[true], &[false]);
+    for (marks, review, items, declared, expected) in [
+        (both, &seen, "10", Some("200000"), open),
+        (both, &seen, "200000", Some("10"), open),
+        (both, &seen, "200000", None, open),
+        // Alike either way: the conflict decides nothing.
+        (both, &seen, "200000", Some("300000"), Outcome::Met),
+        (both, &seen, "10", Some("20"), Outcome::NotMet),
+        (&[true, true], &seen, "10", Some("200000"), Outcome::NotMet),
+        (&[false, false], &seen, "10", Some("200000"), Outcome::Met),
+        (yes, &seen, "10", Some("200000"), Outcome::NotMet),
+        (no, &seen, "10", Some("200000"), Outcome::Met),
+        (yes, &awaiting, "10", Some("200000"), open),
+        (yes, &contradicted, "10", Some("200000"), open),
+        (yes, &disputed, "10", Some("200000"), open),
+        (both, &disputed, "10", Some("200000"), open),
+        (yes, &disputed, "200000", Some("300000"), Outcome::Met),
+        (no, &awaiting, "10", Some("200000"), Outcome::Met),
+        (yes, &returned(true), "10", Some("200000"), Outcome::NotMet),
+        (both, &returned(true), "10", Some("200000"), open),
+        (both, &returned(false), "10", Some("200000"), Outcome::Met),
+    ] {
+        let case = format!("{marks:?} {review:?} {items} {declared:?}");
+        let mut school = primary(&[("pupils:primary", "100")]);
+        if let Some(declared) = declared {
+            school.declared.figures.insert(key("equipment_value_yuan"), decimal(declared));
+        }
+        school.items.extend([of_equipment(items)]);
+        support::mark(&mut school, Section::Equipment, marks);
+        let path = EntryPath::Section(Section::Equipment);
+        school.entries.get_mut(&path).unwrap().review = review.clone();
+        let input = school_input(&standard, &school, &InputSettings::default());
+        let result = assess(&standard, &input, NOW).indicator("L6", Some(Stage::Primary)).unwrap().clone();
+        assert_eq!(result.outcome, expected, "{case}");
+        let named = result.open.iter().any(|open| open.subject == Subject::Entry { path: path.clone() });
+        assert!(named || expected != open, "{case}: {:?}", result.open);
+    }
+}
+
+/// Where neither items nor anything declared is sure, so is no number of rooms.
+#[test]
+fn an_open_mark_without_another_source_bounds_no_number_of_rooms() {
+    let standard = youzhi();
+    for (marks, expected) in [(&[true, false][..], Outcome::Undetermined), (&[true], Outcome::NotMet)] {
+        let mut school = primary(&[("classes:primary", "12"), ("pupils:primary", "100")]);
+        support::mark(&mut school, Section::Rooms, marks);
+        let input = school_input(&standard, &school, &InputSettings::default());
+        let result = assess(&standard, &input, NOW).indicator("A2-3", None).unwrap().clone();
+        assert_eq!(result.outcome, expected, "{marks:?}");
+    }
 }
 
 /// Net areas measured by tape never stand in for the gross area of L4.

@@ -3,16 +3,19 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use duxue_document::consolidated::{ConsolidatedSchool, Item, Removal, ReviewState};
+use duxue_document::path::{ItemKey, ItemKind, Section};
 use duxue_document::school::{School, SchoolKind, Setting, Stage};
+use duxue_document::{DecisionId, EntryPath, ItemId, Scalar, Value};
 use duxue_standards::Standard;
 use duxue_standards::assess::{Assessor, CountyAssessment, Outcome};
 use duxue_standards::input::{InputSettings, SchoolInput, school_input};
 use num_rational::Ratio;
 use num_traits::Zero;
 use proptest::prelude::*;
-use support::{consolidated, declared, observe, school, youzhi};
+use support::{consolidated, declared, observe, school, value as value_of, youzhi};
 
 type R = num_rational::BigRational;
 
@@ -52,6 +55,16 @@ enum Known {
     Declared(u32),
     Missing,
     Conflict(Vec<u32>, bool),
+    /// Items that are so much, a mark that is not settled, and what is declared.
+    Marked(u32, Doubt, Option<u32>),
+}
+
+/// Why a mark is not settled.
+#[derive(Debug, Clone, Copy)]
+enum Doubt {
+    Differ,
+    Awaiting,
+    Disputed,
 }
 
 #[derive(Debug, Clone)]
@@ -75,8 +88,19 @@ fn known(most: u32, open: u32) -> impl Strategy<Value = Known> {
     ]
 }
 
+/// Quantities that items may make are sometimes in a section with an open mark.
+fn known_of(quantity: &str, most: u32, open: u32) -> BoxedStrategy<Known> {
+    if open == 0 || !["equipment_value_yuan", "multimedia_rooms"].contains(&quantity) {
+        return known(most, open).boxed();
+    }
+    let doubt = prop_oneof![2 => Just(Doubt::Differ), 1 => Just(Doubt::Awaiting), 1 => Just(Doubt::Disputed)];
+    let marked = (value(most), doubt, prop::option::weighted(0.8, value(most)));
+    let marked = marked.prop_map(|(items, doubt, declared)| Known::Marked(items, doubt, declared));
+    prop_oneof![3 => known(most, open), 1 => marked].boxed()
+}
+
 fn sketch(open: u32) -> impl Strategy<Value = Sketch> {
-    let figures: Vec<_> = QUANTITIES.iter().map(|(_, most)| known(*most, open)).collect();
+    let figures: Vec<_> = QUANTITIES.iter().map(|(quantity, most)| known_of(quantity, *most, open)).collect();
     (0..KINDS.len(), any::<bool>(), figures).prop_map(|(kind, rural, figures)| Sketch {
         kind,
         rural,
@@ -110,6 +134,12 @@ impl Sketch {
                         within_tolerance(&mut school, quantity);
                     }
                 }
+                Known::Marked(items, doubt, reported) => {
+                    if let Some(value) = reported {
+                        school.declared.figures.extend(declared(&[(quantity, &value.to_string())]).figures);
+                    }
+                    add_items(&mut school, quantity, *items, *doubt);
+                }
             }
         }
         school_input(standard, &school, &InputSettings::default())
@@ -122,12 +152,50 @@ impl Sketch {
             let value = match known {
                 Known::Declared(value) => *value,
                 Known::Conflict(values, _) => values[*pick as usize % values.len()],
-                Known::Missing => [0, 1, most / 2, *most, most * 7, pick % (most + 1)][*pick as usize % 6],
+                Known::Marked(items, ..) if pick % 2 == 0 => *items,
+                Known::Marked(_, _, Some(declared)) => *declared,
+                Known::Missing | Known::Marked(..) => {
+                    [0, 1, most / 2, *most, most * 7, pick % (most + 1)][(*pick / 2) as usize % 6]
+                }
             };
             (*quantity, value)
         })
         .collect()
     }
+}
+
+/// Items that are so much in a section whose mark is not settled.
+fn add_items(school: &mut ConsolidatedSchool, quantity: &str, amount: u32, doubt: Doubt) {
+    let (kind, section) = match quantity {
+        "multimedia_rooms" => (ItemKind::Rooms, Section::Rooms),
+        _ => (ItemKind::Equipment, Section::Equipment),
+    };
+    let one = || value_of(&[("value", support::number("1"))]);
+    let pieces: Vec<Vec<(&str, Value)>> = match kind {
+        ItemKind::Rooms => {
+            let has = value_of(&[("value", Scalar::Bool(true))]);
+            vec![vec![("multimedia", has)]; amount as usize]
+        }
+        _ => {
+            let price = value_of(&[("value_yuan", support::number(&amount.to_string()))]);
+            vec![vec![("count", one()), ("unit_value", price)]]
+        }
+    };
+    for (number, fields) in pieces.into_iter().enumerate() {
+        let item = ItemId::new(format!("i{number}")).unwrap();
+        let members = BTreeSet::from([item.clone()]);
+        let fields = fields.into_iter().map(|(f, v)| (f.parse().unwrap(), support::entry(vec![v]))).collect();
+        let thing = Item { kind, members, fields, removal: Removal::Present };
+        school.items.insert(ItemKey { kind, item }, thing);
+    }
+    let verdicts = ["v1", "v2"].map(|id| DecisionId::new(id).unwrap()).into();
+    let review = match doubt {
+        Doubt::Differ => return support::mark(school, section, &[true, false]),
+        Doubt::Awaiting => ReviewState::Awaiting { verdicts: BTreeSet::new() },
+        Doubt::Disputed => ReviewState::Disputed { verdicts },
+    };
+    support::mark(school, section, &[true]);
+    school.entries.get_mut(&EntryPath::Section(section)).unwrap().review = review;
 }
 
 fn within_tolerance(school: &mut duxue_document::consolidated::ConsolidatedSchool, quantity: &str) {
@@ -364,6 +432,7 @@ proptest! {
             .map(|sketch| {
                 let figures = sketch.figures.iter().map(|known| match known {
                     Known::Conflict(values, _) => Known::Declared(values[0]),
+                    Known::Marked(items, ..) => Known::Declared(*items),
                     other => other.clone(),
                 });
                 Sketch { figures: figures.collect(), ..sketch }

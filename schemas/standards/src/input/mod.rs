@@ -3,6 +3,7 @@
 
 mod entry;
 mod items;
+mod mark;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::number::Amount;
 use crate::standard::{ItemRule, Level, Quantity, SourceKind, Standard, Text};
 
 use entry::Entries;
+use mark::{Mark, OpenMark};
 
 /// Settings of the round that decide what counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,11 +190,19 @@ impl Reader<'_> {
     /// The figure from the first source that has something.
     fn figure(&mut self, quantity: &Quantity, key: &FigureKey) -> Figure {
         let mut found: Option<Figure> = None;
+        let mut doubtful: Option<(OpenMark, Figure)> = None;
         let mut beside = Vec::new();
         for source in &quantity.sources {
             let figure = match source {
                 SourceKind::Register => self.register(quantity, key),
-                SourceKind::Items => self.items_if_complete(quantity, key),
+                SourceKind::Items => match self.items(quantity, key) {
+                    Some((Mark::Complete, figure)) => Some(figure),
+                    Some((Mark::Open(mark), figure)) if found.is_none() && doubtful.is_none() => {
+                        doubtful = Some((mark, figure));
+                        None
+                    }
+                    _ => None,
+                },
                 SourceKind::Declared => self.declared(quantity, key),
             };
             match (&found, figure) {
@@ -202,6 +212,12 @@ impl Reader<'_> {
             }
         }
         let mut figure = found.unwrap_or_else(|| Figure::missing(quantity.bound));
+        if let Some((mark, items)) = doubtful {
+            if figure.source != Source::Missing {
+                beside.push(in_short(&figure));
+            }
+            figure = mark.between(items, figure);
+        }
         if let Some(seen) = self.seen_only(quantity, key) {
             beside.push(seen);
         }
@@ -222,10 +238,20 @@ impl Reader<'_> {
         Some(figure)
     }
 
-    fn items_if_complete(&mut self, quantity: &Quantity, key: &FigureKey) -> Option<Figure> {
+    /// What the items make, unless their section is surely not complete.
+    fn items(&mut self, quantity: &Quantity, key: &FigureKey) -> Option<(Mark, Figure)> {
         let rule = quantity.items?;
-        let school = self.items.filter(|_| self.complete.contains(&rule.section()))?;
-        Some(items::figure(school, rule, stage_of(key.part), self.entries))
+        let school = self.items?;
+        let mark = self.mark(rule.section());
+        if matches!(mark, Mark::NotComplete) {
+            return None;
+        }
+        Some((mark, items::figure(school, rule, stage_of(key.part), self.entries)))
+    }
+
+    fn mark(&mut self, section: Section) -> Mark {
+        let entry = self.registers.get(&EntryPath::Section(section));
+        Mark::read(section, entry, self.complete.contains(&section), self.entries)
     }
 
     fn declared(&mut self, quantity: &Quantity, key: &FigureKey) -> Option<Figure> {
@@ -268,12 +294,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Items seen that do not count: the section is not complete, or the
+    /// Items seen that do not surely count: the section is not complete, or the
     /// quantity is not made of them.
     fn seen_only(&mut self, quantity: &Quantity, key: &FigureKey) -> Option<Beside> {
         let rule = quantity.items?;
         let school = self.items?;
-        if quantity.sources.contains(&SourceKind::Items) && self.complete.contains(&rule.section()) {
+        let counts = quantity.sources.contains(&SourceKind::Items)
+            && matches!(self.mark(rule.section()), Mark::Complete);
+        if counts {
             return None;
         }
         // Read apart, so that conflicts in items that do not count open nothing.

@@ -7,6 +7,7 @@ use duxue_document::Decimal;
 use duxue_document::consolidated::{
     Candidate, ConsolidatedCounty, ConsolidatedSchool, Entry, ReviewState, ValueState,
 };
+use duxue_document::path::Section;
 use duxue_document::school::{Declared, FigureKey, School, SchoolKind, Setting};
 use duxue_document::{Captured, EntryPath, OpId, Scalar, SchoolId, Value};
 use duxue_standards::input::{InputSettings, SchoolInput, county_input, school_input};
@@ -88,6 +89,15 @@ pub fn county(
     }
     let county = ConsolidatedCounty { declared: reported, entries: BTreeMap::new(), findings: Vec::new() };
     county_input(standard, &county)
+}
+
+/// Marks a section complete or not: one inspector, or several who differ.
+pub fn mark(school: &mut ConsolidatedSchool, section: Section, says: &[bool]) {
+    let marks = says.iter().map(|complete| value(&[("complete", Scalar::Bool(*complete))])).collect();
+    school.entries.insert(EntryPath::Section(section), entry(marks));
+    if says == [true] {
+        school.complete.insert(section);
+    }
 }
 
 pub fn op(number: u64) -> OpId {
