@@ -49,3 +49,4 @@ pub use event::{
     CommandId, Effect, Event, HttpAnswer, HttpBody, HttpId, HttpRequest, Key, LinkId, Notice, SecretUrl,
     StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo,
 };
+pub use sync::FRAME_BYTES_MAX;

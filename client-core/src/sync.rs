@@ -22,6 +22,9 @@ use crate::event::{Effect, LinkId, Notice, SecretUrl};
 /// A server that says nothing for this long, while something is owed, is taken
 /// for dead: a half-open connection is otherwise noticed only by TCP.
 const SILENCE_MS: i64 = 30_000;
+/// Bytes of a frame that the server may send: one record of its journal, 32 MiB,
+/// and the envelope around it.
+pub const FRAME_BYTES_MAX: usize = 33 << 20;
 /// Frames held for one document while its last change is being stored. A peer
 /// sends at most one message before an answer, so more is not a peer of ours.
 const INBOX: usize = 64;
@@ -151,7 +154,7 @@ impl Engine {
         if let Link::Open(open) = &mut self.link {
             open.heard_ms = turn.now_ms;
         }
-        match wire::decode(bytes, &Limits::default()) {
+        match wire::decode(bytes, &Limits { frame_bytes: FRAME_BYTES_MAX, ..Limits::default() }) {
             Ok(message) => self.message(message, turn),
             Err(error) => {
                 let problem = Problem::new(

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use duxue_client_core::{Event, HttpAnswer, HttpBody, HttpRequest, LinkId};
+use duxue_client_core::{Event, FRAME_BYTES_MAX, HttpAnswer, HttpBody, HttpRequest, LinkId};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Frames above this are refused by the protocol's reader anyway.
-const FRAME_BYTES: usize = 4 << 20;
 const CONNECT: Duration = Duration::from_secs(15);
 /// A request that moves no byte for this long has failed.
 const READ: Duration = Duration::from_secs(60);
@@ -104,7 +102,7 @@ async fn run_socket(
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<(), String> {
     let config =
-        WebSocketConfig::default().max_message_size(Some(FRAME_BYTES)).max_frame_size(Some(FRAME_BYTES));
+        WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
     let connecting = tokio_tungstenite::connect_async_with_config(url, Some(config), true);
     let (stream, _) = tokio::time::timeout(CONNECT, connecting)
         .await
