@@ -167,13 +167,24 @@ impl Engine {
         puts.push((keys::ACKED.to_owned(), json(&self.acked)));
         for photo in &claimed.photos {
             let Some(record) = self.photos.get_mut(photo) else { continue };
+            // The local copy went while the receipt was under way: another one
+            // covered it then, and there is nothing left to send.
+            if matches!(record.state, PhotoState::Freed { .. }) {
+                continue;
+            }
             // Only the signed statement counts, whatever the answer around it says.
             let state = if said.photos.contains(photo) {
                 PhotoState::Receipted { at_ms: said.server_time_ms }
             } else {
                 PhotoState::Waiting
             };
-            if record.state != state {
+            // What was receipted stays so from the first time: a mark as freed
+            // that is being stored must be the last word.
+            let again = matches!(
+                (&record.state, &state),
+                (PhotoState::Receipted { .. }, PhotoState::Receipted { .. })
+            );
+            if record.state != state && !again {
                 record.state = state;
                 puts.push((keys::photo(photo), json(record)));
             }
@@ -189,7 +200,10 @@ impl Engine {
                 !acked.is_some_and(|acked| acked.heads.contains(head) || acked.held.contains(head))
             })
         });
-        self.receipt_round.answered = Some(self.claimed());
+        // What came while the receipt was under way was not asked about.
+        let mut photos = self.claimed().photos;
+        photos.retain(|photo| claimed.photos.contains(photo));
+        self.receipt_round.answered = Some(Claimed { heads: claimed.heads, photos });
         if heads_missing {
             self.ask_again(turn);
         } else {

@@ -47,7 +47,7 @@ pub struct Device {
     pub stamp: String,
     pub full: bool,
     storage: VecDeque<(StorageId, StorageTask)>,
-    http: VecDeque<(HttpId, HttpRequest)>,
+    pub http: VecDeque<(HttpId, HttpRequest)>,
     connecting: Option<LinkId>,
     link: Option<LinkId>,
     /// Each crash is a new life; frames of an earlier one reach nobody.
@@ -320,7 +320,7 @@ impl World {
         self.feed(device, Event::Disconnected { link, reason: "cut".to_owned() });
     }
 
-    fn store_one(&mut self, device: usize) -> bool {
+    pub fn store_one(&mut self, device: usize) -> bool {
         let full = self.devices[device].full || self.chance(self.faults.disk_full);
         let own = &mut self.devices[device];
         let Some((id, task)) = own.storage.pop_front() else { return false };
@@ -355,7 +355,7 @@ impl World {
         true
     }
 
-    fn answer_one(&mut self, device: usize) -> bool {
+    pub fn answer_one(&mut self, device: usize) -> bool {
         let Some((id, request)) = self.devices[device].http.pop_front() else { return false };
         let part = match &request.body {
             HttpBody::Photo { photo, offset, length } => {

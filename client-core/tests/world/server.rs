@@ -8,7 +8,7 @@ use automerge::{ActorId, Automerge};
 use duxue_client_core::identity::hex;
 use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest};
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, genesis};
-use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
+use duxue_protocol::api::{Login, ReceiptAnswer, ReceiptRequest};
 use duxue_protocol::receipt::{PURPOSE, Receipt, Statement};
 use duxue_protocol::wire::{self, Limits, Message, Metadata};
 use ed25519_dalek::SigningKey;
@@ -24,6 +24,8 @@ pub struct Server {
     key: SigningKey,
     /// Signs with another key, as an impostor would.
     pub forge: bool,
+    /// Its receipts state no photo.
+    pub forgets_photos: bool,
     journal: u64,
     pub received_bytes: usize,
 }
@@ -58,6 +60,7 @@ impl Server {
             sessions: BTreeMap::new(),
             key: SigningKey::from_bytes(&[7; 32]),
             forge: false,
+            forgets_photos: false,
             journal: 0,
             received_bytes: 0,
         }
@@ -147,11 +150,23 @@ impl Server {
         let path = request.url.strip_prefix("https://server.test").unwrap();
         match (request.method, path) {
             ("POST", "/api/receipts") => self.receipt(request, now_ms),
+            ("POST", "/api/login") => self.login(request, now_ms),
             ("POST", "/api/files") => self.create(request),
             ("HEAD", path) => self.offset(path),
             ("PATCH", path) => self.append(path, request, part),
             other => panic!("unexpected request {other:?}"),
         }
+    }
+
+    /// Everyone may log in; the person is called as the account.
+    fn login(&self, request: &HttpRequest, now_ms: i64) -> HttpAnswer {
+        let HttpBody::Json(text) = &request.body else { panic!("no body") };
+        let login: Login = serde_json::from_str(text).unwrap();
+        let session = serde_json::json!({
+            "token": "token", "person": login.name, "device": null, "roles": [], "expires_ms": i64::MAX,
+            "server_key": self.public_key(), "server_time_ms": now_ms,
+        });
+        answer_with(200, &[], session.to_string().into_bytes())
     }
 
     fn receipt(&self, request: &HttpRequest, now_ms: i64) -> HttpAnswer {
@@ -171,6 +186,7 @@ impl Server {
         }
         let (photos, missing_photos) =
             asked.photos.into_iter().partition(|photo| self.photos.contains_key(photo));
+        let photos = if self.forgets_photos { BTreeSet::new() } else { photos };
         let statement = Statement {
             purpose: PURPOSE.to_owned(),
             server_time_ms: now_ms,
