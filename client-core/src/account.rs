@@ -159,6 +159,11 @@ impl Engine {
         device_secret: Option<String>,
         turn: &mut Turn,
     ) {
+        // The server credits work to whoever delivers it.
+        let other = self.identity.as_ref().is_some_and(|known| known.person != session.person);
+        if other && self.has_undelivered() {
+            return turn.reply(id, Err(CommandError::OtherPersonsWork));
+        }
         let identity = Identity {
             server,
             token: session.token,

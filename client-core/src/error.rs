@@ -8,6 +8,9 @@ pub enum CommandError {
     /// The store is not read yet, or cannot be used.
     #[error("the store is not open")]
     NotReady,
+    /// Another person's work on this device is not on the server yet.
+    #[error("another person's work waits")]
+    OtherPersonsWork,
     /// Nobody is logged in.
     #[error("nobody is logged in")]
     NotLoggedIn,
@@ -69,6 +72,11 @@ impl CommandError {
                 "client.not_logged_in",
                 "还没有登录：请先运行 duxue enrol 或 duxue login",
                 "nobody is logged in: run duxue enrol or duxue login first",
+            ),
+            Self::OtherPersonsWork => (
+                "client.other_persons_work",
+                "本机还有另一个人未送达的内容：请那个人先运行 duxue sync，或用 --home 换一个数据目录登录",
+                "another person's work on this device is not delivered yet: that person runs duxue sync first, or log in with another --home",
             ),
             Self::LoginNeeded => (
                 "client.login_needed",

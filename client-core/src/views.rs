@@ -332,11 +332,11 @@ impl Engine {
             let known: Vec<automerge::ChangeHash> =
                 acked.iter().flat_map(|acked| &acked.heads).filter_map(|head| head.parse().ok()).collect();
             let changes = local.doc.get_changes(&known);
-            let actor = self.actors.get(&id).map(|record| record.actor.as_str());
-            let waiting: Vec<_> = changes
-                .iter()
-                .filter(|change| actor == Some(change.actor_id().to_hex_string().as_str()))
-                .collect();
+            // Whatever the actor: an earlier one of this device counts too. What
+            // everybody has from the beginning is nobody's work.
+            let genesis: BTreeSet<automerge::ChangeHash> =
+                empty(local.about.kind).get_heads().into_iter().collect();
+            let waiting: Vec<_> = changes.iter().filter(|change| !genesis.contains(&change.hash())).collect();
             if waiting.is_empty() {
                 return None;
             }
@@ -359,6 +359,12 @@ impl Engine {
         });
         let items: Vec<OutboxItem> = documents.chain(photos).collect();
         Outbox { bytes: items.iter().map(|item| item.bytes).sum(), items }
+    }
+
+    /// Whether anything captured here is not on the server. Changes that are
+    /// held for a supervisor were delivered.
+    pub(crate) fn has_undelivered(&self) -> bool {
+        self.outbox().items.iter().any(|item| item.reason != Waiting::Held)
     }
 
     fn why_document(&self, local: &crate::document::LocalDocument, held: bool) -> Waiting {

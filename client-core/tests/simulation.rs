@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ObjId;
 use duxue_client_core::photo::PhotoState;
-use duxue_client_core::views::Waiting;
+use duxue_client_core::views::{OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Reply, Statement};
 use duxue_document::path::ItemKind;
 use duxue_document::{DocumentId, DocumentKind, EntryPath, FieldId, OpId, Scalar, Value};
@@ -254,6 +254,69 @@ fn a_damaged_document_is_written_under_another_actor() {
     assert_eq!(world.devices[0].engine.survey(&subject()).unwrap().consolidated.entries.len(), 3);
     let clashed = |notice: &Notice| matches!(notice, Notice::Trouble { problem } if problem.code == "sync.written_again");
     assert!(!world.devices[0].notices.iter().any(clashed));
+}
+
+#[test]
+fn nobody_else_logs_in_while_ones_work_waits() {
+    let mut world = World::new(9, 1);
+    world.run(20);
+    world.done(0, quantity("pupils", 1)).unwrap();
+    let login = |name: &str| Command::Login {
+        server: "https://server.test".to_owned(),
+        name: name.to_owned(),
+        password: "p".to_owned(),
+    };
+    let problem = world.done(0, login("wang")).unwrap_err();
+    assert_eq!(problem.code, "client.other_persons_work");
+    assert_eq!(world.devices[0].engine.identity().unwrap().person.as_str(), "person-device-0");
+    world.done(0, login("person-device-0")).unwrap();
+    world.heal();
+    world.done(0, login("wang")).unwrap();
+    assert_eq!(world.devices[0].engine.identity().unwrap().person.as_str(), "wang");
+}
+
+#[test]
+fn changes_of_an_earlier_actor_are_in_the_outbox_too() {
+    let mut world = World::new(10, 1);
+    world.run(20);
+    world.done(0, quantity("pupils", 1)).unwrap();
+    world.devices[0].stamp = "elsewhere".to_owned();
+    world.crash(0);
+    world.run(20);
+    let count = |world: &World| match world.devices[0].engine.outbox().items.as_slice() {
+        [item] => match item.what {
+            OutboxWhat::Changes { count, .. } => count,
+            OutboxWhat::Photo { .. } => 0,
+        },
+        _ => 0,
+    };
+    assert_eq!(count(&world), 1);
+    world.done(0, quantity("books", 2)).unwrap();
+    assert_eq!(count(&world), 2);
+    world.heal();
+    assert_eq!(count(&world), 0);
+}
+
+#[test]
+fn a_photo_freed_while_a_receipt_was_under_way_stays_freed() {
+    let mut world = World::new(11, 1);
+    world.run(20);
+    let photo = world.take_photo(0, 500_000);
+    world
+        .done(0, Command::AttachPhoto { subject: subject(), photo, entries: BTreeSet::new(), place: None })
+        .unwrap();
+    world.heal();
+    world.server.forgets_photos = true;
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    world.done(0, Command::Online { wanted: true }).unwrap();
+    while world.devices[0].http.is_empty() {
+        assert!(world.step());
+    }
+    world.command(0, Command::FreePhotos);
+    while world.store_one(0) {}
+    assert!(world.answer_one(0));
+    let states: Vec<PhotoState> = world.devices[0].engine.photos().map(|photo| photo.state.clone()).collect();
+    assert!(matches!(states[..], [PhotoState::Freed { .. }]), "{states:?}");
 }
 
 #[test]
