@@ -7,7 +7,7 @@ use duxue_document::school::{DeclaredClass, DeclaredRoom, RoomPurpose, School, S
 use duxue_document::{DocumentId, DocumentKind, RoundId};
 use duxue_standards::assess::{Assessor, Outcome, Provenance, hash};
 use duxue_standards::forms::forms;
-use duxue_standards::input::{InputSettings, SchoolInput, school_input};
+use duxue_standards::input::{CountyInput, InputSettings, SchoolInput, school_input};
 use duxue_standards::{Standard, number::Amount};
 use support::{consolidated, county, decimal, declared, school, school_id, standard, youzhi};
 
@@ -255,6 +255,32 @@ fn schools_below_a_hundred_pupils_are_funded_as_if_they_had_a_hundred() {
         assessor.set_county(input);
         assert_eq!(assessor.county().outcome_of("A2-6"), Some(expected), "{pupils} {funds}");
     }
+}
+
+/// A change of the county's input reaches the schools that it bears on, and
+/// leaves alone those that it does not.
+#[test]
+fn schools_are_computed_again_only_for_county_figures_that_they_are_held_against() {
+    let mut assessor = sound_county(youzhi());
+    let school = |assessor: &Assessor| assessor.school(&school_id(1)).unwrap().clone();
+    let other = |quantity: &str, value: &'static str| {
+        COUNTY.map(|(key, before)| (key, if key == quantity { value } else { before }))
+    };
+    for (figures, yes, reached) in [
+        (other("population_10k", "60"), &YES[..], false),
+        (COUNTY, &YES[1..], false),
+        (other("public_funds_norm_primary_yuan", "1001"), &YES, true),
+        (COUNTY, &YES, true),
+    ] {
+        let before = school(&assessor);
+        assessor.set_county(county(&youzhi(), &figures, yes, &NO));
+        let mut fresh = sound_county(youzhi());
+        fresh.set_county(CountyInput::default());
+        fresh.set_county(county(&youzhi(), &figures, yes, &NO));
+        assert_eq!(assessor.assessment().to_json(), fresh.assessment().to_json());
+        assert_eq!(!std::sync::Arc::ptr_eq(&before, &school(&assessor)), reached, "{figures:?}");
+    }
+    assert_eq!(assessor.made_from(), assessor.assessment().made_from);
 }
 
 /// A branch site is merged into its parent: its pupils and resources count

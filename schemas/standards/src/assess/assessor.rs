@@ -84,11 +84,16 @@ impl Assessor {
         }
     }
 
-    /// Replaces what is known of the county itself. Schools that are held
-    /// against county figures are computed again.
+    /// Replaces what is known of the county itself. Schools that were held
+    /// against a county figure that is now another are computed again.
     pub fn set_county(&mut self, input: impl Into<Arc<CountyInput>>) {
-        self.county = input.into();
-        let roots: Vec<SchoolId> = self.units.keys().cloned().collect();
+        let before = std::mem::replace(&mut self.county, input.into());
+        let roots: Vec<SchoolId> = self
+            .units
+            .iter()
+            .filter(|(_, state)| state.assessment.looked_at_other(&before, &self.county))
+            .map(|(root, _)| root.clone())
+            .collect();
         for root in roots {
             self.compute(&root);
         }
@@ -123,11 +128,17 @@ impl Assessor {
         self.units.get(&self.root_of(id)).map(|state| &state.assessment)
     }
 
+    /// What an assessment is made from, without making one.
+    #[must_use]
+    pub fn made_from(&self) -> MadeFrom {
+        MadeFrom::new(&self.standard, &self.as_of, &self.provenance)
+    }
+
     /// The county and all schools.
     #[must_use]
     pub fn assessment(&self) -> Assessment {
         Assessment {
-            made_from: MadeFrom::new(&self.standard, &self.as_of, &self.provenance),
+            made_from: self.made_from(),
             county: self.county(),
             schools: self.units.values().map(|state| state.assessment.clone()).collect(),
         }

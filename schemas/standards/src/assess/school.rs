@@ -15,7 +15,7 @@ use super::scope::{NotCounted, counted, stages};
 use super::unit::{Case, Unit};
 use super::{Outcome, per_pupil};
 use crate::figure::SharedFigure;
-use crate::input::{Alarm, Review};
+use crate::input::{Alarm, CountyInput, Review};
 use crate::standard::{Level, SchoolRule, Text};
 
 /// The result of the school rule (six of seven) for one stage.
@@ -87,6 +87,21 @@ impl SchoolAssessment {
             self.stages.iter().filter(|row| Some(row.stage) == stage).flat_map(|row| &row.indicators);
         let own = self.indicators.iter().filter(|_| stage.is_none());
         of_stage.chain(own).find(|indicator| indicator.id == id)
+    }
+
+    /// Whether something that it looked at in the county's input is not the
+    /// same in another.
+    pub(crate) fn looked_at_other(&self, before: &CountyInput, after: &CountyInput) -> bool {
+        // What was not there at all was not noted.
+        if !before.figures.keys().eq(after.figures.keys()) || !before.answers.keys().eq(after.answers.keys())
+        {
+            return true;
+        }
+        let of_stages = self.stages.iter().flat_map(|row| &row.indicators);
+        let looked_at = of_stages.chain(&self.indicators).flat_map(|result| &result.figures);
+        looked_at
+            .filter(|figure| figure.school.is_empty())
+            .any(|figure| !before.is_same_in(after, &figure.key))
     }
 
     /// The row of a stage.

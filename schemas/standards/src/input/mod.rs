@@ -80,6 +80,24 @@ pub struct CountyInput {
     pub alarms: Vec<Alarm>,
 }
 
+impl CountyInput {
+    /// Whether a figure or answer, with the conflicts that it depends on, is
+    /// the same in another input.
+    pub(crate) fn is_same_in(&self, other: &Self, key: &FigureKey) -> bool {
+        let question = QuestionId::new(key.quantity.as_str()).ok();
+        let get = |input: &Self| -> Option<SharedFigure> {
+            let answer = || input.answers.get(question.as_ref()?);
+            input.figures.get(key).or_else(answer).cloned()
+        };
+        let (own, others) = (get(self), get(other));
+        let variables = |input: &Self| -> Vec<Option<Variable>> {
+            let open = own.iter().flat_map(|figure| figure.variables());
+            open.map(|variable| input.variables.get(variable).cloned()).collect()
+        };
+        own == others && variables(self) == variables(other)
+    }
+}
+
 /// The parts that a school has: by its kind, and attached.
 #[must_use]
 pub fn parts_of(school: &School) -> BTreeSet<Part> {
