@@ -150,7 +150,7 @@ fn an_open_mark_leaves_open_whether_the_items_count() {
 fn an_open_mark_without_another_source_bounds_no_number_of_rooms() {
     let standard = youzhi();
     for (marks, expected) in [(&[true, false][..], Outcome::Undetermined), (&[true], Outcome::NotMet)] {
-        let mut school = primary(&[("classes:primary", "12"), ("pupils:primary", "100")]);
+        let mut school = primary(&[("classes:primary", "48"), ("pupils:primary", "100")]);
         support::mark(&mut school, Section::Rooms, marks);
         let input = school_input(&standard, &school, &InputSettings::default());
         let result = assess(&standard, &input, NOW).indicator("A2-3", None).unwrap().clone();
