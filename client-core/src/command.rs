@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use duxue_document::path::{ItemKey, ItemKind, Section};
 use duxue_document::{
-    DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId, SchoolId, Value,
+    DecisionId, DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId, SchoolId,
+    Value,
 };
 
 /// A school in a round: what survey commands are about.
@@ -65,6 +66,16 @@ pub enum Judgement {
         /// Why.
         reason: String,
     },
+}
+
+/// What was shown of an entry when someone judged it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// All candidates.
+    pub ops: BTreeSet<OpId>,
+    /// The verdicts that stood; the new one supersedes them and no others.
+    #[serde(default)]
+    pub verdicts: BTreeSet<DecisionId>,
 }
 
 /// What the bureau decides, and what it saw when it did.
@@ -216,8 +227,8 @@ pub enum Command {
     Judge {
         /// The school.
         subject: Subject,
-        /// The entries, each with the candidates that were shown.
-        entries: BTreeMap<EntryPath, BTreeSet<OpId>>,
+        /// The entries, each with what was shown of it.
+        entries: BTreeMap<EntryPath, Seen>,
         /// The word.
         judgement: Judgement,
     },
@@ -227,6 +238,12 @@ pub enum Command {
         subject: Subject,
         /// The decision.
         decision: Decision,
+        /// The verdicts that were shown; the ruling knows of these.
+        #[serde(default)]
+        verdicts: BTreeSet<DecisionId>,
+        /// The rulings that were shown; this one supersedes them and no others.
+        #[serde(default)]
+        rulings: BTreeSet<DecisionId>,
         /// Why.
         reason: String,
     },

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::decision::{Outcome, Ruling, RulingChoice, Subject as About, Verdict};
-use duxue_document::{DecisionId, DocumentKind, EntryPath, OpId, write};
+use duxue_document::{DecisionId, DocumentKind, EntryPath, write};
 
 use crate::capture::write_error;
-use crate::command::{Decision, Judgement, Reply, Saved, Subject};
+use crate::command::{Decision, Judgement, Reply, Saved, Seen, Subject};
 use crate::engine::{Engine, Turn};
 use crate::error::CommandError;
 use crate::event::CommandId;
 use crate::identity;
+
+/// The decisions about a conflict that its judge was shown.
+pub(crate) struct Standing {
+    pub verdicts: BTreeSet<DecisionId>,
+    pub rulings: BTreeSet<DecisionId>,
+}
 
 impl Engine {
     /// Accepts or returns entries, each by a verdict of its own.
@@ -18,7 +24,7 @@ impl Engine {
         &mut self,
         id: CommandId,
         subject: &Subject,
-        entries: BTreeMap<EntryPath, BTreeSet<OpId>>,
+        entries: BTreeMap<EntryPath, Seen>,
         judgement: &Judgement,
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
@@ -32,10 +38,14 @@ impl Engine {
         };
         let captured = self.captured(None, turn.now_ms);
         let mut verdicts = Vec::new();
-        for (entry, saw) in entries {
-            let supersedes = self.standing_verdicts(subject, &entry);
-            let verdict =
-                Verdict { entry, saw, outcome: outcome.clone(), supersedes, captured: captured.clone() };
+        for (entry, seen) in entries {
+            let verdict = Verdict {
+                entry,
+                saw: seen.ops,
+                outcome: outcome.clone(),
+                supersedes: seen.verdicts,
+                captured: captured.clone(),
+            };
             verdicts.push((decision_id(turn)?, verdict));
         }
         let (local, puts) = self.writable(subject, DocumentKind::Review, turn)?;
@@ -50,12 +60,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes a ruling that replaces the ones standing on the same subject.
+    /// Writes a ruling that replaces the ones that were shown. One that came
+    /// since stays, and the two contradict each other until someone saw both.
     pub(crate) fn rule(
         &mut self,
         id: CommandId,
         subject: &Subject,
         decision: Decision,
+        shown: Standing,
         reason: String,
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
@@ -65,12 +77,12 @@ impl Engine {
         }
         let about = match decision {
             Decision::Select { path, op, saw } => {
-                let verdicts = self.standing_verdicts(subject, &path);
+                let verdicts = shown.verdicts;
                 About::Entry { path, choice: RulingChoice::Select(op), saw, verdicts }
             }
             Decision::Set { path, value, saw } => {
                 crate::validate::check(&path, &value).map_err(CommandError::BadValue)?;
-                let verdicts = self.standing_verdicts(subject, &path);
+                let verdicts = shown.verdicts;
                 About::Entry { path, choice: RulingChoice::Set(value), saw, verdicts }
             }
             Decision::Merge { items } => About::Merge { items },
@@ -81,7 +93,7 @@ impl Engine {
             About::Entry { path, .. } => vec![(path.clone(), None)],
             About::Merge { .. } | About::Separate { .. } | About::Removal { .. } => Vec::new(),
         };
-        let supersedes = self.standing_rulings(subject, &about);
+        let supersedes = shown.rulings;
         let captured = self.captured(None, turn.now_ms);
         let decision = decision_id(turn)?;
         let ruling = Ruling { subject: about, reason, supersedes, captured };
@@ -91,46 +103,6 @@ impl Engine {
         let saved = Saved { claims, ..Saved::default() };
         local.save_after(&before, puts, Some((id, Reply::Saved(saved))));
         Ok(())
-    }
-
-    fn standing_verdicts(&self, subject: &Subject, entry: &EntryPath) -> BTreeSet<DecisionId> {
-        let document = crate::document::About::of(subject, DocumentKind::Review).id();
-        let Some(local) = self.documents.get(&document) else { return BTreeSet::new() };
-        let verdicts = duxue_document::decision::verdicts(&local.doc);
-        let replaced: BTreeSet<&DecisionId> =
-            verdicts.values().flat_map(|verdict| &verdict.supersedes).collect();
-        verdicts
-            .iter()
-            .filter(|(id, verdict)| verdict.entry == *entry && !replaced.contains(id))
-            .map(|(id, _)| id.clone())
-            .collect()
-    }
-
-    fn standing_rulings(&self, subject: &Subject, about: &About) -> BTreeSet<DecisionId> {
-        let document = crate::document::About::of(subject, DocumentKind::Ruling).id();
-        let Some(local) = self.documents.get(&document) else { return BTreeSet::new() };
-        let rulings = duxue_document::decision::rulings(&local.doc);
-        let replaced: BTreeSet<&DecisionId> =
-            rulings.values().flat_map(|ruling| &ruling.supersedes).collect();
-        rulings
-            .iter()
-            .filter(|(id, ruling)| !replaced.contains(id) && same_subject(&ruling.subject, about))
-            .map(|(id, _)| id.clone())
-            .collect()
-    }
-}
-
-/// Whether a later ruling replaces an earlier one: the same entry, the same
-/// item's removal, or groups of items that overlap.
-fn same_subject(earlier: &About, later: &About) -> bool {
-    match (earlier, later) {
-        (About::Entry { path: a, .. }, About::Entry { path: b, .. }) => a == b,
-        (About::Removal { item: a, .. }, About::Removal { item: b, .. }) => a == b,
-        (
-            About::Merge { items: a } | About::Separate { items: a },
-            About::Merge { items: b } | About::Separate { items: b },
-        ) => a == b,
-        _ => false,
     }
 }
 

@@ -48,6 +48,9 @@ impl About {
     }
 }
 
+/// What to put and what to delete, all or nothing.
+type Batch = (crate::engine::Puts, Vec<Key>);
+
 /// Puts that belong together, with the replies that wait for them.
 struct Unsaved {
     puts: Vec<(Key, Vec<u8>)>,
@@ -253,7 +256,7 @@ impl LocalDocument {
     /// The puts and deletes of the next write, if one is due. Everything unsaved goes in
     /// one batch, in order: a later change must not be on disk without an
     /// earlier one.
-    pub fn next_write(&mut self, now_ms: i64) -> Option<(Vec<(Key, Vec<u8>)>, Vec<Key>)> {
+    pub fn next_write(&mut self, now_ms: i64) -> Option<Batch> {
         if self.writing.is_some() || self.unsaved.is_empty() || self.retry_ms.is_some_and(|at| at > now_ms) {
             return None;
         }

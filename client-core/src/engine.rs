@@ -12,6 +12,7 @@ use duxue_standards::Standard;
 
 use crate::account::Errand;
 use crate::command::{Command, Reply, Subject};
+use crate::desk::Standing;
 use crate::document::{About, LocalDocument};
 use crate::error::CommandError;
 use crate::event::{
@@ -240,8 +241,9 @@ impl Engine {
             Command::Judge { subject, entries, judgement } => {
                 self.judge(id, &subject, entries, &judgement, turn).map(|()| None)
             }
-            Command::Rule { subject, decision, reason } => {
-                self.rule(id, &subject, decision, reason, turn).map(|()| None)
+            Command::Rule { subject, decision, verdicts, rulings, reason } => {
+                let shown = Standing { verdicts, rulings };
+                self.rule(id, &subject, decision, shown, reason, turn).map(|()| None)
             }
             capture => self.capture(id, capture, turn).map(|()| None),
         };

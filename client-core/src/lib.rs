@@ -42,7 +42,9 @@ mod upload;
 pub mod validate;
 pub mod views;
 
-pub use command::{Command, Decision, Judgement, Mark, NewPhoto, Reply, Saved, Statement, Subject, Warning};
+pub use command::{
+    Command, Decision, Judgement, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subject, Warning,
+};
 pub use engine::{Engine, Packet};
 pub use error::CommandError;
 pub use event::{

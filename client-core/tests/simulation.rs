@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ObjId;
 use duxue_client_core::photo::PhotoState;
-use duxue_client_core::views::{OutboxWhat, Waiting};
+use duxue_client_core::views::{LinkView, OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Reply, Statement};
 use duxue_document::path::ItemKind;
 use duxue_document::{DocumentId, DocumentKind, EntryPath, FieldId, OpId, Scalar, Value};
+use duxue_protocol::wire::{self, Message};
 use world::{Faults, World, subject};
 
 fn number(field: &str, text: &str) -> Value {
@@ -317,6 +318,24 @@ fn a_photo_freed_while_a_receipt_was_under_way_stays_freed() {
     assert!(world.answer_one(0));
     let states: Vec<PhotoState> = world.devices[0].engine.photos().map(|photo| photo.state.clone()).collect();
     assert!(matches!(states[..], [PhotoState::Freed { .. }]), "{states:?}");
+}
+
+#[test]
+fn a_frame_as_large_as_the_server_may_send_is_read() {
+    let mut world = World::new(12, 1);
+    world.run(20);
+    world.done(0, quantity("pupils", 1)).unwrap();
+    world.heal();
+    let message = Message::Sync {
+        sender_id: "server".to_owned(),
+        target_id: "device".to_owned(),
+        document_id: "unknown".to_owned(),
+        data: vec![0; 32 << 20],
+    };
+    world.deliver(0, wire::encode(&message));
+    let bad = |notice: &Notice| matches!(notice, Notice::Trouble { .. });
+    assert!(!world.devices[0].notices.iter().any(bad), "{:?}", world.devices[0].notices);
+    assert!(matches!(world.devices[0].engine.link_view(), LinkView::Online));
 }
 
 #[test]

@@ -101,8 +101,9 @@ async fn run_socket(
     outgoing: &mut mpsc::UnboundedReceiver<Vec<u8>>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<(), String> {
-    let config =
-        WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX));
     let connecting = tokio_tungstenite::connect_async_with_config(url, Some(config), true);
     let (stream, _) = tokio::time::timeout(CONNECT, connecting)
         .await

@@ -235,6 +235,12 @@ impl World {
         }
     }
 
+    /// A frame from nowhere, on the open connection.
+    pub fn deliver(&mut self, device: usize, bytes: Vec<u8>) {
+        let link = self.devices[device].link.unwrap();
+        self.feed(device, Event::Frame { link, bytes });
+    }
+
     fn act(&mut self, device: usize, effect: Effect) {
         let own = &mut self.devices[device];
         match effect {

@@ -217,6 +217,9 @@ pub enum Sub {
         /// 条目路径 / entry paths
         #[arg(required = true)]
         entries: Vec<String>,
+        /// 代替查看记录：看到的候选操作号，供脚本使用 / for scripts: the op ids of the candidates seen
+        #[arg(long, num_args = 1..)]
+        saw: Vec<String>,
     },
     /// 退回条目 / send entries back
     Return {
@@ -228,6 +231,9 @@ pub enum Sub {
         /// 原因 / reason
         #[arg(long)]
         reason: String,
+        /// 代替查看记录：看到的候选操作号，供脚本使用 / for scripts: the op ids of the candidates seen
+        #[arg(long, num_args = 1..)]
+        saw: Vec<String>,
     },
     /// 评估结果 / assessment of the county, or of one school
     Assessment {

@@ -10,6 +10,7 @@ use duxue_protocol::problem::Problem;
 use super::args::Args;
 use super::out::Out;
 use super::result::Names;
+use super::shown::Viewer;
 use crate::driver::Driver;
 
 /// Why a subcommand ended without success.
@@ -127,6 +128,12 @@ impl Context {
             .with_detail(rounds.iter().map(|round| round.id.as_str()).collect::<Vec<_>>().join(", "))
             .into()),
         }
+    }
+
+    /// Who looks at this round, for remembering what was shown.
+    pub fn viewer<'a>(&'a self, round: &'a RoundId) -> Result<Viewer<'a>, Failure> {
+        let identity = self.driver.engine().identity().ok_or(CommandError::NotLoggedIn)?;
+        Ok(Viewer { home: &self.home, person: &identity.person, round })
     }
 
     pub fn wanted_round(&self) -> Result<Option<RoundId>, Failure> {

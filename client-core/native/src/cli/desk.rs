@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duxue_client_core::{Command, CommandError, Decision, Judgement, Subject};
+use duxue_client_core::{Command, CommandError, Decision, Judgement, Seen, Subject};
 use duxue_document::path::ItemKey;
 use duxue_document::{EntryPath, OpId};
 use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView, HeldView, ImportReport, SchoolView};
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::args::RuleArgs;
 use super::context::{Context, Failure, parsed};
-use super::{capture, result, shown, words};
+use super::{capture, result, words};
 
 /// Asks the server and reads the answer.
 pub async fn get<T: DeserializeOwned>(cx: &Context, path: &str) -> Result<T, Failure> {
@@ -45,7 +45,11 @@ pub fn name(subject: &ConflictSubject) -> String {
 pub async fn conflicts(cx: &Context, school: Option<&str>) -> Result<(), Failure> {
     let subject = school.map(|school| cx.subject(school)).transpose()?;
     let found = open_conflicts(cx, subject.as_ref()).await?;
-    shown::remember(&cx.home, &found)?;
+    let round = match &subject {
+        Some(subject) => subject.round.clone(),
+        None => cx.round()?.id,
+    };
+    cx.viewer(&round)?.remember_conflicts(&found)?;
     cx.out.json(&found);
     if found.is_empty() {
         cx.out.line("没有待裁决的冲突", "no open conflicts");
@@ -72,10 +76,24 @@ fn show_conflict(cx: &Context, conflict: &ConflictView) {
         cx.out
             .line(format!("可能是同一项：{}", duplicate.key), format!("may be one thing: {}", duplicate.key));
     }
+    let review = conflict.review.as_ref().map(|review| words::review(&cx.out, review)).unwrap_or_default();
+    if !review.is_empty() {
+        cx.out.line(format!("审核：{review}"), format!("review: {review}"));
+    }
+    if !conflict.rulings.is_empty() {
+        let count = conflict.rulings.len();
+        cx.out.line(
+            format!("已有 {count} 项裁决，新的裁决将取代它们"),
+            format!("{count} rulings stand; yours will replace them"),
+        );
+    }
     let row = |(index, candidate): (usize, &CandidateView)| {
         let value = match (&candidate.candidate, &candidate.choice) {
             (Some(found), _) => words::value(&found.value),
-            (None, Some(choice)) => choice_in_words(cx, choice).to_owned(),
+            (None, Some(choice)) => {
+                let ruled = candidate.value.as_ref().map(words::value).unwrap_or_default();
+                format!("{} {ruled}", choice_in_words(cx, choice)).trim_end().to_owned()
+            }
             (None, None) => String::new(),
         };
         let by = candidate.by.as_ref().map(|by| by.person_name.clone()).unwrap_or_default();
@@ -104,6 +122,7 @@ fn choice_in_words<'a>(cx: &Context, choice: &'a str) -> &'a str {
         "merge" => cx.out.say("合并为一项 --merge", "one thing --merge"),
         "separate" => cx.out.say("是两项 --separate", "different things --separate"),
         "removed" => cx.out.say("已不存在 --removed", "not there --removed"),
+        "ruled_before" => cx.out.say("以前裁定的值", "as ruled before:"),
         "present" => cx.out.say("仍然存在 --present", "there --present"),
         other => other,
     }
@@ -117,9 +136,11 @@ pub async fn rule(cx: &mut Context, args: RuleArgs) -> Result<(), Failure> {
     super::sync::quietly(cx).await?;
     let found = open_conflicts(cx, Some(&subject)).await?;
     let conflict = pick(found, &args)?;
-    shown::check(&cx.home, &conflict)?;
+    cx.viewer(&subject.round)?.check_conflict(&conflict)?;
     let decision = decision(cx, &subject, &conflict, &args).await?;
-    cx.run(Command::Rule { subject: subject.clone(), decision, reason: args.reason }).await?;
+    let (verdicts, rulings) = (conflict.verdicts.clone(), conflict.rulings.clone());
+    let ruling = Command::Rule { subject: subject.clone(), decision, verdicts, rulings, reason: args.reason };
+    cx.run(ruling).await?;
     super::sync::quietly(cx).await?;
     let what = name(&conflict.subject);
     cx.out.json(&serde_json::json!({ "ruled": what, "school": subject.school }));
@@ -172,7 +193,12 @@ async fn decision(
     Ok(match &conflict.subject {
         ConflictSubject::Entry { path } => match (&args.select, args.set.is_empty()) {
             (Some(select), _) => {
-                Decision::Select { path: path.clone(), op: selected(conflict, select)?, saw }
+                let (chosen, path) = (selected(conflict, select)?, path.clone());
+                match (&chosen.op, &chosen.value) {
+                    (Some(op), _) => Decision::Select { path, op: op.clone(), saw },
+                    (None, Some(value)) => Decision::Set { path, value: value.clone(), saw },
+                    (None, None) => return Err(no_such_candidate(select)),
+                }
             }
             (None, false) => {
                 let value = capture::assignments(path, &args.set)?;
@@ -203,16 +229,18 @@ async fn decision(
     })
 }
 
-fn selected(conflict: &ConflictView, select: &str) -> Result<OpId, Failure> {
+fn selected<'a>(conflict: &'a ConflictView, select: &str) -> Result<&'a CandidateView, Failure> {
     let by_number =
         select.parse::<usize>().ok().and_then(|number| conflict.candidates.get(number.wrapping_sub(1)));
     let by_op =
         || conflict.candidates.iter().find(|found| found.op.as_ref().is_some_and(|op| op.as_str() == select));
-    by_number.or_else(by_op).and_then(|found| found.op.clone()).ok_or_else(|| {
-        Problem::new("desk.no_such_candidate", "没有这个候选", "there is no such candidate")
-            .with_detail(select)
-            .into()
-    })
+    by_number.or_else(by_op).ok_or_else(|| no_such_candidate(select))
+}
+
+fn no_such_candidate(select: &str) -> Failure {
+    Problem::new("desk.no_such_candidate", "没有这个候选", "there is no such candidate")
+        .with_detail(select)
+        .into()
 }
 
 fn choice_missing(options: &str) -> Failure {
@@ -228,21 +256,24 @@ pub async fn judge(
     cx: &mut Context,
     school: &str,
     entries: &[String],
+    saw: &[String],
     returned: Option<String>,
 ) -> Result<(), Failure> {
     let subject = cx.subject(school)?;
+    let saw = saw.iter().map(|op| parsed(op)).collect::<Result<BTreeSet<OpId>, Failure>>()?;
+    cx.run(Command::Open { subject: subject.clone() }).await?;
+    super::sync::quietly(cx).await?;
     let view = school_view(cx, &subject).await?;
-    let mut judged: BTreeMap<EntryPath, BTreeSet<OpId>> = BTreeMap::new();
+    let mut judged: BTreeMap<EntryPath, Seen> = BTreeMap::new();
     for text in entries {
         let path: EntryPath = parsed(text)?;
         let entry = view.consolidated.entry(&path).ok_or_else(|| {
             Problem::new("desk.no_such_entry", "没有这个条目", "there is no such entry")
                 .with_detail(text.clone())
         })?;
-        judged.insert(path, entry.candidates.iter().map(|candidate| candidate.op.clone()).collect());
+        let seen = cx.viewer(&subject.round)?.check_entry(&subject.school, &path, entry, &saw)?;
+        judged.insert(path, seen);
     }
-    cx.run(Command::Open { subject: subject.clone() }).await?;
-    super::sync::quietly(cx).await?;
     let judgement = match returned {
         None => Judgement::Accepted,
         Some(reason) => Judgement::Returned { reason },

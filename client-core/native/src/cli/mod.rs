@@ -97,8 +97,10 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
         Sub::Receipts { verify } => photos::receipts(cx, verify),
         Sub::Conflicts { school } => desk::conflicts(cx, school.as_deref()).await,
         Sub::Rule(rule) => desk::rule(cx, rule).await,
-        Sub::Accept { school, entries } => desk::judge(cx, &school, &entries, None).await,
-        Sub::Return { school, entries, reason } => desk::judge(cx, &school, &entries, Some(reason)).await,
+        Sub::Accept { school, entries, saw } => desk::judge(cx, &school, &entries, &saw, None).await,
+        Sub::Return { school, entries, reason, saw } => {
+            desk::judge(cx, &school, &entries, &saw, Some(reason)).await
+        }
         Sub::Assessment { school } => desk::assessment(cx, school.as_deref()).await,
         Sub::WhatIf { changes } => desk::what_if(cx, &changes).await,
         Sub::Import { file, dry_run } => desk::import(cx, &file, dry_run).await,

@@ -1,78 +1,217 @@
-//! What the desk was last shown of each conflict.
+//! What the desk was last shown of each conflict and entry.
 //!
-//! A ruling settles exactly what its author saw. Between the list and the
-//! ruling another candidate may arrive; then the numbers in the list mean
-//! something else, and the ruling would cover a value that nobody looked at.
+//! A ruling or verdict settles exactly what its author saw. Between the list
+//! and the decision another candidate or decision may arrive; then the numbers
+//! in the list mean something else, and the decision would cover what nobody
+//! looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use duxue_document::OpId;
-use duxue_protocol::api::ConflictView;
+use duxue_client_core::Seen;
+use duxue_document::consolidated::{ConsolidatedSchool, Entry, ReviewState, fields};
+use duxue_document::{DecisionId, EntryPath, OpId, PersonId, RoundId, SchoolId};
+use duxue_protocol::api::{ConflictSubject, ConflictView};
 use duxue_protocol::problem::Problem;
+use serde::{Deserialize, Serialize};
 
 use super::desk;
 
-/// Candidates in the order shown, by school and conflict.
-type Shown = BTreeMap<String, Vec<Option<OpId>>>;
-
-fn file(home: &Path) -> PathBuf {
-    home.join("shown-conflicts.json")
+/// Whom something was shown to, in which round.
+pub struct Viewer<'a> {
+    pub home: &'a Path,
+    pub person: &'a PersonId,
+    pub round: &'a RoundId,
 }
 
-fn key(conflict: &ConflictView) -> String {
-    format!("{} {}", conflict.school, desk::name(&conflict.subject))
+/// All that was shown, by person, round, school and name.
+#[derive(Default, Serialize, Deserialize)]
+struct Shown {
+    #[serde(default)]
+    conflicts: BTreeMap<String, ShownConflict>,
+    #[serde(default)]
+    entries: BTreeMap<String, ShownEntry>,
 }
 
-fn candidates(conflict: &ConflictView) -> Vec<Option<OpId>> {
-    conflict.candidates.iter().map(|candidate| candidate.op.clone()).collect()
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct ShownConflict {
+    candidates: Vec<Option<OpId>>,
+    review: Option<ReviewState>,
+    verdicts: BTreeSet<DecisionId>,
+    rulings: BTreeSet<DecisionId>,
 }
 
-/// A list that cannot be read was not shown: it has to be shown again.
-fn read(home: &Path) -> Shown {
-    let bytes = std::fs::read(file(home)).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct ShownEntry {
+    ops: BTreeSet<OpId>,
+    review: ReviewState,
 }
 
-/// Notes what was shown.
-///
-/// # Errors
-/// The folder cannot be written.
-pub fn remember(home: &Path, conflicts: &[ConflictView]) -> Result<(), Problem> {
-    let mut shown = read(home);
-    let schools: BTreeSet<&str> = conflicts.iter().map(|conflict| conflict.school.as_str()).collect();
-    shown.retain(|key, _| !schools.contains(key.split(' ').next().unwrap_or_default()));
-    shown.extend(conflicts.iter().map(|conflict| (key(conflict), candidates(conflict))));
-    let failed = |error: String| {
-        Problem::new("store.io", "数据目录无法写入", "the home folder cannot be written").with_detail(error)
-    };
-    let bytes = serde_json::to_vec(&shown).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(file(home), bytes).map_err(|error| failed(error.to_string()))
-}
-
-/// Whether the conflict is as it was shown.
-///
-/// # Errors
-/// `desk.not_shown`, `desk.conflict_changed`.
-pub fn check(home: &Path, conflict: &ConflictView) -> Result<(), Problem> {
-    match read(home).get(&key(conflict)) {
-        Some(shown) if *shown == candidates(conflict) => Ok(()),
-        Some(_) => Err(Problem::new(
-            "desk.conflict_changed",
-            "您查看之后又有变化：请重新运行 duxue conflicts 再裁决",
-            "it has changed since you looked: run duxue conflicts again, then rule",
-        )),
-        None => Err(Problem::new(
-            "desk.not_shown",
-            "请先用 duxue conflicts 查看这个冲突",
-            "look at this conflict with duxue conflicts first",
-        )),
+impl ShownConflict {
+    fn of(conflict: &ConflictView) -> Self {
+        Self {
+            candidates: conflict.candidates.iter().map(|candidate| candidate.op.clone()).collect(),
+            review: conflict.review.clone(),
+            verdicts: conflict.verdicts.clone(),
+            rulings: conflict.rulings.clone(),
+        }
     }
+}
+
+impl ShownEntry {
+    fn of(entry: &Entry) -> Self {
+        let ops = entry.candidates.iter().map(|candidate| candidate.op.clone()).collect();
+        Self { ops, review: entry.review.clone() }
+    }
+}
+
+impl Viewer<'_> {
+    fn file(&self) -> PathBuf {
+        self.home.join("shown.json")
+    }
+
+    /// The beginning of the keys of a school.
+    fn school(&self, school: &SchoolId) -> String {
+        format!("{} {} {school} ", self.person, self.round)
+    }
+
+    fn key(&self, conflict: &ConflictView) -> String {
+        self.school(&conflict.school) + &desk::name(&conflict.subject)
+    }
+
+    /// A list that cannot be read was not shown: it has to be shown again.
+    fn read(&self) -> Shown {
+        let bytes = std::fs::read(self.file()).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    fn write(&self, shown: &Shown) -> Result<(), Problem> {
+        let failed = |error: String| {
+            Problem::new("store.io", "数据目录无法写入", "the home folder cannot be written")
+                .with_detail(error)
+        };
+        let bytes = serde_json::to_vec(shown).map_err(|error| failed(error.to_string()))?;
+        std::fs::write(self.file(), bytes).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Notes the conflicts that were shown.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn remember_conflicts(&self, conflicts: &[ConflictView]) -> Result<(), Problem> {
+        let mut shown = self.read();
+        let schools: BTreeSet<String> =
+            conflicts.iter().map(|conflict| self.school(&conflict.school)).collect();
+        shown.conflicts.retain(|key, _| !schools.iter().any(|school| key.starts_with(school)));
+        for conflict in conflicts {
+            let key = self.key(conflict);
+            if let (ConflictSubject::Entry { .. }, Some(review)) = (&conflict.subject, &conflict.review) {
+                let ops = conflict.candidates.iter().filter_map(|candidate| candidate.op.clone()).collect();
+                shown.entries.insert(key.clone(), ShownEntry { ops, review: review.clone() });
+            }
+            shown.conflicts.insert(key, ShownConflict::of(conflict));
+        }
+        self.write(&shown)
+    }
+
+    /// Notes the entries of a survey that was shown.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn remember_entries(&self, school: &ConsolidatedSchool) -> Result<(), Problem> {
+        let mut shown = self.read();
+        let prefix = self.school(&school.school.id);
+        shown.entries.retain(|key, _| !key.starts_with(&prefix));
+        let in_items = school.items.iter().flat_map(|(key, item)| {
+            item.fields.iter().filter(|(field, _)| field.as_str() != fields::REMOVED).map(
+                move |(field, entry)| {
+                    let path =
+                        EntryPath::Item { kind: key.kind, item: key.item.clone(), field: field.clone() };
+                    (path, entry)
+                },
+            )
+        });
+        let others = school.entries.iter().map(|(path, entry)| (path.clone(), entry));
+        shown.entries.extend(
+            in_items.chain(others).map(|(path, entry)| (format!("{prefix}{path}"), ShownEntry::of(entry))),
+        );
+        self.write(&shown)
+    }
+
+    /// Whether the conflict is as it was shown.
+    ///
+    /// # Errors
+    /// `desk.not_shown`, `desk.conflict_changed`.
+    pub fn check_conflict(&self, conflict: &ConflictView) -> Result<(), Problem> {
+        match self.read().conflicts.get(&self.key(conflict)) {
+            Some(shown) if *shown == ShownConflict::of(conflict) => Ok(()),
+            Some(_) => Err(changed()),
+            None => Err(Problem::new(
+                "desk.not_shown",
+                "请先用 duxue conflicts 查看这个冲突",
+                "look at this conflict with duxue conflicts first",
+            )),
+        }
+    }
+
+    /// What a verdict on the entry covers, if the entry is as it was shown;
+    /// `saw` are the candidates that a script names instead.
+    ///
+    /// # Errors
+    /// `desk.not_shown`, `desk.conflict_changed`.
+    pub fn check_entry(
+        &self,
+        school: &SchoolId,
+        path: &EntryPath,
+        entry: &Entry,
+        saw: &BTreeSet<OpId>,
+    ) -> Result<Seen, Problem> {
+        let now = ShownEntry::of(entry);
+        if saw.is_empty() {
+            let key = format!("{}{path}", self.school(school));
+            match self.read().entries.get(&key) {
+                Some(shown) if *shown == now => {}
+                Some(_) => return Err(changed().with_detail(path.to_string())),
+                None => {
+                    return Err(Problem::new(
+                        "desk.not_shown",
+                        "请先用 duxue survey 查看这个条目",
+                        "look at this entry with duxue survey first",
+                    )
+                    .with_detail(path.to_string()));
+                }
+            }
+        } else if !now.ops.is_subset(saw) {
+            return Err(changed().with_detail(path.to_string()));
+        }
+        Ok(Seen { ops: now.ops, verdicts: named(&now.review) })
+    }
+}
+
+/// The verdicts that a review state is made of.
+fn named(review: &ReviewState) -> BTreeSet<DecisionId> {
+    match review {
+        ReviewState::Unreviewed => BTreeSet::new(),
+        ReviewState::Awaiting { verdicts } | ReviewState::Disputed { verdicts } => verdicts.clone(),
+        ReviewState::Accepted { verdict } | ReviewState::Returned { verdict, .. } => {
+            BTreeSet::from([verdict.clone()])
+        }
+    }
+}
+
+fn changed() -> Problem {
+    Problem::new(
+        "desk.conflict_changed",
+        "您查看之后又有变化：请重新查看（duxue conflicts 或 duxue survey）再决定",
+        "it has changed since you looked: look again with duxue conflicts or duxue survey, then decide",
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use duxue_protocol::api::{CandidateView, ConflictSubject};
+    use duxue_document::consolidated::{Candidate, ValueState};
+    use duxue_document::{Captured, Value};
+    use duxue_protocol::api::CandidateView;
 
     use super::*;
 
@@ -94,20 +233,72 @@ mod tests {
             flips: false,
             folded: false,
             pupils: 0,
-            review: None,
+            review: Some(ReviewState::Unreviewed),
             verdicts: BTreeSet::new(),
             rulings: BTreeSet::new(),
         }
     }
 
+    fn entry(ops: &[&str], review: ReviewState) -> Entry {
+        let candidate = |op: &&str| Candidate {
+            op: op.parse().unwrap(),
+            value: Value::new(),
+            captured: Captured::default(),
+            photos: Vec::new(),
+            note: None,
+        };
+        Entry { candidates: ops.iter().map(candidate).collect(), value: ValueState::Missing, review }
+    }
+
+    fn code(result: Result<(), Problem>) -> String {
+        result.map_or_else(|problem| problem.code.to_string(), |()| "ok".to_owned())
+    }
+
     #[test]
     fn a_ruling_is_refused_unless_the_conflict_is_as_it_was_shown() {
         let home = tempfile::tempdir().unwrap();
+        let (li, wang, round) = ("li".parse().unwrap(), "wang".parse().unwrap(), "r1".parse().unwrap());
+        let viewer = Viewer { home: home.path(), person: &li, round: &round };
         let seen = conflict(&["1@aa", "1@bb"]);
-        assert_eq!(check(home.path(), &seen).unwrap_err().code, "desk.not_shown");
-        remember(home.path(), std::slice::from_ref(&seen)).unwrap();
-        check(home.path(), &seen).unwrap();
-        let grown = conflict(&["1@aa", "1@bb", "2@cc"]);
-        assert_eq!(check(home.path(), &grown).unwrap_err().code, "desk.conflict_changed");
+        assert_eq!(code(viewer.check_conflict(&seen)), "desk.not_shown");
+        viewer.remember_conflicts(std::slice::from_ref(&seen)).unwrap();
+        viewer.check_conflict(&seen).unwrap();
+        let other = Viewer { person: &wang, ..viewer };
+        assert_eq!(code(other.check_conflict(&seen)), "desk.not_shown");
+        let verdict = BTreeSet::from(["v1".parse().unwrap()]);
+        let changes = [
+            conflict(&["1@aa", "1@bb", "2@cc"]),
+            ConflictView { verdicts: verdict.clone(), ..seen.clone() },
+            ConflictView { rulings: verdict, ..seen.clone() },
+            ConflictView { review: None, ..seen },
+        ];
+        for changed in changes {
+            let viewer = Viewer { home: home.path(), person: &li, round: &round };
+            assert_eq!(code(viewer.check_conflict(&changed)), "desk.conflict_changed");
+        }
+    }
+
+    #[test]
+    fn a_verdict_covers_what_was_shown_of_the_entry_or_what_a_script_names() {
+        let home = tempfile::tempdir().unwrap();
+        let (li, round) = ("li".parse().unwrap(), "r1".parse().unwrap());
+        let viewer = Viewer { home: home.path(), person: &li, round: &round };
+        let seen = conflict(&["1@aa"]);
+        let path: EntryPath = "answers/A3-6".parse().unwrap();
+        let check = |entry: &Entry, saw: &[&str]| {
+            let saw = saw.iter().map(|op| op.parse().unwrap()).collect();
+            viewer.check_entry(&seen.school, &path, entry, &saw)
+        };
+        let shown = entry(&["1@aa"], ReviewState::Unreviewed);
+        assert_eq!(code(check(&shown, &[]).map(|_| ())), "desk.not_shown");
+        viewer.remember_conflicts(std::slice::from_ref(&seen)).unwrap();
+        assert_eq!(check(&shown, &[]).unwrap().ops.len(), 1);
+        let grown = entry(&["1@aa", "2@bb"], ReviewState::Unreviewed);
+        assert_eq!(code(check(&grown, &[]).map(|_| ())), "desk.conflict_changed");
+        assert_eq!(code(check(&grown, &["1@aa"]).map(|_| ())), "desk.conflict_changed");
+        assert_eq!(check(&grown, &["1@aa", "2@bb"]).unwrap().ops.len(), 2);
+        let accepted = entry(&["1@aa"], ReviewState::Accepted { verdict: "v1".parse().unwrap() });
+        assert_eq!(code(check(&accepted, &[]).map(|_| ())), "desk.conflict_changed");
+        assert_eq!(check(&accepted, &["1@aa"]).unwrap().verdicts.len(), 1);
     }
 }

@@ -56,11 +56,13 @@ pub async fn survey(cx: &mut Context, school: &str) -> Result<(), Failure> {
         cx.out.json(&view);
         show(cx, &view.consolidated);
         open_points(cx, &view);
+        cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
     } else {
         let path = format!("/api/rounds/{}/schools/{}", subject.round, subject.school);
         let view: SchoolView = super::desk::get(cx, &path).await?;
         cx.out.json(&view);
         show(cx, &view.consolidated);
+        cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
     }
     Ok(())
 }

@@ -42,6 +42,22 @@ pub fn value(value: &Value) -> String {
     value.iter().map(|(field, found)| format!("{field}={}", scalar(found))).collect::<Vec<_>>().join(" ")
 }
 
+/// What supervisors said, with the reason of a return; empty for nothing.
+pub fn review(out: &Out, review: &ReviewState) -> String {
+    match review {
+        ReviewState::Unreviewed => String::new(),
+        ReviewState::Awaiting { .. } => out.say("待采信", "awaits acceptance").to_owned(),
+        ReviewState::Accepted { .. } => out.say("已采信", "accepted").to_owned(),
+        ReviewState::Returned { overruled: false, reason, .. } => {
+            format!("{}{reason}", out.say("退回：", "returned: "))
+        }
+        ReviewState::Returned { overruled: true, .. } => {
+            out.say("退回后裁定有效", "returned, overruled").to_owned()
+        }
+        ReviewState::Disputed { .. } => out.say("审核意见不一", "disputed").to_owned(),
+    }
+}
+
 /// What an entry comes to, in a word or two.
 pub fn state(out: &Out, entry: &Entry) -> String {
     let found = match &entry.value {
@@ -53,15 +69,8 @@ pub fn state(out: &Out, entry: &Entry) -> String {
         }
         ValueState::Settled { .. } => out.say("已裁决", "ruled").to_owned(),
     };
-    let review = match &entry.review {
-        ReviewState::Unreviewed => "",
-        ReviewState::Awaiting { .. } => out.say("待采信", "awaits acceptance"),
-        ReviewState::Accepted { .. } => out.say("已采信", "accepted"),
-        ReviewState::Returned { overruled: false, .. } => out.say("已退回", "returned"),
-        ReviewState::Returned { overruled: true, .. } => out.say("退回后裁定有效", "returned, overruled"),
-        ReviewState::Disputed { .. } => out.say("审核意见不一", "disputed"),
-    };
-    [found.as_str(), review].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    let review = review(out, &entry.review);
+    [found, review].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// The value shown for an entry: all candidates where they differ.
