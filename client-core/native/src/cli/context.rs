@@ -145,6 +145,14 @@ impl Context {
         Names::of(self.driver.engine().packets().find(|packet| packet.packet.round.id == *round))
     }
 
+    /// Says so where the round's figures are made up.
+    pub fn synthetic(&self, round: &RoundId) {
+        let mut known = self.driver.engine().packets().map(|packet| &packet.packet.round);
+        if known.any(|known| known.id == *round && known.settings.synthetic) {
+            self.out.line("（本县数据为合成演示数据）", "(this county's figures are synthetic)");
+        }
+    }
+
     /// The name of a school as people know it.
     pub fn school_name(&self, school: &SchoolId) -> String {
         let schools = self.driver.engine().packets().flat_map(|packet| &packet.packet.schools);

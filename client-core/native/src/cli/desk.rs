@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_client_core::{Command, CommandError, Decision, Judgement, Seen, Subject};
 use duxue_document::path::ItemKey;
-use duxue_document::{EntryPath, OpId};
+use duxue_document::{DocumentKind, EntryPath, OpId};
 use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView, HeldView, ImportReport, SchoolView};
 use duxue_protocol::problem::Problem;
 use serde::de::DeserializeOwned;
 
 use super::args::RuleArgs;
 use super::context::{Context, Failure, parsed};
+use super::sync::Delivery;
 use super::{capture, result, words};
 
 /// Asks the server and reads the answer.
@@ -55,6 +56,7 @@ pub async fn conflicts(cx: &Context, school: Option<&str>) -> Result<(), Failure
         cx.out.line("没有待裁决的冲突", "no open conflicts");
         return Ok(());
     }
+    cx.synthetic(&round);
     for conflict in &found {
         show_conflict(cx, conflict);
     }
@@ -141,10 +143,11 @@ pub async fn rule(cx: &mut Context, args: RuleArgs) -> Result<(), Failure> {
     let (verdicts, rulings) = (conflict.verdicts.clone(), conflict.rulings.clone());
     let ruling = Command::Rule { subject: subject.clone(), decision, verdicts, rulings, reason: args.reason };
     cx.run(ruling).await?;
-    super::sync::quietly(cx).await?;
-    let what = name(&conflict.subject);
-    cx.out.json(&serde_json::json!({ "ruled": what, "school": subject.school }));
-    cx.out.line(format!("已裁决 {what}，服务器已收到"), format!("ruled on {what}; the server has it"));
+    let delivery = super::sync::deliver(cx, &subject, DocumentKind::Ruling).await?;
+    let (what, (zh, en)) = (name(&conflict.subject), delivery.words());
+    let held = delivery == Delivery::Held;
+    cx.out.json(&serde_json::json!({ "ruled": what, "school": subject.school, "held": held }));
+    cx.out.line(format!("已裁决 {what}，{zh}"), format!("ruled on {what}; {en}"));
     Ok(())
 }
 
@@ -279,15 +282,17 @@ pub async fn judge(
         Some(reason) => Judgement::Returned { reason },
     };
     let count = judged.len();
-    cx.run(Command::Judge { subject, entries: judged, judgement: judgement.clone() }).await?;
-    super::sync::quietly(cx).await?;
-    cx.out.json(&serde_json::json!({ "judged": entries, "judgement": judgement }));
+    let command = Command::Judge { subject: subject.clone(), entries: judged, judgement: judgement.clone() };
+    cx.run(command).await?;
+    let delivery = super::sync::deliver(cx, &subject, DocumentKind::Review).await?;
+    let (held, (zh, en)) = (delivery == Delivery::Held, delivery.words());
+    cx.out.json(&serde_json::json!({ "judged": entries, "judgement": judgement, "held": held }));
     match judgement {
         Judgement::Accepted => {
-            cx.out.line(format!("已采信 {count} 个条目"), format!("accepted {count} entries"))
+            cx.out.line(format!("已采信 {count} 个条目，{zh}"), format!("accepted {count} entries; {en}"))
         }
         Judgement::Returned { .. } => {
-            cx.out.line(format!("已退回 {count} 个条目"), format!("returned {count} entries"))
+            cx.out.line(format!("已退回 {count} 个条目，{zh}"), format!("returned {count} entries; {en}"))
         }
     }
     Ok(())
@@ -301,15 +306,14 @@ pub async fn assessment(cx: &Context, school: Option<&str>) -> Result<(), Failur
             let path = format!("/api/rounds/{}/schools/{}/assessment", subject.round, subject.school);
             let found: serde_json::Value = get(cx, &path).await?;
             cx.out.json(&found);
+            cx.synthetic(&subject.round);
             result::school(&cx.out, &cx.names(&subject.round), &found);
         }
         None => {
             let round = cx.round()?;
             let found: serde_json::Value = get(cx, &format!("/api/rounds/{}/assessment", round.id)).await?;
             cx.out.json(&found);
-            if round.settings.synthetic {
-                cx.out.line("（本县数据为合成演示数据）", "(this county's figures are synthetic)");
-            }
+            cx.synthetic(&round.id);
             result::county(&cx.out, &cx.names(&round.id), &found);
         }
     }
@@ -393,9 +397,9 @@ pub async fn held(cx: &Context, decide: Option<(u64, bool)>) -> Result<(), Failu
         vec![
             held.number.to_string(),
             school,
-            held.kind.to_string(),
+            words::document(&cx.out, held.kind).to_owned(),
             by,
-            held.reason.clone(),
+            words::held(&cx.out, &held.reason).to_owned(),
             changes,
             state.to_owned(),
         ]

@@ -54,6 +54,7 @@ pub async fn survey(cx: &mut Context, school: &str) -> Result<(), Failure> {
     if local {
         let view = cx.driver.engine().survey(&subject)?;
         cx.out.json(&view);
+        returned(cx, &view);
         show(cx, &view.consolidated);
         open_points(cx, &view);
         cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
@@ -65,6 +66,15 @@ pub async fn survey(cx: &mut Context, school: &str) -> Result<(), Failure> {
         cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
     }
     Ok(())
+}
+
+/// What was sent back comes first: it is what its author came for.
+fn returned(cx: &Context, view: &SurveyView) {
+    for point in &view.open {
+        if let OpenPoint::Returned { path, reason } = point {
+            cx.out.line(format!("退回：{path} {reason}"), format!("returned: {path} {reason}"));
+        }
+    }
 }
 
 fn show(cx: &Context, school: &ConsolidatedSchool) {
@@ -129,7 +139,10 @@ fn items(cx: &Context, school: &ConsolidatedSchool, kind: ItemKind, section: Sec
                 states.push(cx.out.say("删除后又有修改", "edited after removal").to_owned());
             }
         }
-        rows.push(vec![key.to_string(), field(fields::IDENTITY), values.join("; "), states.join("; ")]);
+        let identity = fields::IDENTITY.parse::<FieldId>().ok();
+        let identity = identity.and_then(|field| item.fields.get(&field));
+        let what = identity.map(|entry| words::identity(&cx.out, entry)).unwrap_or_default();
+        rows.push(vec![key.to_string(), what, values.join("; "), states.join("; ")]);
     }
     let done = if school.complete.contains(&section) { " ✓" } else { "" };
     let name = words::section(&cx.out, section);
@@ -184,6 +197,7 @@ pub fn preview(cx: &Context, school: &str) -> Result<(), Failure> {
     if cx.out.is_json() {
         return Ok(());
     }
+    cx.synthetic(&subject.round);
     let name = cx.school_name(&subject.school);
     let standard = &preview.standard;
     cx.out.line(

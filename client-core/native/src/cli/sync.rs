@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use duxue_client_core::views::{OutboxItem, OutboxWhat, Waiting};
-use duxue_client_core::{Command, Notice};
+use duxue_client_core::{Command, Notice, Subject};
+use duxue_document::{DocumentId, DocumentKind};
 use duxue_protocol::problem::Problem;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::{Context, Failure};
 use super::out::bytes;
+use super::words;
 
 /// Syncs until nothing more can be exchanged, or for ever.
 pub async fn sync(cx: &mut Context, watch: bool, timeout_s: u64) -> Result<(), Failure> {
@@ -32,6 +34,58 @@ pub async fn quietly(cx: &mut Context) -> Result<(), Failure> {
     if refused { Err(unfinished(Some(why(cx, &Waiting::Denied)))) } else { Ok(()) }
 }
 
+/// What became of a decision on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// A receipt covers it.
+    Received,
+    /// It is durable there but kept outside its document.
+    Held,
+}
+
+impl Delivery {
+    /// The end of a sentence about the decision.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Received => ("服务器已出具回执", "the server has receipted it"),
+            Self::Held => (
+                "服务器已收到但扣留待处理，尚未生效",
+                "the server holds it for a supervisor; it has no effect yet",
+            ),
+        }
+    }
+}
+
+/// How often a receipt that leaves the decision out is followed by another.
+const RECEIPTS: usize = 4;
+
+/// Syncs until a receipt says what became of what was written into a document.
+///
+/// # Errors
+/// Where none does; the decision is on this device and goes out later.
+pub async fn deliver(cx: &mut Context, subject: &Subject, kind: DocumentKind) -> Result<Delivery, Failure> {
+    let document = DocumentId::derive(&subject.round, subject.school.as_str(), kind);
+    for left in (0..RECEIPTS).rev() {
+        quietly(cx).await?;
+        match delivery(&cx.driver.engine().outbox().items, &document) {
+            Ok(delivery) => return Ok(delivery),
+            Err(Waiting::NoReceipt) if left > 0 => {}
+            Err(waiting) => return Err(unfinished(Some(why(cx, &waiting)))),
+        }
+    }
+    Err(unfinished(None))
+}
+
+fn delivery(items: &[OutboxItem], wanted: &DocumentId) -> Result<Delivery, Waiting> {
+    let ours =
+        |item: &&OutboxItem| matches!(&item.what, OutboxWhat::Changes { document, .. } if document == wanted);
+    match items.iter().find(ours).map(|item| &item.reason) {
+        None => Ok(Delivery::Received),
+        Some(Waiting::Held) => Ok(Delivery::Held),
+        Some(waiting) => Err(waiting.clone()),
+    }
+}
+
 fn bar(cx: &Context, total: u64) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}").ok()?;
     (cx.out.is_live() && total > 0).then(|| ProgressBar::new(total).with_style(style))
@@ -47,7 +101,11 @@ async fn exchange(
     loop {
         let step = tokio::select! {
             notices = tokio::time::timeout(timeout, progress(cx)) => notices,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            // Watching ends like this; anything else is not done.
+            _ = tokio::signal::ctrl_c() => {
+                let stopped = || cx.out.say("已中断", "interrupted").to_owned();
+                return if watch { Ok(()) } else { Err(unfinished(Some(stopped()))) };
+            }
         };
         let Ok(notices) = step else {
             if watch {
@@ -159,6 +217,7 @@ fn table(cx: &Context, items: &[OutboxItem]) {
     let row = |item: &OutboxItem| {
         let what = match &item.what {
             OutboxWhat::Changes { kind, count, .. } => {
+                let kind = words::document(&cx.out, *kind);
                 format!("{kind}: {count} {}", cx.out.say("处更改", "changes"))
             }
             OutboxWhat::Photo { photo } => {
@@ -189,5 +248,35 @@ fn why(cx: &Context, waiting: &Waiting) -> String {
             cx.out.say("被拒绝", "refused"),
             cx.out.say(&problem.message_zh, &problem.message_en)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_receipt_says_that_the_server_has_it() {
+        let id = |kind| DocumentId::derive(&"r1".parse().unwrap(), "s1", kind);
+        let item = |reason: &Waiting| OutboxItem {
+            what: OutboxWhat::Changes {
+                document: id(DocumentKind::Ruling),
+                kind: DocumentKind::Ruling,
+                count: 1,
+            },
+            subject: None,
+            bytes: 1,
+            reason: reason.clone(),
+        };
+        let cases = [
+            (Waiting::Held, Ok(Delivery::Held)),
+            (Waiting::NoReceipt, Err(Waiting::NoReceipt)),
+            (Waiting::NotSaved, Err(Waiting::NotSaved)),
+            (Waiting::Offline, Err(Waiting::Offline)),
+        ];
+        for (reason, expected) in cases {
+            assert_eq!(delivery(&[item(&reason)], &id(DocumentKind::Ruling)), expected);
+            assert_eq!(delivery(&[item(&reason)], &id(DocumentKind::Review)), Ok(Delivery::Received));
+        }
     }
 }

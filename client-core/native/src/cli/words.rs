@@ -2,7 +2,7 @@
 
 use duxue_document::consolidated::{Entry, ReviewState, ValueState};
 use duxue_document::path::Section;
-use duxue_document::{Scalar, Value};
+use duxue_document::{DocumentKind, Scalar, Value};
 
 use super::out::Out;
 
@@ -40,6 +40,81 @@ pub fn value(value: &Value) -> String {
         return value.values().map(scalar).collect();
     }
     value.iter().map(|(field, found)| format!("{field}={}", scalar(found))).collect::<Vec<_>>().join(" ")
+}
+
+/// What a document holds.
+pub fn document(out: &Out, kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Survey => out.say("调查", "survey"),
+        DocumentKind::Review => out.say("审核", "review"),
+        DocumentKind::Ruling => out.say("裁决", "ruling"),
+        DocumentKind::County => out.say("县级数据", "county"),
+        DocumentKind::Plan => out.say("整改台账", "plan"),
+    }
+}
+
+/// Why changes are held, by the server's code.
+pub fn held<'a>(out: &Out, reason: &'a str) -> &'a str {
+    match reason {
+        "right_ended" => out.say("提交时已无权限", "the right had ended"),
+        "other_actor" => out.say("标识属于他人或其他设备", "its actor is bound to another person or device"),
+        "depends" => out.say("依赖于其他被扣留的更改", "depends on other held changes"),
+        other => other,
+    }
+}
+
+/// What an item is, in words: `小学 三年级 3班`, `教学楼 101 音乐`. All
+/// candidates where they differ.
+pub fn identity(out: &Out, entry: &Entry) -> String {
+    let shown: Vec<&Value> = match &entry.value {
+        ValueState::Conflicting { .. } => entry.candidates.iter().map(|candidate| &candidate.value).collect(),
+        ValueState::Agreed { value, .. }
+        | ValueState::WithinTolerance { value, .. }
+        | ValueState::Settled { value, .. } => vec![value],
+        ValueState::Missing => Vec::new(),
+    };
+    shown.into_iter().map(|value| identity_words(out, value)).collect::<Vec<_>>().join(" | ")
+}
+
+/// The order in which people say the parts of an identity.
+const PARTS: [&str; 9] = ["stage", "grade", "building", "room", "code", "number", "name", "purpose", "kind"];
+
+fn identity_words(out: &Out, value: &Value) -> String {
+    let is_class = value.keys().any(|field| field.as_str() == "grade");
+    let part = |name: &&str| {
+        let (_, found) = value.iter().find(|(field, _)| field.as_str() == *name)?;
+        let text = scalar(found);
+        Some(match *name {
+            "grade" => format!("{}{text}{}", out.say("", "grade "), out.say("年级", "")),
+            "number" if is_class => format!("{}{text}{}", out.say("", "class "), out.say("班", "")),
+            "stage" | "purpose" | "kind" => term(out, &text),
+            _ => text,
+        })
+    };
+    PARTS.iter().filter_map(part).collect::<Vec<_>>().join(" ")
+}
+
+/// The word for a code of the capture forms; other text stays.
+fn term(out: &Out, code: &str) -> String {
+    let zh = match code {
+        "primary" => "小学",
+        "junior" => "初中",
+        "classroom" => "普通教室",
+        "music" => "音乐",
+        "art" => "美术",
+        "laboratory" => "实验室",
+        "computer" => "计算机",
+        "library" => "图书馆",
+        "indoor_sports" => "室内体育",
+        "counselling" => "心理辅导",
+        "other" => "其他",
+        "outdoor" => "室外",
+        "rooftop" => "屋顶",
+        "basement" => "地下",
+        "leased" => "租借",
+        other => other,
+    };
+    out.say(zh, code).to_owned()
 }
 
 /// What supervisors said, with the reason of a return; empty for nothing.
@@ -83,5 +158,26 @@ pub fn entry(entry: &Entry) -> String {
         | ValueState::WithinTolerance { value: found, .. }
         | ValueState::Settled { value: found, .. } => value(found),
         ValueState::Missing => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::Lang;
+    use super::*;
+
+    #[test]
+    fn an_identity_is_said_in_words() {
+        let value = |parts: &[(&str, &str)]| -> Value {
+            let part =
+                |(field, text): &(&str, &str)| (field.parse().unwrap(), Scalar::Text((*text).to_owned()));
+            parts.iter().map(part).collect()
+        };
+        let class = value(&[("stage", "primary"), ("grade", "3"), ("number", "3")]);
+        let room = value(&[("building", "教学楼"), ("number", "101"), ("purpose", "music")]);
+        let (zh, en) = (Out::new(false, Lang::Zh), Out::new(false, Lang::En));
+        assert_eq!(identity_words(&zh, &class), "小学 3年级 3班");
+        assert_eq!(identity_words(&en, &class), "primary grade 3 class 3");
+        assert_eq!(identity_words(&zh, &room), "教学楼 101 音乐");
     }
 }
