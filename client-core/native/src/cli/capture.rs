@@ -218,3 +218,37 @@ fn no_file(path: &Path) -> Problem {
     Problem::new("cli.no_file", "文件无法读取", "the file cannot be read")
         .with_detail(path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_is_new_work_for_another_round_school_or_person() {
+        let subject = |round: &str, school: &str| Subject {
+            round: round.parse().unwrap(),
+            school: school.parse().unwrap(),
+        };
+        let identity = |person: &str| Identity {
+            server: String::new(),
+            token: String::new(),
+            person: person.parse().unwrap(),
+            device: None,
+            expires_ms: 0,
+            server_key: String::new(),
+            clock_offset_ms: 0,
+            device_secret: None,
+        };
+        let form = |round, school, person| {
+            batch_form(&subject(round, school), Some(&identity(person)), "{\"type\":\"room\"}")
+        };
+        let first = form("r1", "3402070001", "li");
+        assert_eq!(first, form("r1", "3402070001", "li"));
+        let others = [
+            form("r2", "3402070001", "li"),
+            form("r1", "3402070002", "li"),
+            form("r1", "3402070001", "wang"),
+        ];
+        assert!(!others.contains(&first), "{others:?}");
+    }
+}

@@ -12,6 +12,9 @@ use super::context::{Context, Failure};
 use super::out::bytes;
 use super::words;
 
+/// Without progress for this long, a step of another command gives up.
+const TIMEOUT: Duration = Duration::from_secs(45);
+
 /// Syncs until nothing more can be exchanged, or for ever.
 pub async fn sync(cx: &mut Context, watch: bool, timeout_s: u64) -> Result<(), Failure> {
     let before = cx.driver.engine().outbox();
@@ -28,7 +31,7 @@ pub async fn sync(cx: &mut Context, watch: bool, timeout_s: u64) -> Result<(), F
 /// Syncs before or after a step of another command, without its own report.
 pub async fn quietly(cx: &mut Context) -> Result<(), Failure> {
     cx.run(Command::Online { wanted: true }).await?;
-    exchange(cx, false, Duration::from_secs(45), None).await?;
+    exchange(cx, false, TIMEOUT, None).await?;
     let outbox = cx.driver.engine().outbox();
     let refused = outbox.items.iter().any(|item| matches!(item.reason, Waiting::Denied));
     if refused { Err(unfinished(Some(why(cx, &Waiting::Denied)))) } else { Ok(()) }
@@ -65,11 +68,12 @@ const RECEIPTS: usize = 4;
 /// Where none does; the decision is on this device and goes out later.
 pub async fn deliver(cx: &mut Context, subject: &Subject, kind: DocumentKind) -> Result<Delivery, Failure> {
     let document = DocumentId::derive(&subject.round, subject.school.as_str(), kind);
+    quietly(cx).await?;
     for left in (0..RECEIPTS).rev() {
-        quietly(cx).await?;
         match delivery(&cx.driver.engine().outbox().items, &document) {
             Ok(delivery) => return Ok(delivery),
-            Err(Waiting::NoReceipt) if left > 0 => {}
+            // The next receipt is asked for by itself, a little later.
+            Err(Waiting::NoReceipt) if left > 0 => exchange(cx, false, TIMEOUT, None).await?,
             Err(waiting) => return Err(unfinished(Some(why(cx, &waiting)))),
         }
     }
