@@ -33,6 +33,12 @@ async fn a_name_has_to_wait_after_many_failures() {
         last = county.server.post("", "/api/login", &wrong).await;
     }
     assert_eq!((last.0, last.1["code"].as_str()), (429, Some("login.too_many")));
+    // A name that nobody can have is refused, and not remembered.
+    let long = json!({ "name": "名".repeat(101), "password": "no" });
+    for _ in 0..11 {
+        let (status, body) = county.server.post("", "/api/login", &long).await;
+        assert_eq!((status, body["code"].as_str()), (401, Some("login.refused")));
+    }
 }
 
 #[tokio::test]
@@ -126,6 +132,23 @@ async fn what_a_session_may_not_see_is_not_there() {
 }
 
 #[tokio::test]
+async fn an_assessment_is_for_those_who_may_see_every_campus_in_it() {
+    let county = County::new().await;
+    let mut branch = common::register_row(1);
+    branch.parent = Some(school(0));
+    let rows = vec![(branch, duxue_document::school::Declared::default())];
+    county.server.app.rounds.import(&common::round(), rows, None, None, 0).await.unwrap();
+    county.server.app.register_changed(&common::round());
+    let path = |index: usize| format!("/api/rounds/{ROUND}/schools/{}/assessment", common::SCHOOLS[index]);
+    let missing = county.server.get(county.token("bureau"), "/api/no-such-thing").await;
+    for index in [0, 1] {
+        assert_eq!(county.server.get(county.token("first"), &path(index)).await.0, 200);
+        assert_eq!(county.server.get(county.token("bureau"), &path(index)).await.0, 200);
+        assert_eq!(county.server.get(county.token("second"), &path(index)).await, missing);
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_method_body_or_size_gets_a_problem() {
     let county = County::new().await;
     let server = &county.server;
@@ -141,6 +164,11 @@ async fn a_wrong_method_body_or_size_gets_a_problem() {
     let large = server.http.post(server.url("/api/login")).body(vec![b' '; 5 << 20]);
     let (status, body) = common::answer(large).await;
     assert_eq!((status, body["code"].as_str()), (413, Some("request.too_large")));
+    for path in ["/api/login", "/api/enrol", "/api/challenges", "/api/device-sessions"] {
+        let request = server.http.post(server.url(path)).body(vec![b' '; 5 << 10]);
+        let (status, body) = common::answer(request).await;
+        assert_eq!((status, body["code"].as_str()), (413, Some("request.too_large")), "{path}");
+    }
     let round = json!({ "id": "r2", "name": "二", "jurisdiction": "360100", "standard": "no-such-standard" });
     let (status, body) = server.post(county.token("admin"), "/api/rounds", &round).await;
     assert_eq!((status, body["code"].as_str()), (422, Some("round.standard")));

@@ -180,6 +180,10 @@ impl Accounts {
     /// `login.refused` for every reason but one: `login.too_many` after many
     /// failures for the name.
     pub async fn login(&self, name: &str, password: String, now_ms: i64) -> Result<NewSession, Fault> {
+        if name.chars().count() > LONGEST_NAME {
+            // Nobody has such a name, and what is counted is remembered.
+            return Err(fault::login_refused());
+        }
         {
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
             if attempts.blocked(name, now_ms) {

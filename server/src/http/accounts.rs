@@ -87,13 +87,13 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
 }
 
 async fn login(app: Arc<App>, body: Body) -> Answer {
-    let Login { name, password } = reply::read(body).await?;
+    let Login { name, password } = reply::read_small(body).await?;
     let session = app.accounts.login(&name, password, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }
 
 async fn enrol(app: Arc<App>, body: Body) -> Answer {
-    let Enrol { code, public_key, device_name } = reply::read(body).await?;
+    let Enrol { code, public_key, device_name } = reply::read_small(body).await?;
     let session = app.accounts.enrol(&app.rounds, &code, &public_key, &device_name, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }
@@ -157,12 +157,12 @@ async fn logout(app: Arc<App>, token: Token) -> Answer {
 }
 
 async fn challenges(app: Arc<App>, body: Body) -> Answer {
-    let NewChallenge { device } = reply::read(body).await?;
+    let NewChallenge { device } = reply::read_small(body).await?;
     reply::json(&Challenge { challenge: app.accounts.challenge(&device, now_ms())? })
 }
 
 async fn device_sessions(app: Arc<App>, body: Body) -> Answer {
-    let DeviceSession { device, challenge, signature } = reply::read(body).await?;
+    let DeviceSession { device, challenge, signature } = reply::read_small(body).await?;
     let session = app.accounts.device_session(&device, &challenge, &signature, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }

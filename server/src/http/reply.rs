@@ -21,6 +21,12 @@ pub type Answer = Result<Response, Fault>;
 /// Bytes of a JSON body.
 pub const JSON_BYTES: usize = 4 << 20;
 
+/// Bytes of a JSON body before anyone has logged in.
+pub const STRANGER_BYTES: usize = 4 << 10;
+
+/// How long the next part of a body may take.
+const SLOWEST_PART: Duration = Duration::from_secs(60);
+
 /// A JSON answer.
 ///
 /// # Errors
@@ -72,14 +78,26 @@ pub fn shown(answer: Answer) -> Response {
     answer.unwrap_or_else(|fault| problem(fault.status, &fault.problem))
 }
 
-/// Runs a handler within the time that a request may take. After path and
-/// method have matched nothing rejects, since a rejection would be tried on
-/// other routes and shadowed by theirs.
+/// Answers with what a handler gives within the time that a request may take.
+/// After path and method have matched nothing rejects, since a rejection would
+/// be tried on other routes and shadowed by theirs.
+///
+/// The handler runs in a task of its own, to its end: when time is up or the
+/// connection dies, the server drops the request's future in the middle, and
+/// what the store has taken must still become visible in memory.
 ///
 /// # Errors
 /// Never.
-pub async fn finish(within: Duration, handler: impl Future<Output = Answer>) -> Result<Response, Infallible> {
-    let answer = tokio::time::timeout(within, handler).await.unwrap_or_else(|_| Err(fault::timeout()));
+pub async fn finish(
+    within: Duration,
+    handler: impl Future<Output = Answer> + Send + 'static,
+) -> Result<Response, Infallible> {
+    let answer = match tokio::time::timeout(within, tokio::spawn(handler)).await {
+        Ok(Ok(answer)) => answer,
+        // The panic hook reported it.
+        Ok(Err(_)) => Err(fault::internal()),
+        Err(_) => Err(fault::timeout()),
+    };
     Ok(shown(answer))
 }
 
@@ -92,7 +110,10 @@ pub type Body = Pin<Box<dyn Stream<Item = Result<Vec<u8>, warp::Error>> + Send>>
 /// `request.too_large`, or `request.malformed` where the body breaks off.
 pub async fn bytes(mut body: Body, limit: usize) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    while let Some(part) = body.next().await {
+    // A handler outlives its request, so it must not wait for a body for ever.
+    while let Some(part) =
+        tokio::time::timeout(SLOWEST_PART, body.next()).await.map_err(|_| fault::timeout())?
+    {
         let part = part.map_err(|_| fault::bad_request())?;
         if bytes.len() + part.len() > limit {
             return Err(fault::too_large());
@@ -107,6 +128,40 @@ pub async fn bytes(mut body: Body, limit: usize) -> Result<Vec<u8>, Fault> {
 /// # Errors
 /// `request.too_large` or `request.malformed`.
 pub async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Fault> {
-    let bytes = bytes(body, JSON_BYTES).await?;
+    read_within(body, JSON_BYTES).await
+}
+
+/// Reads a JSON body of someone who has not shown yet who they are.
+///
+/// # Errors
+/// `request.too_large` or `request.malformed`.
+pub async fn read_small<T: DeserializeOwned>(body: Body) -> Result<T, Fault> {
+    read_within(body, STRANGER_BYTES).await
+}
+
+async fn read_within<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Fault> {
+    let bytes = bytes(body, limit).await?;
     serde_json::from_slice(&bytes).map_err(|error| fault::bad_request().with_detail(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_runs_to_its_end_when_nobody_waits_for_it() {
+        let (go, wait) = oneshot::channel::<()>();
+        let (done, ended) = oneshot::channel();
+        let handler = async move {
+            let _ = wait.await;
+            let _ = done.send(());
+            Ok(nothing())
+        };
+        let answer = finish(Duration::ZERO, handler).await;
+        assert_eq!(answer.map(|answer| answer.status()), Ok(StatusCode::REQUEST_TIMEOUT));
+        drop(go);
+        assert_eq!(ended.await, Ok(()));
+    }
 }

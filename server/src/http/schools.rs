@@ -167,7 +167,11 @@ struct SchoolResult<'a> {
 }
 
 async fn school_assessment(round: String, school: String, app: Arc<App>, token: Token) -> Answer {
-    let (_, round, id) = token.in_school(&app, &round, &school, Service::School)?;
+    let (caller, round, id) = token.in_school(&app, &round, &school, Service::School)?;
+    // A branch site is assessed as a part of its parent with all its sites.
+    if !round.unit(&id).all(|campus| round.may_for(&caller, Service::School, campus)) {
+        return Err(fault::not_found());
+    }
     let actors = app.actors(round.documents()).await?;
     let (mut made_from, assessment) =
         app.readmodel.look(&round.row.id, |model| model.school_assessment(&round, &actors, &id)).await?;

@@ -107,6 +107,29 @@ impl Round {
             .map(move |kind| DocumentName { round: round.clone(), school: Some(school.clone()), kind })
     }
 
+    /// The campuses that are assessed together with a school: the school that
+    /// it is a branch of, if that is in the register, and all its branches.
+    pub fn unit<'a>(&'a self, school: &'a SchoolId) -> impl Iterator<Item = &'a SchoolId> {
+        let root = self.root(school);
+        self.schools.keys().filter(move |other| self.root(other) == root)
+    }
+
+    fn root<'a>(&'a self, school: &'a SchoolId) -> &'a SchoolId {
+        let mut root = school;
+        // Parents that form a ring stop at the smallest id met.
+        let mut met = BTreeSet::new();
+        loop {
+            let parent = self.schools.get(root).and_then(|(row, _)| row.parent.as_ref());
+            let Some(parent) = parent.filter(|parent| self.schools.contains_key(*parent)) else {
+                return root;
+            };
+            if !met.insert(root) {
+                return met.into_iter().min().unwrap_or(root);
+            }
+            root = parent;
+        }
+    }
+
     /// Every document of the round.
     pub fn documents(&self) -> impl Iterator<Item = DocumentName> + '_ {
         let county = DocumentName { round: self.row.id.clone(), school: None, kind: DocumentKind::County };
