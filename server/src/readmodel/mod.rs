@@ -67,26 +67,27 @@ impl ReadModel {
         look: impl FnOnce(&mut RoundModel) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let hub = self.hub.get().ok_or_else(fault::not_ready)?;
-        let round = self.rounds.get(id).ok_or_else(fault::not_found)?;
-        let model = {
+        self.rounds.get(id).ok_or_else(fault::not_found)?;
+        let slot = {
             let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(models.entry(id.clone()).or_default())
         };
-        let mut model = model.lock().await;
-        // Taken before the documents are read: what is applied meanwhile is
-        // marked again.
+        let mut slot = slot.lock().await;
+        // Out of its place while it is worked on: whatever ends that early, a
+        // half refreshed model without its marks is not a state to answer from.
+        let known = slot.take();
+        // Taken before the round and its documents are read: what is applied
+        // meanwhile is marked again.
         let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default();
-        if model.is_none() {
-            let standard = standard(&round.row)?;
-            *model = Some(RoundModel::load(hub, &round, standard).await?);
-        } else if let Some(known) = model.as_mut()
-            && let Err(fault) = known.refresh(hub, &round, dirty.register, dirty.county, &dirty.schools).await
-        {
-            // Half refreshed is not a state to answer from.
-            *model = None;
-            return Err(fault);
-        }
-        let model = model.as_mut().ok_or_else(fault::internal)?;
+        let round = self.rounds.get(id).ok_or_else(fault::not_found)?;
+        let current = match known {
+            Some(mut model) => {
+                model.refresh(hub, &round, dirty.register, dirty.county, &dirty.schools).await?;
+                model
+            }
+            None => RoundModel::load(hub, &round, standard(&round.row)?).await?,
+        };
+        let model = slot.insert(current);
         crate::hub::task::heavy(usize::MAX, || look(model))
     }
 
