@@ -479,9 +479,11 @@ pub struct HeldView {
     pub kind: DocumentKind,
     /// Its school.
     pub school: Option<SchoolId>,
-    /// Whose changes they are.
+    /// Who delivered them.
     pub by: ActorBinding,
-    /// Why they are held: `right_ended`, or `depends` on others that are.
+    /// Why they are held: `right_ended`, `other_actor` where they name an
+    /// actor that is bound to another person or device, or `depends` on others
+    /// that are.
     pub reason: String,
     /// When they arrived.
     pub received_ms: i64,

@@ -105,6 +105,9 @@ pub struct Document {
     /// Undecided.
     held: BTreeMap<u64, HeldRow>,
     held_hashes: HashSet<ChangeHash>,
+    /// Those of them that someone else than their actor's owner brought: the
+    /// owner may still bring them.
+    relayed: HashSet<ChangeHash>,
     set_aside: HashSet<ChangeHash>,
     /// Committed, but waiting in Automerge for what they depend on.
     waiting: HashSet<ChangeHash>,
@@ -129,6 +132,7 @@ impl Document {
             actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
             held: BTreeMap::new(),
             held_hashes: HashSet::new(),
+            relayed: HashSet::new(),
             set_aside: rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect(),
             waiting: HashSet::new(),
             snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
@@ -140,6 +144,9 @@ impl Document {
             document.remember_held(row);
         }
         document.find_waiting(stored);
+        let delivered: Vec<ChangeHash> =
+            document.relayed.iter().filter(|hash| document.has(hash)).copied().collect();
+        document.no_longer_held(&delivered);
         (document, failed)
     }
 
@@ -179,10 +186,15 @@ impl Document {
         let mut held_now = HashSet::new();
         for contribution in contributions {
             let Contribution { session, delivery, write, changes } = contribution;
-            let (mut take, mut hold) = (Vec::new(), Vec::new());
-            let mut depends = Vec::new();
+            let (mut take, mut hold, mut other) = (Vec::new(), Vec::new(), Vec::new());
+            let own = |change: &&Change| {
+                let owner = self.actors.get(change.actor_id().to_bytes());
+                owner.is_some_and(|owner| owner.is(&delivery)) && self.relayed.contains(&change.hash())
+            };
+            let own: HashSet<ChangeHash> = changes.iter().filter(own).map(Change::hash).collect();
             for change in changes {
-                if write == Writing::No || self.knows(&change.hash()) || !seen.insert(change.hash()) {
+                let known = self.knows(&change.hash()) && !own.contains(&change.hash());
+                if write == Writing::No || known || !seen.insert(change.hash()) {
                     continue;
                 }
                 let actor = change.actor_id().to_bytes();
@@ -201,23 +213,26 @@ impl Document {
                 if write == Writing::Ended || right(&owner.person) != Writing::Yes {
                     held_now.insert(change.hash());
                     hold.push(change);
-                } else if change.deps().iter().any(|d| self.held_hashes.contains(d) || held_now.contains(d)) {
+                } else if !owner.is(&delivery) {
+                    // Until devices seal their changes nothing else says that
+                    // a change is its actor's. One that is only passed on is
+                    // taken as soon as the owner brings it.
                     held_now.insert(change.hash());
-                    depends.push(change);
+                    other.push(change);
                 } else {
                     take.push(change);
                 }
             }
-            // A change may come before the held one that it depends on.
-            while let Some(at) = take.iter().position(|c| c.deps().iter().any(|d| held_now.contains(d))) {
-                let change = take.remove(at);
-                held_now.insert(change.hash());
-                depends.push(change);
-            }
+            let outside =
+                |d: &ChangeHash| held_now.contains(d) || self.held_hashes.contains(d) && !own.contains(d);
+            let (take, depends) = apart(take, outside);
+            held_now.extend(depends.iter().map(Change::hash));
             if !take.is_empty() {
                 plan.take(self.id, Some(session), Some(&delivery), take, now_ms);
             }
-            for (changes, reason) in [(hold, reason::RIGHT_ENDED), (depends, reason::DEPENDS)] {
+            let held =
+                [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
+            for (changes, reason) in held {
                 if !changes.is_empty() {
                     plan.hold(self.id, session, next_held(), &delivery, reason, &changes, now_ms)?;
                 }
@@ -318,6 +333,7 @@ impl Document {
             self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
         }
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+        self.no_longer_held(&hashes);
         let mut doc = self.doc.0.write().unwrap_or_else(PoisonError::into_inner);
         let outcome = apply_guarded(&mut doc, changes);
         if let Err(reason) = outcome {
@@ -423,8 +439,18 @@ impl Document {
             || self.has(hash)
     }
 
+    fn no_longer_held(&mut self, hashes: &[ChangeHash]) {
+        for hash in hashes {
+            self.held_hashes.remove(hash);
+            self.relayed.remove(hash);
+        }
+    }
+
     fn remember_held(&mut self, row: HeldRow) {
         let hashes = row.hashes.iter().filter_map(|hash| hash_from_hex(hash));
+        if row.reason == reason::OTHER_ACTOR {
+            self.relayed.extend(hashes.clone());
+        }
         match &row.decision {
             // What was left out stays known, so that it is not held again.
             None => {
@@ -535,6 +561,28 @@ impl Plan {
         self.decided.push(row);
         Ok(())
     }
+}
+
+/// Takes those out that depend on what is outside the document, directly or
+/// through others of them; they may come before what they depend on.
+fn apart(changes: Vec<Change>, outside: impl Fn(&ChangeHash) -> bool) -> (Vec<Change>, Vec<Change>) {
+    let mut dependents: HashMap<ChangeHash, Vec<ChangeHash>> = HashMap::new();
+    let mut open = Vec::new();
+    for change in &changes {
+        for dep in change.deps() {
+            dependents.entry(*dep).or_default().push(change.hash());
+            if outside(dep) {
+                open.push(change.hash());
+            }
+        }
+    }
+    let mut depending = HashSet::new();
+    while let Some(hash) = open.pop() {
+        if depending.insert(hash) {
+            open.extend(dependents.get(&hash).into_iter().flatten());
+        }
+    }
+    changes.into_iter().partition(|change| !depending.contains(&change.hash()))
 }
 
 fn concatenated(changes: &[Change]) -> Vec<u8> {
@@ -710,6 +758,47 @@ mod tests {
         assert!(matches!(plan.records[0], Record::Held { .. }), "{:?}", plan.records);
         document.apply(plan, JournalNumber(3)).expect("applies");
         assert!(document.holds(&later.hash()));
+    }
+
+    #[test]
+    fn a_change_in_the_name_of_anothers_actor_is_held_until_its_owner_brings_it() {
+        let (mut document, _) = Document::load(name(), &stored(&[]), no_rows());
+        let may = |_: &PersonId| Writing::Yes;
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            number
+        };
+        let mut bring = |document: &mut Document, person: &str, changes: Vec<Change>, journal: u64| {
+            let brought = vec![contribution(1, person, Writing::Yes, changes)];
+            let plan = document.plan(brought, &may, &mut next, 0).expect("plans");
+            let reasons: Vec<String> = plan.held.iter().map(|row| row.reason.clone()).collect();
+            document.apply(plan, JournalNumber(journal)).expect("applies");
+            reasons
+        };
+        let edit = |doc: &mut Automerge, key: &str| {
+            let mut tx = doc.transaction();
+            tx.put(ROOT, key, 1).expect("puts");
+            tx.commit();
+            doc.get_last_local_change().expect("a change")
+        };
+        let first = change(1, "a");
+        assert!(bring(&mut document, "a", vec![first.clone()], 1).is_empty());
+        let mut of_a = document.shared().read().clone();
+        of_a.set_actor(ActorId::from([1; 16]));
+        let mut forger = of_a.clone();
+        let (forged, own) = (edit(&mut forger, "forged"), edit(&mut of_a, "own"));
+        let later = edit(&mut of_a, "later");
+        // What the document has already is nothing new, whoever brings it.
+        assert_eq!(bring(&mut document, "b", vec![first, forged.clone()], 10), [reason::OTHER_ACTOR]);
+        // Passing on what the owner has not brought yet is held too.
+        let passed_on = vec![own.clone(), later.clone()];
+        assert_eq!(bring(&mut document, "b", passed_on.clone(), 20), [reason::OTHER_ACTOR]);
+        assert!([&forged, &own, &later].iter().all(|change| document.holds(&change.hash())));
+        // Neither stands in the owner's way, in whichever order they come.
+        assert!(bring(&mut document, "a", vec![later.clone(), own.clone()], 30).is_empty());
+        assert!(document.has(&own.hash()) && document.has(&later.hash()) && !document.has(&forged.hash()));
+        assert!(bring(&mut document, "b", passed_on, 40).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use duxue_document::{DeviceId, DocumentId, PersonId};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::Table;
+use crate::store::Delivery;
 
 /// Whose an actor's changes are, by document and actor.
 pub const ACTORS: Table<ActorRow> = Table::new("actors");
@@ -23,10 +24,21 @@ pub struct ActorRow {
     pub device: Option<DeviceId>,
 }
 
+impl ActorRow {
+    /// Whether the delivery is by the person and device that the actor is
+    /// bound to.
+    #[must_use]
+    pub fn is(&self, delivery: &Delivery) -> bool {
+        self.person == delivery.person && self.device == delivery.device
+    }
+}
+
 /// Why changes are held.
 pub mod reason {
     /// The right to write had ended when they arrived.
     pub const RIGHT_ENDED: &str = "right_ended";
+    /// They name an actor that is bound to another person or device.
+    pub const OTHER_ACTOR: &str = "other_actor";
     /// They depend on changes that are held.
     pub const DEPENDS: &str = "depends";
 }
