@@ -4,7 +4,7 @@
 //! ([`MemoryStore`]) and compares everything that can be read after each. What
 //! the model itself must give is fixed by the cases of [`expectations`].
 //!
-//! ```ignore
+//! ```text
 //! mod tests {
 //!     duxue_server::store_conformance!(MyFolder::new());
 //! }

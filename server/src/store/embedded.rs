@@ -108,7 +108,7 @@ impl EmbeddedStore {
 
     fn open_locked(
         folder: &Path,
-        lock: File,
+        lock: FolderLock,
         disk: Arc<dyn Disk>,
         options: journal::Options,
     ) -> Result<Self, StoreError> {
@@ -237,12 +237,25 @@ fn write_manifest(to: &Path, head: Head) -> std::io::Result<()> {
     sync_folder(to)
 }
 
-fn lock(folder: &Path) -> Result<File, StoreError> {
+/// Holds the folder for this process until it is dropped.
+///
+/// It unlocks by itself: closing the file would not be enough while a child
+/// process that is just being started still has a copy of it.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // The only failure is that it is unlocked already.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(folder: &Path) -> Result<FolderLock, StoreError> {
     std::fs::create_dir_all(folder).map_err(|error| disk_error(&error))?;
     let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
     let file = file.map_err(|error| disk_error(&error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
         Err(std::fs::TryLockError::Error(error)) => Err(disk_error(&error)),
     }
@@ -319,7 +332,7 @@ struct Index {
     /// The index, or why there is none.
     current: RwLock<Result<Arc<SledIndex>, String>>,
     /// Held as long as anything may touch the folder.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Index {
