@@ -8,11 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc};
+use automerge::{ActorId, Automerge, Change, ChangeHash};
 
 use duxue_document::changed::{Changed, Unit};
 use duxue_document::consolidated::fields;
-use duxue_document::path::ItemKey;
 use duxue_document::write::{self, WriteError};
 use duxue_document::{Claim, DocumentKind, EntryPath, OpId, Scalar, decision, genesis, history};
 
@@ -76,21 +75,12 @@ fn claims(old: &Automerge, kind: DocumentKind, dropped: &[Change]) -> Stated {
     found
 }
 
-fn entries(doc: &Automerge, unit: &Unit) -> Vec<EntryPath> {
+fn entries(doc: &Automerge, unit: &Unit) -> BTreeSet<EntryPath> {
     match unit {
-        Unit::Entry(path) => vec![path.clone()],
-        Unit::Item(item) => item_entries(doc, item),
-        Unit::Decision(_) | Unit::Foreign { .. } | Unit::Top => Vec::new(),
+        Unit::Entry(path) => BTreeSet::from([path.clone()]),
+        Unit::Item(item) => history::entries_of_item(doc, item),
+        Unit::Decision(_) | Unit::Foreign { .. } | Unit::Top => BTreeSet::new(),
     }
-}
-
-fn item_entries(doc: &Automerge, item: &ItemKey) -> Vec<EntryPath> {
-    let Ok(Some((_, kind))) = doc.get(automerge::ROOT, item.kind.as_str()) else { return Vec::new() };
-    let Ok(Some((_, map))) = doc.get(&kind, item.item.as_str()) else { return Vec::new() };
-    let path = |field: String| {
-        Some(EntryPath::Item { kind: item.kind, item: item.item.clone(), field: field.parse().ok()? })
-    };
-    doc.keys(&map).filter_map(path).collect()
 }
 
 /// A removal names the ops that its author saw, some of which are new now.

@@ -1,14 +1,15 @@
 //! Everything that was ever stated about an entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Automerge, ChangeHash, ObjId, legacy};
+use automerge::{Automerge, ChangeHash, ObjId, ReadDoc, legacy};
 use serde::{Deserialize, Serialize};
 
 use crate::changed::{Deletes, Place, Places, each_op, key};
+use crate::path::ItemKey;
 use crate::read::{self, Source, op_id};
-use crate::schema;
 use crate::{Claim, DocumentKind, EntryPath, OpId};
+use crate::{genesis, schema};
 
 /// A claim that was put in an entry at some time, or what a foreign client's
 /// edit made of one.
@@ -99,4 +100,19 @@ fn claim_of(place: &Place, op: &legacy::Op, id: &ObjId, keys: &[String]) -> Opti
     inside.then(|| {
         Some((place.objects.get(above.len() - 1)?.clone(), place.objects.get(above.len())?.clone()))
     })?
+}
+
+/// The entries that an item of a survey has or had, in every map that was put
+/// under its id.
+#[must_use]
+pub fn entries_of_item(doc: &Automerge, item: &ItemKey) -> BTreeSet<EntryPath> {
+    let Some(items) = genesis::container(DocumentKind::Survey, item.kind.as_str()) else {
+        return BTreeSet::new();
+    };
+    let maps = doc.get_all(&items, item.item.as_str()).unwrap_or_default();
+    let fields = maps.into_iter().flat_map(|(_, map)| doc.keys(&map).collect::<Vec<_>>());
+    let path = |field: String| {
+        Some(EntryPath::Item { kind: item.kind, item: item.item.clone(), field: field.parse().ok()? })
+    };
+    fields.filter_map(path).collect()
 }

@@ -174,7 +174,7 @@ async fn school_assessment(round: String, school: String, app: Arc<App>, token: 
     }
     let actors = app.actors(round.documents()).await?;
     let (mut made_from, assessment) =
-        app.readmodel.look(&round.row.id, |model| model.school_assessment(&round, &actors, &id)).await?;
+        app.readmodel.look(&round.row.id, |model| model.school_assessment(&actors, &id)).await?;
     // What the school's own result depends on; an inspector need not learn
     // which other documents there are.
     let own: BTreeSet<DocumentId> = round.school_documents(&id).map(|name| name.id()).collect();
@@ -185,7 +185,7 @@ async fn school_assessment(round: String, school: String, app: Arc<App>, token: 
 async fn assessment(round: String, app: Arc<App>, token: Token) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Desk)?;
     let actors = app.actors(round.documents()).await?;
-    let assessment = app.readmodel.look(&round.row.id, |model| Ok(model.assessment(&round, &actors))).await?;
+    let assessment = app.readmodel.look(&round.row.id, |model| Ok(model.assessment(&actors))).await?;
     reply::json(&assessment)
 }
 
@@ -204,8 +204,7 @@ async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answ
         return Err(fault::invalid().with_detail("changes"));
     }
     let actors = app.actors(round.documents()).await?;
-    let tried =
-        app.readmodel.look(&round.row.id, |model| Ok(model.what_if(&round, &actors, &changes))).await?;
+    let tried = app.readmodel.look(&round.row.id, |model| Ok(model.what_if(&actors, &changes))).await?;
     match tried {
         Ok(result) => reply::json(&result),
         Err(error) => {

@@ -82,10 +82,13 @@ impl ReadModel {
         let round = self.rounds.get(id).ok_or_else(fault::not_found)?;
         let current = match known {
             Some(mut model) => {
-                model.refresh(hub, &round, dirty.register, dirty.county, &dirty.schools).await?;
+                model.refresh(hub, round, dirty.register, dirty.county, &dirty.schools).await?;
                 model
             }
-            None => RoundModel::load(hub, &round, standard(&round.row)?).await?,
+            None => {
+                let standard = standard(&round.row)?;
+                RoundModel::load(hub, round, standard).await?
+            }
         };
         let model = slot.insert(current);
         crate::hub::task::heavy(usize::MAX, || look(model))

@@ -29,6 +29,8 @@ pub type Actors = BTreeMap<String, ActorBinding>;
 
 /// A round as the desk sees it.
 pub struct RoundModel {
+    /// Register and declared figures that the schools were read with.
+    round: Arc<Round>,
     settings: Settings,
     input: InputSettings,
     schools: BTreeMap<SchoolId, SchoolModel>,
@@ -43,9 +45,10 @@ impl RoundModel {
     ///
     /// # Errors
     /// `store.failed` where a document cannot be loaded.
-    pub async fn load(hub: &Hub, round: &Round, standard: Arc<Standard>) -> Result<Self, Fault> {
+    pub async fn load(hub: &Hub, round: Arc<Round>, standard: Arc<Standard>) -> Result<Self, Fault> {
         let given = &round.row.settings;
         let mut model = Self {
+            round: Arc::clone(&round),
             settings: Settings {
                 tolerance: given.tolerance.clone(),
                 require_acceptance: given.require_acceptance,
@@ -57,9 +60,9 @@ impl RoundModel {
             conflicts: None,
         };
         for school in round.schools.keys() {
-            model.read(hub, round, school).await?;
+            model.read(hub, &round, school).await?;
         }
-        model.read_county(hub, round).await?;
+        model.read_county(hub, &round).await?;
         Ok(model)
     }
 
@@ -70,22 +73,27 @@ impl RoundModel {
     pub async fn refresh(
         &mut self,
         hub: &Hub,
-        round: &Round,
+        round: Arc<Round>,
         register: bool,
         county: bool,
         schools: &BTreeSet<SchoolId>,
     ) -> Result<(), Fault> {
         if register {
-            self.set_register(round);
+            self.round = round;
+        }
+        // A register that came without its mark is taken with the mark.
+        let round = Arc::clone(&self.round);
+        if register {
+            self.set_register(&round);
             for school in round.schools.keys() {
-                self.read(hub, round, school).await?;
+                self.read(hub, &round, school).await?;
             }
         }
         for school in schools {
-            self.read(hub, round, school).await?;
+            self.read(hub, &round, school).await?;
         }
         if county || register {
-            self.read_county(hub, round).await?;
+            self.read_county(hub, &round).await?;
         }
         Ok(())
     }
@@ -120,8 +128,8 @@ impl RoundModel {
     }
 
     /// The assessment of county and schools, naming what it was made from.
-    pub fn assessment(&mut self, round: &Round, actors: &Actors) -> Assessment {
-        self.set_provenance(round, actors);
+    pub fn assessment(&mut self, actors: &Actors) -> Assessment {
+        self.set_provenance(actors);
         self.assessor.assessment()
     }
 
@@ -131,36 +139,31 @@ impl RoundModel {
     /// `not_found`.
     pub fn school_assessment(
         &mut self,
-        round: &Round,
         actors: &Actors,
         id: &SchoolId,
     ) -> Result<(MadeFrom, Arc<SchoolAssessment>), Fault> {
         let school = self.assessor.school(id).cloned().ok_or_else(fault::not_found)?;
-        self.set_provenance(round, actors);
-        Ok((self.assessor.assessment().made_from, school))
+        self.set_provenance(actors);
+        Ok((self.assessor.made_from(), school))
     }
 
     /// The assessment with changes tried.
     ///
     /// # Errors
     /// The first change that cannot be made.
-    pub fn what_if(
-        &mut self,
-        round: &Round,
-        actors: &Actors,
-        changes: &[Change],
-    ) -> Result<WhatIf, ChangeError> {
-        self.set_provenance(round, actors);
+    pub fn what_if(&mut self, actors: &Actors, changes: &[Change]) -> Result<WhatIf, ChangeError> {
+        self.set_provenance(actors);
         what_if(&self.assessor, changes)
     }
 
-    fn set_provenance(&mut self, round: &Round, actors: &Actors) {
+    fn set_provenance(&mut self, actors: &Actors) {
+        let round = Arc::clone(&self.round);
         let declared: BTreeMap<&SchoolId, &Declared> =
             round.schools.iter().map(|(id, (_, declared))| (id, declared)).collect();
         let register: Vec<_> = round.schools.values().map(|(school, _)| school).collect();
         self.assessor.set_provenance(Provenance {
             round: round.row.id.to_string(),
-            documents: self.document_heads(round),
+            documents: self.document_heads(&round),
             declared: hash(&(&round.county, declared)),
             register: hash(&register),
             actor_bindings: hash(actors),
