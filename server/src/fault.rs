@@ -77,6 +77,10 @@ faults! {
     unknown_standard = UNPROCESSABLE_ENTITY, "round.standard", "本服务器没有该标准。", "This server does not know the standard.";
     /// The item was already decided.
     decided = CONFLICT, "held.decided", "该项已处理。", "This item was decided already.";
+    /// Whoever captures must not review or rule in the same round, and the reverse.
+    duties = CONFLICT, "assignment.duties", "同一轮次中，采集与审核、裁决须由不同的人承担。", "In one round, whoever captures may not review or rule.";
+    /// Nobody decides about changes of their own.
+    own_held = CONFLICT, "held.own", "本人的更改须由他人处理。", "Somebody else has to decide about your own changes.";
     /// The disk is full.
     store_full = INSUFFICIENT_STORAGE, "store.full", "服务器磁盘已满，内容未保存，请通知管理员。", "The server's disk is full; nothing was saved. Tell the operator.";
     /// The disk failed, or the store is closing.

@@ -98,6 +98,31 @@ async fn nobody_gains_rights_through_assignments_or_devices_of_others() {
 }
 
 #[tokio::test]
+async fn nobody_captures_and_decides_in_one_round() {
+    let county = County::new().await;
+    let assignments = format!("/api/rounds/{ROUND}/assignments");
+    let cases = [
+        ("bureau", "bureau", "inspector"),
+        ("admin", "supervisor", "inspector"),
+        ("admin", "second", "bureau"),
+        ("admin", "second", "supervisor"),
+    ];
+    for (by, name, role) in cases {
+        let person = &county.tokens[name].person;
+        let assignment = json!({ "person": person, "role": role, "schools": ["3601000001"] });
+        let (status, body) = county.server.post(county.token(by), &assignments, &assignment).await;
+        assert_eq!((status, &body["code"]), (409, &json!("assignment.duties")), "{by} makes {name} {role}");
+    }
+    // Once the one has ended, the other may begin.
+    let person = &county.tokens["second"].person;
+    for (role, ended) in [("inspector", true), ("supervisor", false)] {
+        let assignment = json!({ "person": person, "role": role, "schools": [], "ended": ended });
+        let answer = county.server.post(county.token("admin"), &assignments, &assignment).await;
+        assert_eq!(answer.0, 204, "{role}: {}", answer.1);
+    }
+}
+
+#[tokio::test]
 async fn what_a_session_may_not_see_is_not_there() {
     let county = County::new().await;
     let admin = county.token("admin").to_owned();

@@ -197,9 +197,12 @@ async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: B
     let (caller, round) = token.in_round(&app, &round, Service::Held)?;
     let HeldDecision { admit } = reply::read(body).await?;
     let row = app.hub.held().await?.into_iter().find(|row| row.number == number);
-    let name =
-        row.and_then(|row| app.rounds.document(&row.document)).filter(|name| name.round == round.row.id);
+    let row = row.ok_or_else(fault::not_found)?;
+    let name = app.rounds.document(&row.document).filter(|name| name.round == round.row.id);
     let name = name.ok_or_else(fault::not_found)?;
+    if row.person == caller.person {
+        return Err(fault::own_held());
+    }
     app.hub.decide(&name, number, admit, &caller.person).await?;
     let change =
         Change { journal: app.store.last().0, what: "held", school: name.school, kind: Some(name.kind) };

@@ -153,6 +153,9 @@ impl Rounds {
         if assignment.role == Role::Administrator {
             return Err(fault::invalid().with_detail("role"));
         }
+        if !assignment.ended {
+            separate(&round, &assignment.person, assignment.role)?;
+        }
         let mut row = known_row(&round, &assignment.person, assignment.role);
         let county_wide = assignment.role != Role::Inspector;
         row.stands = !assignment.ended && (county_wide || !assignment.schools.is_empty());
@@ -186,6 +189,7 @@ impl Rounds {
         if added.is_empty() {
             return Ok(None);
         }
+        separate(&round, person, Role::Inspector)?;
         row.stands = true;
         row.ever.extend(added.iter().cloned());
         row.schools.extend(added);
@@ -222,6 +226,16 @@ impl Cache {
         let round = Arc::new(round);
         self.rounds.insert(round.row.id.clone(), Arc::clone(&round));
         round
+    }
+}
+
+/// Who captures does not review or rule in the same round.
+fn separate(round: &Round, person: &PersonId, role: Role) -> Result<(), Fault> {
+    let others: &[Role] =
+        if role == Role::Inspector { &[Role::Supervisor, Role::Bureau] } else { &[Role::Inspector] };
+    match others.iter().any(|other| known_row(round, person, *other).stands) {
+        true => Err(fault::duties()),
+        false => Ok(()),
     }
 }
 
