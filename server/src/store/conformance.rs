@@ -407,7 +407,7 @@ pub async fn concurrent_groups(place: &dyn Reopen) {
 }
 
 /// Tests of one implementation: `store_conformance!(place)`, where `place` is
-/// an expression that makes a new, empty [`Reopen`].
+/// an expression that makes a new, empty `Reopen`.
 #[macro_export]
 macro_rules! store_conformance {
     ($place:expr) => {
