@@ -66,7 +66,7 @@ fn claims(old: &Automerge, kind: DocumentKind, dropped: &[Change]) -> Stated {
     let ours: BTreeSet<String> = dropped.iter().map(|change| change.hash().to_string()).collect();
     let mut found = Stated::new();
     for path in Changed::by(kind, old, dropped).units.iter().flat_map(|unit| entries(old, unit)) {
-        for past in history::history(old, kind, &path) {
+        for past in history::history_of_entry(old, kind, &path) {
             if ours.contains(&past.hash) {
                 found.entry(past.hash).or_default().push((past.op, path.clone(), past.claim));
             }

@@ -52,6 +52,7 @@ fn enrolled(home: &Path) {
         },
         roles: BTreeSet::from([Role::Inspector]),
         schools: vec![PacketSchool { school, declared: Declared::default(), assigned: true }],
+        county: None,
         standards: vec![duxue_standards::builtin::text("cn-youzhi-2017").unwrap().to_owned()],
         actors: BTreeMap::new(),
         server_time_ms: 0,

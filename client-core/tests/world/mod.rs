@@ -107,6 +107,7 @@ pub fn packet(roles: &[Role]) -> WorkPacket {
         },
         roles: roles.iter().copied().collect(),
         schools: vec![PacketSchool { school: school(), declared: Declared::default(), assigned: true }],
+        county: None,
         standards: vec![duxue_standards::builtin::text("cn-youzhi-2017").unwrap().to_owned()],
         actors: BTreeMap::new(),
         server_time_ms: 0,

@@ -22,6 +22,10 @@ pub struct PastClaim {
     pub hash: String,
     /// Whether it is a candidate now.
     pub live: bool,
+    /// The ops that took its place: claims of people who had seen it, or
+    /// deletions of foreign clients. Empty where it is live, and where the map
+    /// that it was in is gone.
+    pub superseded_by: BTreeSet<OpId>,
     /// The claim as it was then.
     pub claim: Claim,
 }
@@ -29,23 +33,38 @@ pub struct PastClaim {
 /// Every claim ever put in an entry of a survey or county document, in the
 /// order of the ops, whether or not later claims, removals or deletions hide it.
 ///
-/// Walks through the whole history: for the evidence sheet of one entry, not
-/// for every edit.
+/// Cost: a walk through the whole history, linear in its operations, and for
+/// each claim found a reading of the document as it was then, so that the work
+/// is (operations) + (claims of the entry × changes). For the sheet of one
+/// entry, not for every edit.
 #[must_use]
-pub fn history(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<PastClaim> {
+pub fn history_of_entry(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<PastClaim> {
     let deletes = Deletes::of(kind, doc);
     let source = Source::parts(doc, &deletes);
-    let live: Vec<OpId> = read::candidates(&source, kind, path).into_iter().map(|c| c.op).collect();
-    let mut past: Vec<PastClaim> = wrote(doc, kind, path)
+    let live: BTreeSet<OpId> = read::candidates(&source, kind, path).into_iter().map(|c| c.op).collect();
+    let History { wrote, superseded } = walk(doc, kind, path);
+    let mut past: Vec<PastClaim> = wrote
         .into_iter()
         .filter_map(|written| {
             let op = op_id(&written.op)?;
             let claim = read::past_claim(&source, path, &written)?;
-            Some(PastClaim { live: live.contains(&op), op, hash: written.hash.to_string(), claim })
+            let superseded_by = op_id(&written.claim).and_then(|claim| superseded.get(&claim).cloned());
+            let live = live.contains(&op);
+            let hash = written.hash.to_string();
+            Some(PastClaim { live, op, hash, superseded_by: superseded_by.unwrap_or_default(), claim })
         })
         .collect();
     past.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
     past
+}
+
+/// What a walk through the history finds of one entry.
+#[derive(Default)]
+struct History {
+    /// Every putting and editing of a claim.
+    wrote: Vec<Written>,
+    /// The ops that were put or deleted over each claim.
+    superseded: BTreeMap<OpId, BTreeSet<OpId>>,
 }
 
 /// A change's last word on a claim.
@@ -59,8 +78,7 @@ pub(crate) struct Written {
     pub(crate) hash: ChangeHash,
 }
 
-/// Every putting and editing of a claim in this entry.
-fn wrote(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<Written> {
+fn walk(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> History {
     let (container, first) = schema::container_of(path);
     let mut keys = vec![container.to_owned(), first];
     if let EntryPath::Item { field, .. } = path {
@@ -68,12 +86,18 @@ fn wrote(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<Written> 
     }
     let mut places = Places::new(kind, doc);
     let mut wrote: BTreeMap<(usize, OpId), Written> = BTreeMap::new();
+    let mut superseded: BTreeMap<OpId, BTreeSet<OpId>> = BTreeMap::new();
     for (number, change) in doc.get_changes(&[]).iter().enumerate() {
         each_op(change, |id, op| {
             let Some((parent, claim)) = claim_of(places.of(&op.obj), &op, &id, &keys) else { return };
             let Some(name) = op_id(&claim) else { return };
-            if claim == id && matches!(op.action, legacy::OpType::Delete) {
-                return;
+            if claim == id {
+                for old in op.pred.iter().filter_map(|old| op_id(&ObjId::Id(old.0, old.1.clone(), 0))) {
+                    superseded.entry(old).or_default().insert(name.clone());
+                }
+                if matches!(op.action, legacy::OpType::Delete) {
+                    return;
+                }
             }
             let key = keys.last().cloned().unwrap_or_default();
             let hash = change.hash();
@@ -86,7 +110,7 @@ fn wrote(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -> Vec<Written> 
             }
         });
     }
-    wrote.into_values().collect()
+    History { wrote: wrote.into_values().collect(), superseded }
 }
 
 /// The claim of the entry under `keys` that an operation puts, edits or

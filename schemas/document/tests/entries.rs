@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use duxue_document::consolidated::{ReviewState, ValueState};
 use duxue_document::decision::{RulingChoice, Subject};
-use duxue_document::history::history;
+use duxue_document::history::history_of_entry;
 use duxue_document::{DocumentKind, write};
 
 const SIZE: &str = "rooms/r1/size";
@@ -87,9 +87,31 @@ fn a_later_claim_takes_the_place_of_what_it_saw_and_history_keeps_both() {
     let second = put(&mut scene.survey, BOOKS, "value=950");
     let live: Vec<_> = scene.entry(BOOKS).candidates.into_iter().map(|candidate| candidate.op).collect();
     assert_eq!(live, vec![second.clone()]);
-    let past = history(&scene.survey, DocumentKind::Survey, &path(BOOKS));
-    let past: Vec<_> = past.into_iter().map(|past| (past.op, past.live, past.claim.value)).collect();
-    assert_eq!(past, [(first, false, value("value=900")), (second, true, value("value=950"))]);
+    let past = history_of_entry(&scene.survey, DocumentKind::Survey, &path(BOOKS));
+    let past: Vec<_> =
+        past.into_iter().map(|past| (past.op, past.live, past.superseded_by, past.claim.value)).collect();
+    let expected =
+        [(first, false, ops(&[&second]), value("value=900")), (second, true, ops(&[]), value("value=950"))];
+    assert_eq!(past, expected);
+}
+
+#[test]
+fn the_history_names_what_took_the_place_of_each_claim() {
+    let mut scene = Scene::new();
+    let two = scene.concurrently(BOOKS, &["value=900", "value=950"]);
+    let third = put(&mut scene.survey, BOOKS, "value=960");
+    put(&mut scene.survey, "quantities/computers:whole", "value=3");
+    let past = history_of_entry(&scene.survey, DocumentKind::Survey, &path(BOOKS));
+    let past: Vec<_> = past.into_iter().map(|past| (past.op, past.superseded_by)).collect();
+    let expected =
+        [(two[0].clone(), ops(&[&third])), (two[1].clone(), ops(&[&third])), (third.clone(), ops(&[]))];
+    assert_eq!(past, expected);
+
+    // Who has seen only one of two replaces only that one.
+    let late = scene.concurrently(BOOKS, &["value=1", "value=2"]);
+    let past = history_of_entry(&scene.survey, DocumentKind::Survey, &path(BOOKS));
+    let by_both = past.iter().find(|past| past.op == third).map(|past| past.superseded_by.clone());
+    assert_eq!(by_both, Some(late.into_iter().collect()));
 }
 
 #[test]

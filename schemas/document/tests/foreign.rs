@@ -8,7 +8,7 @@ use automerge::{Automerge, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use common::*;
 use duxue_document::consolidate::{Documents, consolidate_county};
 use duxue_document::consolidated::ValueState;
-use duxue_document::history::history;
+use duxue_document::history::history_of_entry;
 use duxue_document::school::Declared;
 use duxue_document::{DocumentKind, Scalar, genesis};
 
@@ -145,7 +145,7 @@ fn a_claim_edited_in_place_gives_what_was_put_and_what_was_made_of_it() {
     assert_eq!(entry.candidates[0].op, op);
     assert!(matches!(entry.value, ValueState::Conflicting { .. }));
     assert_eq!(findings(&scene.see()), [("claim.edited".to_owned(), "survey:rooms/r1/size".to_owned())]);
-    let past = history(&scene.survey, DocumentKind::Survey, &path("rooms/r1/size"));
+    let past = history_of_entry(&scene.survey, DocumentKind::Survey, &path("rooms/r1/size"));
     assert_eq!(past.len(), 3);
 }
 
@@ -212,7 +212,7 @@ fn what_is_deleted_is_read_back_and_shown() {
             .collect();
         assert_eq!(found, [(code.to_owned(), at.to_owned(), detail.to_owned())]);
         for path in ["rooms/r1/size", "quantities/books:whole"].map(common::path) {
-            let past = history(&scene.survey, DocumentKind::Survey, &path);
+            let past = history_of_entry(&scene.survey, DocumentKind::Survey, &path);
             assert!(!past[0].claim.value.is_empty(), "history keeps what {code} hides");
         }
     }

@@ -5,7 +5,7 @@ mod common;
 
 use common::world::World;
 use duxue_document::DocumentKind;
-use duxue_document::history::history;
+use duxue_document::history::history_of_entry;
 use proptest::prelude::*;
 
 proptest! {
@@ -43,7 +43,7 @@ proptest! {
         world.meet();
         let survey = world.survey();
         for put in &world.puts {
-            let history = history(survey, DocumentKind::Survey, &put.path);
+            let history = history_of_entry(survey, DocumentKind::Survey, &put.path);
             let past = history.iter().find(|past| past.op == put.op);
             prop_assert!(past.is_some_and(|past| past.claim.value == put.value), "{} {}", put.path, put.op);
             // Only a claim that saw it takes a claim's place.

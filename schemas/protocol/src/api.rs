@@ -12,6 +12,8 @@
 //! | GET `/api/rounds/{round}/schools` | → `[SchoolRow]` | any role in the round |
 //! | GET `/api/rounds/{round}/schools/{school}` | → [`SchoolView`] | rights on the school |
 //! | GET `/api/rounds/{round}/conflicts?school=` | → `[ConflictView]`, by impact | desk roles |
+//! | GET `/api/rounds/{round}/schools/{school}/entries/{path}/history` | → [`EntryHistory`] | rights on the school |
+//! | GET `/api/rounds/{round}/county` | → [`CountyView`] | desk roles |
 //! | GET `/api/rounds/{round}/schools/{school}/assessment` | → school assessment | rights on the school |
 //! | GET `/api/rounds/{round}/assessment` | → county assessment | desk roles |
 //! | POST `/api/rounds/{round}/what-if` | changes → assessment before and after | desk roles |
@@ -28,16 +30,19 @@
 //! | `/api/files` | tus 1.0 with metadata `sha256`, `round`, `school` | rights to write the survey |
 //! | GET `/api/photos/{sha256}` and `…/thumbnail` | → image | rights on a school that it supports |
 //! | GET `/api/rounds/{round}/feed` | server-sent events, id = journal number | desk roles |
+//! | GET `/api/audit?after=&limit=` | → [`AuditPage`] | administrator |
 //! | GET `/sync?token=` | WebSocket, automerge-repo protocol | any session |
 //! | GET `/health`, `/ready`, `/metrics`, `/openapi.yaml` | | anyone on loopback |
 //!
-//! Every other request carries `Authorization: Bearer <token>`.
+//! Every other request carries `Authorization: Bearer <token>`. An entry's
+//! path in an address is one percent-encoded segment: `rooms%2F01J%2Fsize`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use duxue_document::consolidated::{ConsolidatedSchool, ReviewState};
+use duxue_document::consolidated::{ConsolidatedCounty, ConsolidatedSchool, ReviewState};
+use duxue_document::history::PastClaim;
 use duxue_document::school::{Declared, School};
 use duxue_document::{
     Decimal, DecisionId, DeviceId, DocumentId, DocumentKind, EntryPath, JurisdictionCode, OpId, PersonId,
@@ -226,6 +231,9 @@ pub struct WorkPacket {
     pub roles: BTreeSet<Role>,
     /// The schools that the person may see.
     pub schools: Vec<PacketSchool>,
+    /// What the county reported, for desk roles only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub county: Option<Declared>,
     /// Standard files in order, base first, as TOML text.
     pub standards: Vec<String>,
     /// Who each known actor (hex) is.
@@ -364,6 +372,47 @@ pub struct CandidateView {
     /// open: indicator (`L4/primary`) to result in words, only where it
     /// differs between candidates.
     pub effects: BTreeMap<String, String>,
+}
+
+/// The county's own figures and answers, and what in them is in conflict. A
+/// conflict is settled by writing the entry again, not by a ruling.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CountyView {
+    /// The one reading.
+    pub consolidated: ConsolidatedCounty,
+    /// Its entries whose candidates differ, in the order of their paths.
+    pub conflicts: Vec<CountyConflictView>,
+    /// Heads (hex) of the document it was made from.
+    pub heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Who each actor (hex) in it is.
+    pub actors: BTreeMap<String, ActorBinding>,
+}
+
+/// An entry of the county document whose candidates differ.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CountyConflictView {
+    /// Stays the same while the conflict is open: `entry:quantities/…`.
+    pub id: String,
+    /// Where.
+    pub path: EntryPath,
+    /// The candidates in the order of their ops, with who made them. The
+    /// effects may be empty.
+    pub candidates: Vec<CandidateView>,
+    /// Whether some choice changes a met / not met.
+    #[serde(default)]
+    pub flips: bool,
+}
+
+/// Everything that was ever stated about one entry of a survey.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EntryHistory {
+    /// The entry.
+    pub path: EntryPath,
+    /// Every claim, in the order of the ops, whether or not it is a candidate
+    /// now.
+    pub claims: Vec<PastClaim>,
+    /// Who each actor (hex) in it is.
+    pub actors: BTreeMap<String, ActorBinding>,
 }
 
 /// The errors and the effect of an import.
@@ -514,4 +563,40 @@ pub struct FeedChange {
     pub school: Option<SchoolId>,
     /// The kind of the document, if it is about one.
     pub kind: Option<DocumentKind>,
+}
+
+/// One thing that was done, from the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditView {
+    /// Journal number.
+    pub journal: u64,
+    /// When, by the server's clock.
+    pub at_ms: i64,
+    /// Stable code: `login`, `login.refused`, `logout`, `person.added`,
+    /// `enrolment.code`, `enrolment.refused`, `enrolled`, `device.session`,
+    /// `assigned`, `round.opened`, `round.imported`, `receipt`,
+    /// `photo.hash_mismatch`, `survey.written`, `review.written` (verdicts),
+    /// `ruling.written`, `county.written`, `plan.written`, `held`,
+    /// `held.admitted`, `held.left`.
+    pub kind: String,
+    /// Who did it; absent for strangers and for commands on the server's
+    /// machine, which `detail` names by `via`.
+    pub by: Option<ActorBinding>,
+    /// The round, if it is about one.
+    pub round: Option<RoundId>,
+    /// The school, if it is about one.
+    pub school: Option<SchoolId>,
+    /// What it was done to: ids and figures, nothing secret.
+    pub detail: BTreeMap<String, serde_json::Value>,
+}
+
+/// A part of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// In the order of the journal.
+    pub rows: Vec<AuditView>,
+    /// The last journal number that was looked at; ask after it for the rest.
+    pub through: u64,
+    /// Whether there is more to look at now.
+    pub more: bool,
 }

@@ -130,6 +130,7 @@ async fn packet(round: String, app: Arc<App>, token: Token) -> Answer {
         round: round.summary(),
         roles: round.roles(&caller),
         schools,
+        county: round.may(&caller, Service::Desk).then(|| round.county.clone()),
         standards,
         actors,
         server_time_ms: now_ms(),

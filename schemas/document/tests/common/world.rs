@@ -144,7 +144,7 @@ impl World {
         if let Ok(op) = write::remove_item(&mut self.survey.docs[hand], &key, "拆除", &captured(3)) {
             let at = path(&format!("{key}/removed"));
             let history =
-                duxue_document::history::history(&self.survey.docs[hand], DocumentKind::Survey, &at);
+                duxue_document::history::history_of_entry(&self.survey.docs[hand], DocumentKind::Survey, &at);
             let value = history.iter().find(|past| past.op == op).unwrap().claim.value.clone();
             self.puts.push(Put { path: at, op, value });
         }
