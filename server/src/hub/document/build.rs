@@ -1,0 +1,183 @@
+//! Building a document from what is stored, without what cannot be applied.
+
+use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash};
+use duxue_document::genesis;
+
+use crate::hub::admit::changes_of;
+use crate::hub::rows::{ActorRow, HeldRow, SET_ASIDE, SetAsideRow, document_key};
+use crate::random;
+use crate::rounds::DocumentName;
+use crate::store::{JournalNumber, Record, StoreError, StoredDocument};
+
+use super::Document;
+use super::shared::Shared;
+
+/// A chunk that could not be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The chunk's record.
+    pub chunk: JournalNumber,
+    /// The session that brought it, if one did.
+    pub session: Option<u64>,
+    /// Stable code.
+    pub reason: &'static str,
+    /// The hashes of its changes.
+    pub hashes: Vec<ChangeHash>,
+}
+
+/// Rows of a document as the store has them.
+pub struct Rows {
+    /// Actor bindings.
+    pub actors: Vec<ActorRow>,
+    /// Held changes, decided ones too.
+    pub held: Vec<HeldRow>,
+    /// Changes set aside.
+    pub set_aside: Vec<SetAsideRow>,
+}
+
+impl Document {
+    /// Builds a document from what is stored, and names the chunks that could
+    /// not be applied.
+    #[must_use]
+    pub fn load(name: DocumentName, stored: &StoredDocument, rows: Rows) -> (Self, Vec<Failed>) {
+        let (doc, failed) = build(&name, stored);
+        let mut document = Self {
+            id: name.id(),
+            name,
+            doc: Shared::new(doc),
+            actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
+            held: BTreeMap::new(),
+            held_hashes: HashSet::new(),
+            relayed: HashSet::new(),
+            set_aside: rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect(),
+            waiting: HashSet::new(),
+            snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
+            chunk_bytes: stored.chunks.iter().map(|(_, bytes)| bytes.len()).sum(),
+            in_snapshot: 0,
+            through: stored.chunks.last().map_or(JournalNumber(0), |(number, _)| *number),
+        };
+        for row in rows.held {
+            document.remember_held(row);
+        }
+        document.find_waiting(stored);
+        let delivered: Vec<ChangeHash> =
+            document.relayed.iter().filter(|hash| document.has(hash)).copied().collect();
+        document.no_longer_held(&delivered);
+        (document, failed)
+    }
+
+    /// The records that set chunks aside.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where a row cannot be written as JSON.
+    pub fn set_aside(&mut self, failed: &[Failed]) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        for failed in failed {
+            records.push(Record::SetAside {
+                chunk: failed.chunk,
+                document: self.id,
+                reason: failed.reason.to_owned(),
+            });
+            for hash in &failed.hashes {
+                self.set_aside.insert(*hash);
+                let row = SetAsideRow {
+                    hash: random::hex(&hash.0),
+                    journal: failed.chunk.0,
+                    reason: failed.reason.to_owned(),
+                };
+                records.push(SET_ASIDE.put(&document_key(&self.id, &hash.0), &row)?);
+            }
+        }
+        Ok(records)
+    }
+
+    fn find_waiting(&mut self, stored: &StoredDocument) {
+        let doc = self.doc.read();
+        let mut changes = Vec::new();
+        for (_, bytes) in &stored.chunks {
+            // A chunk that cannot be read was set aside by the load.
+            let _ = changes_of(bytes, &mut changes);
+        }
+        let waiting = changes.iter().map(Change::hash);
+        let waiting: HashSet<ChangeHash> =
+            waiting.filter(|hash| doc.get_change_meta_by_hash(hash).is_none()).collect();
+        drop(doc);
+        self.waiting = waiting;
+    }
+}
+
+pub(super) fn hash_from_hex(text: &str) -> Option<ChangeHash> {
+    random::from_hex::<32>(text).map(ChangeHash)
+}
+
+pub(super) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    text.is_ascii().then_some(())?;
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+/// A document with its genesis. The server writes nothing itself, so the actor
+/// does not matter.
+pub(super) fn empty(name: &DocumentName) -> Automerge {
+    genesis::document(name.kind, ActorId::from([0_u8; 16]))
+}
+
+/// Builds a document from its snapshot and chunks. Chunks that fail are named
+/// and left out.
+pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> (Automerge, Vec<Failed>) {
+    let mut failed = Vec::new();
+    let mut units: Vec<(JournalNumber, Vec<Change>)> = Vec::new();
+    let snapshot = stored.snapshot.as_deref().map(|bytes| (JournalNumber(0), bytes));
+    let chunks = stored.chunks.iter().map(|(number, bytes)| (*number, bytes.as_slice()));
+    let mut doc = empty(name);
+    for (number, bytes) in snapshot.into_iter().chain(chunks) {
+        let mut changes = Vec::new();
+        let read = catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes)));
+        match read {
+            Ok(Ok(())) => units.push((number, changes)),
+            _ => failed.push(Failed {
+                chunk: number,
+                session: None,
+                reason: "chunk.unreadable",
+                hashes: Vec::new(),
+            }),
+        }
+    }
+    let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
+    if apply_guarded(&mut doc, all).is_ok() {
+        return (doc, failed);
+    }
+    // Some chunk is bad: find which, each on a copy, since a document is not
+    // to be trusted after a failure.
+    let mut doc = empty(name);
+    for (number, changes) in units {
+        let mut copy = doc.clone();
+        let hashes = changes.iter().map(Change::hash).collect();
+        match apply_guarded(&mut copy, changes) {
+            Ok(()) => doc = copy,
+            Err(reason) => failed.push(Failed { chunk: number, session: None, reason, hashes }),
+        }
+    }
+    (doc, failed)
+}
+
+pub(super) fn apply_guarded(doc: &mut Automerge, changes: Vec<Change>) -> Result<(), &'static str> {
+    guarded(|| doc.apply_changes(changes))
+}
+
+/// Runs Automerge where its panics cost no more than an error would.
+pub(super) fn guarded(work: impl FnOnce() -> Result<(), AutomergeError>) -> Result<(), &'static str> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a change could not be applied");
+            Err("chunk.not_applicable")
+        }
+        Err(_) => Err("chunk.panic"),
+    }
+}

@@ -1,0 +1,181 @@
+//! One open document: which of the changes that arrive are taken, which are
+//! held, and what is committed for them. Pure: no store, no sockets, no clock.
+//!
+//! The order is fixed by the types: [`Document::plan`] gives records for what
+//! has arrived, and only their [`Plan`] can be applied, with the number that
+//! the store gave after the flush.
+
+mod build;
+mod held;
+mod intake;
+mod plan;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automerge::sync::Message;
+use automerge::{Change, ChangeHash};
+use duxue_document::DocumentId;
+
+use crate::rounds::DocumentName;
+use crate::store::JournalNumber;
+
+use super::rows::{ActorRow, HeldRow};
+use super::subscriber::Subscriber;
+
+pub use build::{Failed, Rows};
+pub use plan::{Contribution, Plan};
+pub use shared::Shared;
+
+use build::apply_guarded;
+use plan::Unit;
+
+/// Σ chunks below which no snapshot is made, in bytes.
+const SNAPSHOT_FLOOR: usize = 16 << 10;
+
+/// An open document.
+pub struct Document {
+    id: DocumentId,
+    name: DocumentName,
+    doc: Shared,
+    actors: HashMap<Vec<u8>, ActorRow>,
+    /// Undecided.
+    held: BTreeMap<u64, HeldRow>,
+    held_hashes: HashSet<ChangeHash>,
+    /// Those of them that someone else than their actor's owner brought: the
+    /// owner may still bring them.
+    relayed: HashSet<ChangeHash>,
+    set_aside: HashSet<ChangeHash>,
+    /// Committed, but waiting in Automerge for what they depend on.
+    waiting: HashSet<ChangeHash>,
+    snapshot_bytes: usize,
+    chunk_bytes: usize,
+    /// Σ of the chunks that a snapshot in the making holds.
+    in_snapshot: usize,
+    /// The last chunk record that the document holds.
+    through: JournalNumber,
+}
+
+impl Document {
+    /// The document's id.
+    #[must_use]
+    pub fn id(&self) -> DocumentId {
+        self.id
+    }
+
+    /// Which document it is.
+    #[must_use]
+    pub fn name(&self) -> &DocumentName {
+        &self.name
+    }
+
+    /// The Automerge document; it holds nothing that is not flushed.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.doc
+    }
+
+    /// Applies a plan whose records are flushed, `first` being the number of
+    /// its first record. On an error the document must be rebuilt from the
+    /// store; nothing may be read from it before.
+    ///
+    /// # Errors
+    /// The chunks that could not be applied, or all of the plan's where
+    /// Automerge does not say which.
+    pub fn apply(&mut self, plan: Plan, first: JournalNumber) -> Result<(), Vec<Failed>> {
+        for row in plan.held {
+            self.remember_held(row);
+        }
+        for row in plan.decided {
+            self.held.remove(&row.number);
+            self.remember_held(row);
+        }
+        self.actors.extend(plan.actors);
+        let number = |unit: &Unit| JournalNumber(first.0 + unit.record as u64);
+        let changes: Vec<Change> = plan.taken.iter().flat_map(|unit| unit.changes.iter().cloned()).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for unit in &plan.taken {
+            self.through = self.through.max(number(unit));
+            self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
+        }
+        let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+        self.no_longer_held(&hashes);
+        let mut doc = self.doc.write();
+        let outcome = apply_guarded(&mut doc, changes);
+        if let Err(reason) = outcome {
+            let failed = |unit: &Unit| Failed {
+                chunk: number(unit),
+                session: unit.session,
+                reason,
+                hashes: unit.changes.iter().map(Change::hash).collect(),
+            };
+            return Err(plan.taken.iter().map(failed).collect());
+        }
+        self.waiting.extend(hashes);
+        self.waiting.retain(|hash| doc.get_change_meta_by_hash(hash).is_none());
+        Ok(())
+    }
+
+    /// Whether a change is durable here, applied with all it depends on.
+    #[must_use]
+    pub fn has(&self, hash: &ChangeHash) -> bool {
+        self.doc.read().get_change_meta_by_hash(hash).is_some()
+    }
+
+    /// The last chunk record that the document holds, if it is time for a
+    /// snapshot through it.
+    #[must_use]
+    pub fn snapshot_due(&self) -> Option<JournalNumber> {
+        (self.chunk_bytes >= self.snapshot_bytes.max(SNAPSHOT_FLOOR)).then_some(self.through)
+    }
+
+    /// Notes that a snapshot is being made.
+    pub fn snapshot_started(&mut self, chunk_bytes: usize) {
+        self.in_snapshot = chunk_bytes;
+    }
+
+    /// Notes how the snapshot went: its bytes, if it is durable.
+    pub fn snapshot_made(&mut self, bytes: Option<usize>) {
+        let covered = std::mem::take(&mut self.in_snapshot);
+        if let Some(bytes) = bytes {
+            self.snapshot_bytes = bytes;
+            self.chunk_bytes = self.chunk_bytes.saturating_sub(covered);
+        }
+    }
+
+    /// Tells a sync state what was received; false for a message that makes
+    /// no sense. Changes were dealt with before.
+    pub fn receive(&self, subscriber: &mut Subscriber, message: Message, had_changes: bool) -> bool {
+        let mut doc = self.doc.write();
+        catch_unwind(AssertUnwindSafe(|| subscriber.receive(&mut doc, message, had_changes)))
+            .is_ok_and(|received| received.is_ok())
+    }
+
+    /// The message that is due to a subscriber, if one is.
+    ///
+    /// # Errors
+    /// Where Automerge panicked.
+    #[expect(clippy::result_unit_err, reason = "the panic was reported by the panic hook")]
+    pub fn generate(&self, subscriber: &mut Subscriber) -> Result<Option<Vec<u8>>, ()> {
+        let doc = self.doc.read();
+        catch_unwind(AssertUnwindSafe(|| subscriber.generate(&doc))).map_err(|_| ())
+    }
+
+    /// Σ of the chunks that no snapshot holds, in bytes.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
+    fn knows(&self, hash: &ChangeHash) -> bool {
+        self.held_hashes.contains(hash)
+            || self.set_aside.contains(hash)
+            || self.waiting.contains(hash)
+            || self.has(hash)
+    }
+}
