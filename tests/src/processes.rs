@@ -1,12 +1,13 @@
 //! The product's own programs as processes.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+
+use crate::deadline::{self, DEADLINE};
 
 /// The folder of the built programs; builds them if this test was started
 /// without `cargo xtask test`.
@@ -57,20 +58,30 @@ impl Server {
     /// If it does not start.
     #[must_use]
     pub fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    /// Starts the server at an address.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_at(data: &Path, listen: &str) -> Self {
         let mut child = clean(&programs().join("duxue-server"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .env("DUXUE_ADMINISTRATOR_PASSWORD", ADMINISTRATOR_PASSWORD)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let output = child.stdout.take().expect("a piped output");
-        let address = BufReader::new(output)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("listening: ").map(str::to_owned))
-            .expect("the server says where it listens");
+        let lines = deadline::lines(child.stdout.take().expect("a piped output"));
+        let address = std::iter::from_fn(|| lines.recv_timeout(DEADLINE).ok())
+            .find_map(|line| line.strip_prefix("listening: ").map(str::to_owned));
+        let Some(address) = address else {
+            deadline::kill(&mut child);
+            panic!("the server does not say where it listens");
+        };
         Self { child, address: address.parse().expect("an address") }
     }
 
@@ -115,10 +126,10 @@ impl Device {
     /// Runs a command to its end, whatever that is.
     ///
     /// # Panics
-    /// If the program does not start.
+    /// If the program does not start, or does not end.
     #[must_use]
     pub fn attempt(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the command line starts")
+        deadline::output(&mut self.command(arguments))
     }
 
     /// Runs a command that must succeed; its JSON lines.
@@ -154,7 +165,7 @@ impl Device {
     /// If the server refuses.
     pub fn login(&self, server: &str, name: &str, password: &str) {
         let mut command = self.command(&["login", "--server", server, "--name", name]);
-        let output = command.env("DUXUE_PASSWORD", password).output().expect("the command line starts");
+        let output = deadline::output(command.env("DUXUE_PASSWORD", password));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
@@ -185,6 +196,12 @@ impl Api {
         api
     }
 
+    /// The session's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Reads.
     ///
     /// # Panics
@@ -192,6 +209,7 @@ impl Api {
     #[must_use]
     pub fn get(&self, path: &str) -> Value {
         let request = ureq::get(format!("{}{path}", self.base));
+        let request = request.config().timeout_global(Some(DEADLINE)).build();
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         let mut answer = request.call().unwrap_or_else(|error| panic!("GET {path}: {error}"));
         let text = answer.body_mut().read_to_string().expect("a readable body");
@@ -205,6 +223,7 @@ impl Api {
     pub fn post(&self, path: &str, body: &Value) -> Value {
         let request = ureq::post(format!("{}{path}", self.base))
             .config()
+            .timeout_global(Some(DEADLINE))
             .http_status_as_error(false)
             .build()
             .header("Authorization", format!("Bearer {}", self.token))

@@ -6,6 +6,7 @@
 //! demonstration county is public for the tests of the whole.
 
 pub mod demo;
+pub mod node;
 pub mod policy;
 pub mod process;
 pub mod run;

@@ -49,6 +49,8 @@ enum Task {
     Clippy,
     /// Only the programs
     Build,
+    /// Only the packages of the foreign clients in tests
+    Node,
     /// Only the tests of the workspace
     Unit,
     /// Only the documentation
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Task::Deny => steps::one("deny"),
         Task::Clippy => steps::one("clippy"),
         Task::Build => steps::one("build"),
+        Task::Node => steps::one("node"),
         Task::Unit => steps::one("unit"),
         Task::Doc => steps::one("doc"),
         Task::Wasm => steps::one("wasm"),

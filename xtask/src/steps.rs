@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::process::{Failure, Outcome, cargo, run};
-use crate::{policy, tidy, wasm};
+use crate::{node, policy, tidy, wasm};
 
 /// One step of the check.
 pub struct Step {
@@ -17,7 +17,7 @@ pub struct Step {
 }
 
 /// Every step in the order in which CI runs them: what fails fast comes first.
-pub const STEPS: [Step; 8] = [
+pub const STEPS: [Step; 9] = [
     Step { name: "fmt", what: "the format of all Rust files", quick: true, run: fmt },
     Step { name: "tidy", what: "the rules that no compiler checks", quick: true, run: tidy::step },
     Step { name: "deny", what: "licences, bans and sources of dependencies", quick: true, run: policy::step },
@@ -28,6 +28,7 @@ pub const STEPS: [Step; 8] = [
         quick: true,
         run: build,
     },
+    Step { name: "node", what: "the packages of the foreign clients in tests", quick: true, run: node::step },
     Step { name: "unit", what: "all tests of the workspace", quick: true, run: tests },
     Step { name: "doc", what: "the documentation, warnings denied", quick: false, run: doc },
     Step { name: "wasm", what: "the pure crates for wasm32", quick: false, run: wasm::step },

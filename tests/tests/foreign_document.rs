@@ -1,0 +1,121 @@
+//! docs/sync.md says what the code does: its samples are run, its examples
+//! are right, and it leaves no code out.
+
+use std::path::{Path, PathBuf};
+
+use duxue_document::{DocumentId, DocumentKind, RoundId, genesis};
+use duxue_tests::node::Node;
+use serde_json::json;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn document() -> String {
+    read("docs/sync.md")
+}
+
+/// Rows of tables whose first two cells are code, or a word and code.
+fn rows(text: &str) -> Vec<(String, String)> {
+    let cell = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    text.lines()
+        .filter(|line| line.starts_with('|'))
+        .filter_map(|line| {
+            let mut cells = line.trim_matches('|').split('|');
+            Some((cell(cells.next()?), cell(cells.next()?)))
+        })
+        .collect()
+}
+
+#[test]
+fn every_sample_is_a_part_of_the_clients_that_the_tests_run() {
+    let sources: Vec<String> =
+        ["duxue.mjs", "upload.mjs"].iter().map(|file| read(Path::new("tests/foreign").join(file))).collect();
+    let text = document();
+    let samples: Vec<&str> =
+        text.split("```js\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(samples.len() >= 6, "{} samples", samples.len());
+    for sample in samples {
+        assert!(sources.iter().any(|source| source.contains(sample)), "no client has\n{sample}");
+    }
+}
+
+#[test]
+fn the_ids_are_those_of_the_code_and_of_the_sample() {
+    let rows = rows(&document());
+    let round = "2026-autumn";
+    let mut node = Node::open(json!({ "server": "http://127.0.0.1:1", "token": "none" }));
+    for kind in DocumentKind::ALL {
+        let subject = if kind == DocumentKind::County { round } else { "9901010012" };
+        let name = format!("{round}/{subject}/{kind}");
+        let id = DocumentId::derive(&RoundId::new(round).expect("an id"), subject, kind).to_string();
+        assert!(rows.contains(&(name.clone(), id.clone())), "{name} is {id}");
+        let sample = node.call("id", json!({ "round": round, "subject": subject, "kind": kind.as_str() }));
+        assert_eq!(sample, id, "{name}");
+    }
+}
+
+#[test]
+fn the_first_changes_are_those_of_the_code() {
+    let rows = rows(&document());
+    for kind in DocumentKind::ALL {
+        let bytes: String = genesis::chunk(kind).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(rows.contains(&(kind.to_string(), bytes.clone())), "{kind} begins with {bytes}");
+    }
+}
+
+/// Every code that a session can close with, and every finding, is named.
+#[test]
+fn no_code_is_left_out() {
+    let text = document();
+    let folders = [
+        (
+            "server/src/hub",
+            &["join", "frame", "sync", "store", "document", "documents", "change", "ping", "session"][..],
+        ),
+        ("schemas/protocol/src", &["wire", "scan"]),
+        ("schemas/document/src/read", &["claim", "entry", "item", "document", "decision"]),
+    ];
+    let mut missing = Vec::new();
+    for (folder, subjects) in folders {
+        for source in sources(&root().join(folder)) {
+            for code in codes(&source, subjects) {
+                if !text.contains(&format!("`{code}`")) && !missing.contains(&code) {
+                    missing.push(code);
+                }
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new(), "docs/sync.md does not name these");
+}
+
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("a readable folder").path());
+    paths
+        .flat_map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match path.extension() {
+                _ if path.is_dir() => sources(&path),
+                Some(end) if end == "rs" && name != "tests.rs" => vec![read(&path)],
+                _ => Vec::new(),
+            }
+        })
+        .collect()
+}
+
+/// String literals of the form `subject.word`.
+fn codes(source: &str, subjects: &[&str]) -> Vec<String> {
+    let is_code = |text: &&str| {
+        text.split_once('.').is_some_and(|(subject, word)| {
+            let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            subjects.contains(&subject) && plain
+        })
+    };
+    source.split('"').filter(is_code).map(str::to_owned).collect()
+}
