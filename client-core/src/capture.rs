@@ -11,6 +11,8 @@ use duxue_document::{
 };
 
 use crate::command::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject};
+use crate::desk::needs_reason;
+use crate::document::About;
 use crate::engine::{Engine, Turn, json};
 use crate::error::CommandError;
 use crate::event::CommandId;
@@ -84,7 +86,8 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
         let Capture { mut claims, photos, item, mark } = capture;
-        self.may_write(subject, DocumentKind::Survey)?;
+        let survey = About::of(subject, DocumentKind::Survey);
+        self.may_write(&survey)?;
         self.check_photos(&claims, &photos)?;
         for photo in &photos {
             if !claims.iter().any(|(path, _)| *path == EntryPath::Evidence(photo.photo)) {
@@ -104,7 +107,7 @@ impl Engine {
         let claims: Vec<(EntryPath, Claim)> =
             claims.into_iter().map(|(path, statement)| (path, self.claim(statement, turn.now_ms))).collect();
         let records = self.photo_records(subject, &photos);
-        let (local, mut puts) = self.writable(subject, DocumentKind::Survey, turn)?;
+        let (local, mut puts) = self.writable(survey, turn)?;
         let before = local.doc.get_heads();
         let ops = write::put_claims(&mut local.doc, &claims).map_err(|error| write_error(&error))?;
         if let Some(mark) = &mark {
@@ -155,12 +158,11 @@ impl Engine {
         reason: &str,
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
-        self.may_write(subject, DocumentKind::Survey)?;
-        if reason.trim().is_empty() {
-            return Err(CommandError::BadValue("原因 / reason".to_owned()));
-        }
+        let survey = About::of(subject, DocumentKind::Survey);
+        self.may_write(&survey)?;
+        needs_reason(reason)?;
         let captured = self.captured(None, turn.now_ms);
-        let (local, puts) = self.writable(subject, DocumentKind::Survey, turn)?;
+        let (local, puts) = self.writable(survey, turn)?;
         let before = local.doc.get_heads();
         let op =
             write::remove_item(&mut local.doc, item, reason, &captured).map_err(|error| match error {
@@ -176,11 +178,12 @@ impl Engine {
     /// What the entry held before this device's last claim on it, as a new
     /// statement.
     fn before_last(&self, subject: &Subject, path: &EntryPath) -> Result<Statement, CommandError> {
-        let document = crate::document::About::of(subject, DocumentKind::Survey).id();
+        let document = About::of(subject, DocumentKind::Survey).id();
         let local = self.documents.get(&document).ok_or(CommandError::NothingToUndo)?;
         let actor = self.actors.get(&document).ok_or(CommandError::NothingToUndo)?;
         let now = self.consolidated(subject)?;
-        let ours = entry_of(&now, path)
+        let ours = now
+            .entry(path)
             .and_then(|entry| entry.candidates.iter().find(|candidate| candidate.op.actor() == actor.actor))
             .ok_or(CommandError::NothingToUndo)?;
         let hash = op_hash(&local.doc, &ours.op).ok_or(CommandError::NothingToUndo)?;
@@ -188,7 +191,8 @@ impl Engine {
         let earlier =
             local.doc.fork_at(change.deps()).map_err(|error| CommandError::Write(error.to_string()))?;
         let then = self.consolidated_with(subject, &earlier)?;
-        let candidate = entry_of(&then, path)
+        let candidate = then
+            .entry(path)
             .and_then(|entry| {
                 let own = entry.candidates.iter().find(|candidate| candidate.op.actor() == actor.actor);
                 own.or_else(|| entry.candidates.first())
@@ -229,7 +233,7 @@ impl Engine {
         .collect()
     }
 
-    fn claim(&mut self, statement: Statement, now_ms: i64) -> Claim {
+    pub(crate) fn claim(&mut self, statement: Statement, now_ms: i64) -> Claim {
         Claim {
             value: statement.value,
             captured: self.captured(statement.place, now_ms),
@@ -248,21 +252,6 @@ impl Engine {
             counter: self.counter,
             place,
         }
-    }
-}
-
-/// An entry wherever it is in the consolidated school.
-pub(crate) fn entry_of<'a>(
-    school: &'a duxue_document::consolidated::ConsolidatedSchool,
-    path: &EntryPath,
-) -> Option<&'a duxue_document::consolidated::Entry> {
-    match path {
-        EntryPath::Item { kind, item, field } => school
-            .items
-            .iter()
-            .find(|(key, known)| key.kind == *kind && known.members.contains(item))
-            .and_then(|(_, known)| known.fields.get(field)),
-        _ => school.entries.get(path),
     }
 }
 

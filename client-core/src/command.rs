@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use duxue_document::decision::{self, Outcome};
 use duxue_document::path::{ItemKey, ItemKind, Section};
 use duxue_document::{
     DecisionId, DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId, SchoolId,
@@ -55,19 +56,6 @@ pub struct Mark {
     pub text: String,
 }
 
-/// What a supervisor says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Judgement {
-    /// It stands.
-    Accepted,
-    /// Sent back.
-    Returned {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// What was shown of an entry when someone judged it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -76,49 +64,6 @@ pub struct Seen {
     /// The verdicts that stood; the new one supersedes them and no others.
     #[serde(default)]
     pub verdicts: BTreeSet<DecisionId>,
-}
-
-/// What the bureau decides, and what it saw when it did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case")]
-pub enum Decision {
-    /// A candidate stands.
-    Select {
-        /// The entry.
-        path: EntryPath,
-        /// The candidate.
-        op: OpId,
-        /// All candidates that were shown.
-        saw: BTreeSet<OpId>,
-    },
-    /// Another value stands.
-    Set {
-        /// The entry.
-        path: EntryPath,
-        /// The value.
-        value: Value,
-        /// All candidates that were shown.
-        saw: BTreeSet<OpId>,
-    },
-    /// Items are one thing.
-    Merge {
-        /// The items.
-        items: BTreeSet<ItemKey>,
-    },
-    /// Items are different things.
-    Separate {
-        /// The items.
-        items: BTreeSet<ItemKey>,
-    },
-    /// A removed item that was edited.
-    Removal {
-        /// The item.
-        item: ItemKey,
-        /// Whether it is there.
-        present: bool,
-        /// All candidates that were shown.
-        saw: BTreeSet<OpId>,
-    },
 }
 
 /// Something the user wants.
@@ -223,6 +168,16 @@ pub enum Command {
         #[serde(default)]
         place: Option<Place>,
     },
+    /// States the county's own figures and answers, in one change.
+    PutCounty {
+        /// The round.
+        round: RoundId,
+        /// The entries with their values: quantities and answers.
+        claims: Vec<(EntryPath, Statement)>,
+        /// As in [`Command::PutClaims`].
+        #[serde(default)]
+        mark: Option<Mark>,
+    },
     /// Accepts or returns entries.
     Judge {
         /// The school.
@@ -230,17 +185,15 @@ pub enum Command {
         /// The entries, each with what was shown of it.
         entries: BTreeMap<EntryPath, Seen>,
         /// The word.
-        judgement: Judgement,
+        outcome: Outcome,
     },
     /// Rules on a conflict.
     Rule {
         /// The school.
         subject: Subject,
-        /// The decision.
-        decision: Decision,
-        /// The verdicts that were shown; the ruling knows of these.
-        #[serde(default)]
-        verdicts: BTreeSet<DecisionId>,
+        /// What is decided, with what was shown of it: the ruling settles
+        /// exactly that.
+        about: decision::Subject,
         /// The rulings that were shown; this one supersedes them and no others.
         #[serde(default)]
         rulings: BTreeSet<DecisionId>,

@@ -12,10 +12,30 @@ use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ReadDoc};
 use serde::{Deserialize, Serialize};
 
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, RoundId, SchoolId, genesis};
+use duxue_protocol::scan::{self, ScanLimits};
 
 use crate::command::{Reply, Subject};
 use crate::event::{CommandId, Key};
-use crate::keys;
+use crate::{keys, slices};
+
+/// What a sync message of the server may hold. Wider than what the server
+/// takes from us: the document of a whole round comes in one message. Automerge
+/// takes about 700 bytes an operation, so this bounds it to 280 MB.
+const INCOMING: ScanLimits = ScanLimits {
+    ops_per_change: 20_000,
+    ops: 400_000,
+    changes: 100_000,
+    inflated_bytes: 128 << 20,
+    actors: 10_000,
+    actor_bytes: 64,
+    deps: 1_000,
+    replaced: 800_000,
+    text_bytes: 1_024,
+    extra_bytes: 1_024,
+    hashes: 16_384,
+    haves: 16,
+    bloom_bytes: 512 << 10,
+};
 
 /// Chunks are joined into a snapshot when they outgrow it and this.
 const COMPACT_ABOVE: usize = 16 * 1024;
@@ -38,6 +58,12 @@ impl About {
     #[must_use]
     pub fn of(subject: &Subject, kind: DocumentKind) -> Self {
         Self { round: subject.round.clone(), school: Some(subject.school.clone()), kind, own: false }
+    }
+
+    /// The document of the county's own figures.
+    #[must_use]
+    pub fn county(round: &RoundId) -> Self {
+        Self { round: round.clone(), school: None, kind: DocumentKind::County, own: false }
     }
 
     /// Its id.
@@ -336,18 +362,22 @@ impl LocalDocument {
         Some(deletes)
     }
 
-    /// The next sync message for a peer, if there is anything to say.
+    /// The next sync message for a peer, if there is anything to say: at most
+    /// a slice of what the peer lacks.
     pub fn generate(&self, state: &mut automerge::sync::State) -> Option<Vec<u8>> {
-        self.doc.generate_sync_message(state).map(automerge::sync::Message::encode)
+        slices::generate(&self.doc, state, &slices::Slice::default()).map(automerge::sync::Message::encode)
     }
 
     /// Takes a sync message and queues what it brought for the store. Returns
-    /// whether the document changed.
+    /// whether the document changed. A message that would cost Automerge too
+    /// much is refused before Automerge sees it.
     ///
     /// # Errors
     /// [`Unusable`].
     pub fn receive(&mut self, state: &mut automerge::sync::State, bytes: &[u8]) -> Result<bool, Unusable> {
         let other = |error: &dyn std::fmt::Display| Unusable::Other(error.to_string());
+        scan::scan_sync_message(bytes, &INCOMING, &genesis::reserved)
+            .map_err(|error| Unusable::Other(format!("{}: {error}", error.code())))?;
         let message = automerge::sync::Message::decode(bytes).map_err(|error| other(&error))?;
         let before = self.doc.get_heads();
         self.doc.receive_sync_message(state, message).map_err(|error| match error {

@@ -12,7 +12,6 @@ use duxue_standards::Standard;
 
 use crate::account::Errand;
 use crate::command::{Command, Reply, Subject};
-use crate::desk::Standing;
 use crate::document::{About, LocalDocument};
 use crate::error::CommandError;
 use crate::event::{
@@ -238,12 +237,14 @@ impl Engine {
                 self.free_photos(id, turn);
                 Ok(None)
             }
-            Command::Judge { subject, entries, judgement } => {
-                self.judge(id, &subject, entries, &judgement, turn).map(|()| None)
+            Command::PutCounty { round, claims, mark } => {
+                self.put_county(id, &round, claims, mark, turn).map(|()| None)
             }
-            Command::Rule { subject, decision, verdicts, rulings, reason } => {
-                let shown = Standing { verdicts, rulings };
-                self.rule(id, &subject, decision, shown, reason, turn).map(|()| None)
+            Command::Judge { subject, entries, outcome } => {
+                self.judge(id, &subject, entries, &outcome, turn).map(|()| None)
+            }
+            Command::Rule { subject, about, rulings, reason } => {
+                self.rule(id, &subject, about, rulings, reason, turn).map(|()| None)
             }
             capture => self.capture(id, capture, turn).map(|()| None),
         };
@@ -421,7 +422,7 @@ impl Engine {
     fn open_documents(&mut self, subject: &Subject) -> Result<(), CommandError> {
         self.packet_school(subject)?;
         for kind in [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling] {
-            let document = self.document_mut(subject, kind).id();
+            let document = self.document_mut(About::of(subject, kind)).id();
             self.open.insert(document);
             self.dirty.insert(document);
         }
@@ -437,8 +438,7 @@ impl Engine {
     }
 
     /// The local document, made from genesis if this device has none yet.
-    pub(crate) fn document_mut(&mut self, subject: &Subject, kind: DocumentKind) -> &mut LocalDocument {
-        let about = About::of(subject, kind);
+    pub(crate) fn document_mut(&mut self, about: About) -> &mut LocalDocument {
         self.documents.entry(about.id()).or_insert_with(|| LocalDocument::new(about))
     }
 
@@ -446,12 +446,11 @@ impl Engine {
     /// puts that must go with the first change.
     pub(crate) fn writable(
         &mut self,
-        subject: &Subject,
-        kind: DocumentKind,
+        about: About,
         turn: &mut Turn,
     ) -> Result<(&mut LocalDocument, Puts), CommandError> {
         let identity = self.identity.clone().ok_or(CommandError::NotLoggedIn)?;
-        let id = self.document_mut(subject, kind).id();
+        let id = self.document_mut(about.clone()).id();
         let mut puts = Vec::new();
         // A change that cannot be read may be the actor's last: until this
         // program wrote under an actor of its own, none is known to be safe.
@@ -472,7 +471,7 @@ impl Engine {
         };
         self.dirty.insert(id);
         self.settled = false;
-        let local = self.document_mut(subject, kind);
+        let local = self.document_mut(about);
         local.set_actor(&actor);
         if !local.about.own {
             local.about.own = true;
@@ -525,12 +524,19 @@ impl Engine {
         done
     }
 
-    /// Whether the person may write documents of a kind about a school.
-    pub(crate) fn may_write(&self, subject: &Subject, kind: DocumentKind) -> Result<(), CommandError> {
-        let (packet, school) = self.packet_school(subject)?;
+    /// Whether the person may write a document.
+    pub(crate) fn may_write(&self, about: &About) -> Result<(), CommandError> {
+        let packet = self.packets.get(&about.round);
+        let (packet, assigned) = match &about.school {
+            Some(school) => {
+                let packet = packet.ok_or(CommandError::UnknownSchool)?;
+                (packet, packet.school(school).ok_or(CommandError::UnknownSchool)?.assigned)
+            }
+            None => (packet.ok_or(CommandError::UnknownRound)?, false),
+        };
         let roles = &packet.packet.roles;
-        let allowed = match kind {
-            DocumentKind::Survey => school.assigned && roles.contains(&Role::Inspector),
+        let allowed = match about.kind {
+            DocumentKind::Survey => assigned && roles.contains(&Role::Inspector),
             DocumentKind::Review => roles.contains(&Role::Supervisor),
             DocumentKind::Ruling | DocumentKind::County => roles.contains(&Role::Bureau),
             DocumentKind::Plan => roles.contains(&Role::Bureau) || roles.contains(&Role::Supervisor),

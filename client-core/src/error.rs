@@ -20,6 +20,9 @@ pub enum CommandError {
     /// There is no packet of the round, or the school is not in it.
     #[error("the school is not in a work packet")]
     UnknownSchool,
+    /// There is no packet of the round.
+    #[error("the round has no work packet")]
+    UnknownRound,
     /// The person may not write that document.
     #[error("not assigned")]
     NotAllowed,
@@ -87,6 +90,11 @@ impl CommandError {
                 "client.unknown_school",
                 "任务包里没有这所学校：请先运行 duxue packet，或核对学校标识码",
                 "the school is not in the work packet: run duxue packet, or check the school's code",
+            ),
+            Self::UnknownRound => (
+                "client.no_round",
+                "还没有任务包：请先运行 duxue packet",
+                "there is no work packet: run duxue packet first",
             ),
             Self::NotAllowed => (
                 "client.not_allowed",

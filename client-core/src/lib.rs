@@ -23,6 +23,7 @@
 mod account;
 mod capture;
 pub mod command;
+pub mod county;
 mod desk;
 mod document;
 mod engine;
@@ -36,15 +37,14 @@ pub mod preview;
 mod receipts;
 mod reissue;
 mod renewal;
+mod slices;
 pub mod store;
 mod sync;
 mod upload;
 pub mod validate;
 pub mod views;
 
-pub use command::{
-    Command, Decision, Judgement, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subject, Warning,
-};
+pub use command::{Command, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subject, Warning};
 pub use engine::{Engine, Packet};
 pub use error::CommandError;
 pub use event::{

@@ -14,7 +14,7 @@ use duxue_protocol::problem::Problem;
 use duxue_protocol::wire::{self, Limits, Message, Metadata};
 
 use crate::command::{Reply, Subject};
-use crate::document::{LocalDocument, Unusable};
+use crate::document::{About, LocalDocument, Unusable};
 use crate::engine::{Engine, Turn};
 use crate::error::CommandError;
 use crate::event::{Effect, LinkId, Notice, SecretUrl};
@@ -231,7 +231,8 @@ impl Engine {
     }
 
     /// The documents that this device keeps in sync: what it wrote, what was
-    /// opened, and for an inspector everything about the assigned schools.
+    /// opened, for an inspector everything about the assigned schools, and for
+    /// the bureau the county's own figures, in which its people write together.
     pub(crate) fn subscribed(&mut self) -> Vec<DocumentId> {
         let assigned: Vec<Subject> = self
             .packets
@@ -246,9 +247,15 @@ impl Engine {
             .collect();
         for subject in &assigned {
             for kind in [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling] {
-                let id = self.document_mut(subject, kind).id();
+                let id = self.document_mut(About::of(subject, kind)).id();
                 self.open.insert(id);
             }
+        }
+        let bureau = self.packets.values().filter(|packet| packet.packet.roles.contains(&Role::Bureau));
+        let counties: Vec<About> = bureau.map(|packet| About::county(&packet.packet.round.id)).collect();
+        for about in counties {
+            let id = self.document_mut(about).id();
+            self.open.insert(id);
         }
         let own = self.documents.values().filter(|local| local.about.own).map(LocalDocument::id);
         own.chain(self.open.iter().copied()).collect()

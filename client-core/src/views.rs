@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use duxue_document::conflict::Conflict;
 use duxue_document::consolidate::{self, Settings};
 use duxue_document::consolidated::{ConsolidatedSchool, ReviewState, ValueState};
+use duxue_document::history::{self, PastClaim, history_of_entry};
 use duxue_document::path::Section;
 use duxue_document::school::School;
-use duxue_document::{DocumentId, DocumentKind, EntryPath, PhotoHash};
+use duxue_document::{DocumentId, DocumentKind, EntryPath, OpId, PersonId, PhotoHash, RoundId};
 use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::Receipt;
 
@@ -275,6 +276,56 @@ impl Engine {
         Ok(SurveyView { heads: self.school_heads(subject), consolidated, open })
     }
 
+    /// Everything that was ever stated about one entry, as far as this device
+    /// knows. Walks through the survey's history.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSchool`] if no packet holds it.
+    pub fn history(&self, subject: &Subject, path: &EntryPath) -> Result<Vec<PastClaim>, CommandError> {
+        self.packet_school(subject)?;
+        let local = self.documents.get(&About::of(subject, DocumentKind::Survey).id());
+        let found = local.map(|local| history_of_entry(&local.doc, DocumentKind::Survey, path));
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Entries in which a claim that is live took the place of another
+    /// person's, as far as this device knows. Walks through the survey's
+    /// history once.
+    #[must_use]
+    pub fn replaced_others(&self, subject: &Subject) -> BTreeSet<EntryPath> {
+        let Some(local) = self.documents.get(&About::of(subject, DocumentKind::Survey).id()) else {
+            return BTreeSet::new();
+        };
+        let replaced = history::replaced(&local.doc).into_iter();
+        replaced
+            .filter(|found| self.are_others(subject, &found.by, &found.old))
+            .map(|found| found.path)
+            .collect()
+    }
+
+    /// Whether two ops are of different people. An actor that nobody is known
+    /// for is somebody else.
+    fn are_others(&self, subject: &Subject, a: &OpId, b: &OpId) -> bool {
+        let person = |op: &OpId| self.person_of(&subject.round, op.actor());
+        a.actor() != b.actor() && (person(a).is_none() || person(a) != person(b))
+    }
+
+    fn person_of(&self, round: &RoundId, actor: &str) -> Option<&PersonId> {
+        let own = self.actors.values().find(|record| record.actor == actor).map(|record| &record.person);
+        let packet = self.packets.get(round);
+        own.or_else(|| Some(&packet?.packet.actors.get(actor)?.person))
+    }
+
+    /// The name of the person whose changes an actor's (hex) changes are, if
+    /// this device knows it.
+    #[must_use]
+    pub fn name_of(&self, round: &RoundId, actor: &str) -> Option<String> {
+        let packet = self.packets.get(round);
+        let bound = packet.and_then(|packet| packet.packet.actors.get(actor));
+        let own = || self.person_of(round, actor).map(ToString::to_string);
+        bound.map(|binding| binding.person_name.clone()).or_else(own)
+    }
+
     /// Open conflicts of a school.
     ///
     /// # Errors
@@ -393,6 +444,6 @@ impl Engine {
     }
 }
 
-fn empty(kind: DocumentKind) -> automerge::Automerge {
+pub(crate) fn empty(kind: DocumentKind) -> automerge::Automerge {
     duxue_document::genesis::document(kind, automerge::ActorId::from(&[0xff_u8; 16][..]))
 }

@@ -1,6 +1,7 @@
 //! The one loop around the engine: runs its effects, feeds it events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use duxue_client_core::{
 };
 use duxue_protocol::problem::Problem;
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 
 use crate::network;
@@ -29,8 +30,23 @@ pub struct Driver {
     sockets: BTreeMap<LinkId, mpsc::UnboundedSender<Vec<u8>>>,
     timer_ms: Option<i64>,
     next_command: u64,
+    /// Commands that were given and not answered.
+    waiting: BTreeSet<u64>,
     replies: BTreeMap<u64, Result<Reply, Problem>>,
     notices: Vec<Notice>,
+}
+
+/// Lets the engine take an event. It reads what servers send, and a library
+/// under it may still panic on what nobody foresaw.
+///
+/// # Errors
+/// What the panic said. The engine's memory is not to be used any more; what it
+/// reported as saved is in the store.
+fn guarded(engine: &mut Engine, now_ms: i64, rng: &mut dyn Rng, event: Event) -> Result<Vec<Effect>, String> {
+    catch_unwind(AssertUnwindSafe(|| engine.handle(now_ms, rng, event))).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    })
 }
 
 impl Driver {
@@ -56,6 +72,7 @@ impl Driver {
             sockets: BTreeMap::new(),
             timer_ms: None,
             next_command: 1,
+            waiting: BTreeSet::new(),
             replies: BTreeMap::new(),
             notices: Vec::new(),
         };
@@ -95,9 +112,11 @@ impl Driver {
     pub async fn run(&mut self, command: Command) -> Result<Reply, Problem> {
         let id = self.next_command;
         self.next_command += 1;
+        self.waiting.insert(id);
         self.feed(Event::Command { id: CommandId(id), command }).await;
         loop {
             if let Some(result) = self.replies.remove(&id) {
+                self.waiting.remove(&id);
                 return result;
             }
             // Notices wait for whoever asks for them next.
@@ -128,9 +147,35 @@ impl Driver {
 
     /// Handles one event and what follows from it.
     async fn feed(&mut self, event: Event) {
-        let effects = self.engine.handle(now_ms(), &mut self.rng, event);
-        for effect in effects {
-            self.act(effect).await;
+        match guarded(&mut self.engine, now_ms(), &mut self.rng, event) {
+            Ok(effects) => {
+                for effect in effects {
+                    self.act(effect).await;
+                }
+            }
+            Err(reason) => self.begin_again(&reason),
+        }
+    }
+
+    /// Leaves a broken engine and reads the store into a new one. It stays
+    /// offline until someone asks: what broke the old one may come again.
+    fn begin_again(&mut self, reason: &str) {
+        let problem = Problem::new(
+            "client.broke_down",
+            "程序内部出错，已停止本次操作；已保存的内容都在本机，请再试一次并告诉管理员",
+            "an internal error ended this; what was saved is on this device: try again, and tell the operator",
+        )
+        .with_detail(reason);
+        // Answers to the old engine must not reach the new one.
+        (self.sender, self.events) = mpsc::unbounded_channel();
+        self.sockets.clear();
+        self.timer_ms = None;
+        self.engine = Engine::new();
+        let unanswered = std::mem::take(&mut self.waiting).into_iter();
+        self.replies.extend(unanswered.map(|id| (id, Err(problem.clone()))));
+        self.notices.push(Notice::Broken { problem });
+        if let Ok(info) = self.store.info() {
+            self.later(Event::Start(info));
         }
     }
 
@@ -302,4 +347,55 @@ fn open_problem(error: &OpenError) -> Problem {
 fn broken(reason: &str) -> Problem {
     Problem::new("client.environment", "运行环境有问题", "the environment does not allow this")
         .with_detail(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use duxue_client_core::{CommandId, StoreInfo};
+
+    use super::*;
+
+    /// A source of randomness that fails as no library should.
+    struct Panics;
+
+    impl rand_core::TryRng for Panics {
+        type Error = Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            panic!("out of dice")
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            panic!("out of dice")
+        }
+        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
+            panic!("out of dice")
+        }
+    }
+
+    #[test]
+    fn a_panic_in_the_engine_is_an_error() {
+        let info = StoreInfo { stamp: "s".to_owned(), exclusive: true };
+        let result = guarded(&mut Engine::new(), 0, &mut Panics, Event::Start(info));
+        assert_eq!(result.unwrap_err(), "out of dice");
+    }
+
+    #[test]
+    fn after_a_breakdown_commands_are_answered_and_the_store_is_read_again() {
+        let home = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let draft = |text: &str| Command::SaveDraft { form: "f".to_owned(), text: text.to_owned() };
+            let mut driver = Driver::open(home.path(), false).await.unwrap();
+            driver.run(draft("one")).await.unwrap();
+            // A command that was given and not yet answered.
+            driver.waiting.insert(77);
+            driver.feed(Event::Command { id: CommandId(77), command: draft("two") }).await;
+            driver.begin_again("test");
+            assert_eq!(driver.replies.remove(&77).unwrap().unwrap_err().code, "client.broke_down");
+            assert!(matches!(driver.notices[..], [Notice::Broken { .. }]));
+            driver.run(draft("three")).await.unwrap();
+            assert_eq!(driver.engine().drafts()["f"], "three");
+        });
+    }
 }

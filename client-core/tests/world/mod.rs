@@ -1,20 +1,24 @@
 //! A network of engines in one process: simulated disks, a small server, and a
 //! schedule that drops, repeats, reorders, cuts, fills disks and crashes, all
 //! from one seed.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use duxue_client_core::identity::Identity;
+use automerge::ChangeHash;
+use duxue_client_core::identity::{Identity, hex};
 use duxue_client_core::{
     Command, CommandId, Effect, Engine, Event, HttpBody, HttpId, HttpRequest, LinkId, NewPhoto, Notice,
     Reply, StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo, Subject,
 };
 use duxue_document::school::{Declared, School, SchoolKind, Setting};
-use duxue_document::{OpId, PhotoHash};
+use duxue_document::{DocumentKind, OpId, PhotoHash, genesis};
 use duxue_protocol::api::{PacketSchool, Role, RoundSettings, RoundSummary, WorkPacket};
 use duxue_protocol::problem::Problem;
+use duxue_protocol::scan::{self, ScanLimits};
+use duxue_protocol::wire::{self, Limits, Message};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -27,14 +31,23 @@ pub struct Faults {
     pub drop: u32,
     pub repeat: u32,
     pub reorder: u32,
+    pub lose_request: u32,
     pub lose_answer: u32,
     pub disk_full: u32,
     pub crash: u32,
 }
 
 impl Faults {
-    pub const ALL: Self =
-        Self { cut: 8, drop: 15, repeat: 15, reorder: 15, lose_answer: 60, disk_full: 40, crash: 8 };
+    pub const ALL: Self = Self {
+        cut: 8,
+        drop: 15,
+        repeat: 15,
+        reorder: 15,
+        lose_request: 40,
+        lose_answer: 60,
+        disk_full: 40,
+        crash: 8,
+    };
 }
 
 /// A device: an engine, and a disk that survives it.
@@ -42,6 +55,8 @@ pub struct Device {
     pub name: String,
     pub engine: Engine,
     pub disk: BTreeMap<String, Vec<u8>>,
+    /// The changes that are on the disk, or were.
+    durable: BTreeSet<ChangeHash>,
     pub photos: BTreeMap<PhotoHash, Vec<u8>>,
     pub freed: BTreeSet<PhotoHash>,
     pub stamp: String,
@@ -115,6 +130,33 @@ pub fn packet(roles: &[Role]) -> WorkPacket {
     }
 }
 
+/// For what is our own.
+fn wide() -> ScanLimits {
+    let ops = 1 << 30;
+    ScanLimits { ops, changes: ops, inflated_bytes: ops, replaced: ops, ..ScanLimits::default() }
+}
+
+impl Device {
+    /// Notes the changes of a chunk that is on the disk now.
+    fn keep(&mut self, key: &str, bytes: &[u8]) {
+        let chunks = key.starts_with("doc/").then(|| scan::scan_chunks(bytes, &wide(), &genesis::reserved));
+        // What was damaged on purpose holds nothing.
+        let changes = chunks.and_then(Result::ok).into_iter().flat_map(|report| report.changes);
+        self.durable.extend(changes.map(|change| change.hash));
+    }
+
+    /// The law: a change, and that it is here, is told only when it is on disk.
+    fn check_durable(&self, frame: &[u8]) {
+        let Ok(Message::Sync { data, .. }) = wire::decode(frame, &Limits::default()) else { return };
+        let report = scan::scan_sync_message(&data, &ScanLimits::default(), &genesis::reserved).unwrap();
+        let told = report.heads.into_iter().chain(report.changes.into_iter().map(|change| change.hash));
+        for hash in told {
+            let first = DocumentKind::ALL.into_iter().any(|kind| genesis::hash(kind) == hash.0);
+            assert!(first || self.durable.contains(&hash), "{hash} left {} before the flush", self.name);
+        }
+    }
+}
+
 impl World {
     pub fn new(seed: u64, devices: usize) -> Self {
         let mut world = Self {
@@ -143,7 +185,7 @@ impl World {
             expires_ms: i64::MAX,
             server_key: self.server.public_key(),
             clock_offset_ms: 0,
-            device_secret: None,
+            device_secret: Some(hex(&[9; 32])),
         };
         let disk = BTreeMap::from([
             ("identity".to_owned(), serde_json::to_vec(&identity).unwrap()),
@@ -153,6 +195,7 @@ impl World {
             name: name.to_owned(),
             engine: Engine::new(),
             disk,
+            durable: BTreeSet::new(),
             photos: BTreeMap::new(),
             freed: BTreeSet::new(),
             stamp: name.to_owned(),
@@ -181,6 +224,10 @@ impl World {
     }
 
     fn start(&mut self, device: usize) {
+        let own = &mut self.devices[device];
+        let rows: Vec<(String, Vec<u8>)> =
+            own.disk.iter().map(|(key, bytes)| (key.clone(), bytes.clone())).collect();
+        rows.iter().for_each(|(key, bytes)| own.keep(key, bytes));
         let info = StoreInfo { stamp: self.devices[device].stamp.clone(), exclusive: true };
         self.feed(device, Event::Start(info));
     }
@@ -248,6 +295,7 @@ impl World {
             Effect::Storage { id, task } => own.storage.push_back((id, task)),
             Effect::Connect { link, .. } => own.connecting = Some(link),
             Effect::SendFrame { link, bytes } => {
+                own.check_durable(&bytes);
                 if own.link == Some(link) {
                     let socket = (device, own.life, link);
                     self.to_server.push_back((socket, bytes));
@@ -338,6 +386,7 @@ impl World {
             }
             StorageTask::Write { puts, .. } if full && !puts.is_empty() => Err(StorageError::Full),
             StorageTask::Write { puts, deletes } => {
+                puts.iter().for_each(|(key, bytes)| own.keep(key, bytes));
                 own.disk.extend(puts);
                 for key in deletes {
                     own.disk.remove(&key);
@@ -374,6 +423,10 @@ impl World {
             }
             _ => Vec::new(),
         };
+        if self.chance(self.faults.lose_request) {
+            self.feed(device, Event::Http { id, result: Err("dropped".to_owned()) });
+            return true;
+        }
         let lost = self.chance(self.faults.lose_answer);
         let arrives = if lost { self.below(part.len() + 1) } else { part.len() };
         let result = if self.server.up {
@@ -460,7 +513,9 @@ impl World {
         self.devices.iter().all(|device| {
             idle(device)
                 && device.engine.survey(&subject()).is_ok_and(|view| {
-                    view.heads.iter().all(|(id, heads)| surveys.get(id).is_none_or(|known| known == heads))
+                    let county = device.engine.county(&subject().round).map(|county| county.heads);
+                    let mut heads = view.heads.into_iter().chain(county.unwrap_or_default());
+                    heads.all(|(id, heads)| surveys.get(&id).is_none_or(|known| *known == heads))
                 })
         }) && self.to_server.is_empty()
             && self.to_device.is_empty()

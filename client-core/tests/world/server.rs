@@ -6,14 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use automerge::sync::{self, SyncDoc};
 use automerge::{ActorId, Automerge};
 use duxue_client_core::identity::hex;
-use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest};
+use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest, Subject};
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, genesis};
-use duxue_protocol::api::{Login, ReceiptAnswer, ReceiptRequest};
+use duxue_protocol::api::{DeviceSession, Login, ReceiptAnswer, ReceiptRequest, Role};
+use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::{PURPOSE, Receipt, Statement};
+use duxue_protocol::scan::{self, ScanLimits};
 use duxue_protocol::wire::{self, Limits, Message, Metadata};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer, SigningKey};
 
-use super::{Socket, subject};
+use super::{Socket, packet, subject};
 
 pub struct Server {
     pub up: bool,
@@ -26,6 +28,12 @@ pub struct Server {
     pub forge: bool,
     /// Its receipts state no photo.
     pub forgets_photos: bool,
+    /// The token that requests must carry.
+    pub token: String,
+    /// Why messages were refused whole.
+    pub refused: Vec<&'static str>,
+    /// Messages that brought changes.
+    pub deliveries: usize,
     journal: u64,
     pub received_bytes: usize,
 }
@@ -45,22 +53,31 @@ pub struct Backup {
 impl Server {
     pub fn new() -> Self {
         let document = |kind: DocumentKind| {
-            let subject = subject();
-            let id = DocumentId::derive(&subject.round, subject.school.as_str(), kind);
+            let Subject { round, school } = subject();
+            let about = if kind == DocumentKind::County { round.as_str() } else { school.as_str() };
+            let id = DocumentId::derive(&round, about, kind);
             (id, genesis::document(kind, ActorId::from([1_u8; 16])))
         };
         Self {
             up: true,
-            documents: [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling]
-                .into_iter()
-                .map(document)
-                .collect(),
+            documents: [
+                DocumentKind::Survey,
+                DocumentKind::Review,
+                DocumentKind::Ruling,
+                DocumentKind::County,
+            ]
+            .into_iter()
+            .map(document)
+            .collect(),
             photos: BTreeMap::new(),
             uploads: BTreeMap::new(),
             sessions: BTreeMap::new(),
             key: SigningKey::from_bytes(&[7; 32]),
             forge: false,
             forgets_photos: false,
+            token: "token".to_owned(),
+            refused: Vec::new(),
+            deliveries: 0,
             journal: 0,
             received_bytes: 0,
         }
@@ -114,6 +131,14 @@ impl Server {
             Message::Sync { document_id, data, .. } => {
                 let id: DocumentId = document_id.parse().unwrap();
                 let Some(doc) = self.documents.get_mut(&id) else { return Vec::new() };
+                // The real server's limits: above them it takes nothing.
+                match scan::scan_sync_message(&data, &ScanLimits::default(), &genesis::reserved) {
+                    Ok(report) => self.deliveries += usize::from(!report.changes.is_empty()),
+                    Err(error) => {
+                        self.refused.push(error.code());
+                        return Vec::new();
+                    }
+                }
                 let message = sync::Message::decode(&data).unwrap();
                 // A repeated or late frame may not fit; a real server closes then.
                 let state = session.states.entry(id).or_default();
@@ -148,14 +173,41 @@ impl Server {
 
     pub fn http(&mut self, request: &HttpRequest, part: &[u8], now_ms: i64) -> HttpAnswer {
         let path = request.url.strip_prefix("https://server.test").unwrap();
+        let sent = request.headers.iter().find(|(name, _)| *name == "authorization");
+        if sent.is_some_and(|(_, value)| *value != format!("Bearer {}", self.token)) {
+            let problem = Problem::new("session.missing", "会话无效", "no such session");
+            return answer_with(401, &[], serde_json::to_vec(&problem).unwrap());
+        }
         match (request.method, path) {
             ("POST", "/api/receipts") => self.receipt(request, now_ms),
             ("POST", "/api/login") => self.login(request, now_ms),
+            ("POST", "/api/challenges") => answer_with(200, &[], br#"{"challenge":"c0ffee"}"#.to_vec()),
+            ("POST", "/api/device-sessions") => self.device_session(request, now_ms),
+            ("GET", "/api/rounds/round-1/packet") => {
+                answer_with(200, &[], serde_json::to_vec(&packet(&[Role::Inspector])).unwrap())
+            }
             ("POST", "/api/files") => self.create(request),
             ("HEAD", path) => self.offset(path),
             ("PATCH", path) => self.append(path, request, part),
             other => panic!("unexpected request {other:?}"),
         }
+    }
+
+    /// Opens a session for whoever signs with the device's key.
+    fn device_session(&mut self, request: &HttpRequest, now_ms: i64) -> HttpAnswer {
+        let HttpBody::Json(text) = &request.body else { panic!("no body") };
+        let asked: DeviceSession = serde_json::from_str(text).unwrap();
+        let signed = format!("duxue-device-1 {} c0ffee", asked.device);
+        let expected = SigningKey::from_bytes(&[9; 32]).sign(signed.as_bytes());
+        if hex(&expected.to_bytes()) != asked.signature {
+            let problem = Problem::new("session.refused", "签名不符", "wrong signature");
+            return answer_with(403, &[], serde_json::to_vec(&problem).unwrap());
+        }
+        let session = serde_json::json!({
+            "token": self.token, "person": format!("person-{}", asked.device), "device": asked.device,
+            "expires_ms": now_ms + 1, "server_key": self.public_key(), "server_time_ms": now_ms,
+        });
+        answer_with(200, &[], session.to_string().into_bytes())
     }
 
     /// Everyone may log in; the person is called as the account.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consolidate::{natural, same_in_item};
 use crate::consolidated::{
-    ConsolidatedSchool, Duplicate, Entry, Item, Removal, ReviewState, ValueState, fields,
+    ConsolidatedCounty, ConsolidatedSchool, Duplicate, Entry, Item, Removal, ReviewState, ValueState, fields,
 };
 use crate::path::ItemKey;
 use crate::{EntryPath, FieldId, ItemId, OpId, Scalar, Value};
@@ -235,6 +235,17 @@ impl ConsolidatedSchool {
         }
         self.duplicates.retain(|duplicate| duplicate.items.len() > 1);
         self.duplicates.sort();
+    }
+}
+
+impl ConsolidatedCounty {
+    /// Every entry whose candidates differ, in the order of the paths. It is
+    /// settled by writing the entry again.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let differ = |entry: &Entry| matches!(entry.value, ValueState::Conflicting { .. });
+        let open = self.entries.iter().filter(|(_, entry)| differ(entry));
+        open.map(|(path, _)| Conflict::entry(path.clone(), false)).collect()
     }
 }
 

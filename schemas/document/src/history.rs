@@ -58,6 +58,50 @@ pub fn history_of_entry(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -
     past
 }
 
+/// A claim that took the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The entry.
+    pub path: EntryPath,
+    /// The claim that is live.
+    pub by: OpId,
+    /// The claim that it replaced.
+    pub old: OpId,
+}
+
+/// The claims that live candidates of a survey have replaced, one step back.
+///
+/// Cost: one walk through the whole history and a reading of the entries
+/// found, whatever their number.
+#[must_use]
+pub fn replaced(survey: &Automerge) -> Vec<Replaced> {
+    const KIND: DocumentKind = DocumentKind::Survey;
+    let mut places = Places::new(KIND, survey);
+    let mut found: BTreeMap<EntryPath, Vec<(OpId, OpId)>> = BTreeMap::new();
+    for change in survey.get_changes(&[]) {
+        each_op(&change, |id, op| {
+            if op.pred.is_empty() || matches!(op.action, legacy::OpType::Delete) {
+                return;
+            }
+            let place = places.of(&op.obj);
+            let keys = place.keys.iter().map(String::as_str).chain(key(&op));
+            // Deeper keys are inside a claim, and are no entry's.
+            let path = keys.collect::<Vec<_>>().join("/").parse::<EntryPath>().ok();
+            let (Some(path), Some(by)) = (path, op_id(&id)) else { return };
+            let old = op.pred.iter().filter_map(|old| op_id(&ObjId::Id(old.0, old.1.clone(), 0)));
+            found.entry(path).or_default().extend(old.map(|old| (by.clone(), old)));
+        });
+    }
+    let deletes = Deletes::of(KIND, survey);
+    let source = Source::parts(survey, &deletes);
+    let of_entry = |(path, pairs): (EntryPath, Vec<(OpId, OpId)>)| {
+        let live: BTreeSet<OpId> = read::candidates(&source, KIND, &path).into_iter().map(|c| c.op).collect();
+        let kept = pairs.into_iter().filter(move |(by, _)| live.contains(by));
+        kept.map(move |(by, old)| Replaced { path: path.clone(), by, old }).collect::<Vec<_>>()
+    };
+    found.into_iter().flat_map(of_entry).collect()
+}
+
 /// What a walk through the history finds of one entry.
 #[derive(Default)]
 struct History {

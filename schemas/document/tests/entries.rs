@@ -111,7 +111,20 @@ fn the_history_names_what_took_the_place_of_each_claim() {
     let late = scene.concurrently(BOOKS, &["value=1", "value=2"]);
     let past = history_of_entry(&scene.survey, DocumentKind::Survey, &path(BOOKS));
     let by_both = past.iter().find(|past| past.op == third).map(|past| past.superseded_by.clone());
-    assert_eq!(by_both, Some(late.into_iter().collect()));
+    assert_eq!(by_both, Some(late.iter().cloned().collect()));
+
+    // One walk finds the same for all entries, one step back.
+    put(&mut scene.survey, "rooms/r1/size", "area_m2=60");
+    let resized = put(&mut scene.survey, "rooms/r1/size", "area_m2=61");
+    let replaced = duxue_document::history::replaced(&scene.survey);
+    let pairs: Vec<_> = replaced.into_iter().map(|found| (found.path, found.by, found.old)).collect();
+    let size = history_of_entry(&scene.survey, DocumentKind::Survey, &path("rooms/r1/size"));
+    let expected = [
+        (path("rooms/r1/size"), resized, size[0].op.clone()),
+        (path(BOOKS), late[0].clone(), third.clone()),
+        (path(BOOKS), late[1].clone(), third.clone()),
+    ];
+    assert_eq!(pairs, expected);
 }
 
 #[test]

@@ -171,6 +171,18 @@ pub enum Sub {
         /// 条目路径 / entry path
         entry: String,
     },
+    /// 一个条目的全部历史：谁先后填过什么 / everything ever stated about an entry, and by whom
+    History {
+        /// 学校 / school
+        school: String,
+        /// 条目路径 / entry path
+        entry: String,
+    },
+    /// 县级数据（教体局填写）/ the county's own figures and answers, written by the bureau
+    County {
+        #[command(subcommand)]
+        action: CountyAction,
+    },
     /// 删除一项（保留记录）/ say that an item is not there; its record stays
     Remove {
         /// 学校 / school
@@ -300,6 +312,41 @@ pub enum EquipmentAction {
 pub enum QuantityAction {
     /// 填写一个数量 / state a quantity
     Set(QuantityArgs),
+}
+
+#[derive(Subcommand)]
+pub enum CountyAction {
+    /// 本机所知的县级数据 / what this device knows of them
+    Show,
+    /// 填写一个数；两人填得不同时，再填一次即可定下 / state a figure; stating it again settles a conflict
+    Set {
+        /// 数量，如 survey_satisfaction_percent / quantity
+        quantity: String,
+        /// 值 / value
+        value: String,
+        /// 部分 / part
+        #[arg(long, default_value = "whole")]
+        part: String,
+        /// 备注 / remark
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// 回答一个条目，如 A2-1 / answer an item
+    Answer {
+        /// 条目 / item
+        question: String,
+        /// 是否符合 / answer
+        answer: YesNo,
+        /// 备注 / remark
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// 批量录入 / record a sheet of figures and answers from a file
+    Capture {
+        /// JSON 行或 CSV 文件，- 为标准输入 / JSON lines or CSV, - for stdin
+        #[arg(long)]
+        batch: String,
+    },
 }
 
 #[derive(Subcommand)]

@@ -11,7 +11,7 @@ use duxue_document::consolidated::fields;
 use duxue_document::path::{ItemKind, Section};
 use duxue_document::schema::{self, FieldType};
 use duxue_document::school::FigureKey;
-use duxue_document::{EntryPath, FieldId, ItemId, PhotoHash, Scalar, Value};
+use duxue_document::{EntryPath, FieldId, ItemId, PhotoHash, RoundId, Scalar, Value};
 use duxue_protocol::problem::Problem;
 
 /// One line of a field sheet.
@@ -21,6 +21,15 @@ pub struct Record {
     fields: BTreeMap<String, String>,
     photos: Vec<String>,
     note: Option<String>,
+}
+
+/// What a sheet is recorded in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The survey of a school.
+    School(Subject),
+    /// The county document of a round.
+    County(RoundId),
 }
 
 /// What a kind of record may hold: field, entry, value field.
@@ -94,11 +103,14 @@ impl Record {
     /// one, a missing field.
     pub fn command(
         mut self,
-        subject: &Subject,
+        target: &Target,
         photos: Vec<NewPhoto>,
         mark: Option<Mark>,
     ) -> Result<Command, Problem> {
-        let subject = subject.clone();
+        let subject = match target {
+            Target::School(subject) => subject.clone(),
+            Target::County(round) => return self.county(round.clone(), mark),
+        };
         let hashes: Vec<PhotoHash> = photos.iter().map(|photo| photo.photo).collect();
         let item = match self.kind.as_str() {
             "class" => Some((ItemKind::Classes, CLASS)),
@@ -113,11 +125,7 @@ impl Record {
         }
         let claim = match self.kind.as_str() {
             "quantity" => self.quantity()?,
-            "answer" => {
-                let path: EntryPath = EntryPath::Answer(id(&self.take("question")?)?);
-                let value = value_of(&path, "value", &self.take("value")?)?;
-                (path, value)
-            }
+            "answer" => self.answered()?,
             "complete" => {
                 let path = EntryPath::Section(section(&self.take("section")?)?);
                 let mark = self.fields.remove("value").unwrap_or_else(|| "true".to_owned());
@@ -138,6 +146,28 @@ impl Record {
         self.nothing_left()?;
         let statement = Statement { value: claim.1, photos: hashes, note: self.note, place: None };
         Ok(Command::PutClaims { subject, claims: vec![(claim.0, statement)], photos, mark })
+    }
+
+    /// The county document holds figures and answers, and no photos: those
+    /// belong to schools.
+    fn county(mut self, round: RoundId, mark: Option<Mark>) -> Result<Command, Problem> {
+        if !self.photos.is_empty() {
+            return Err(bad(format!("{}: photos: 县级数据不带照片 / not in the county document", self.kind)));
+        }
+        let (path, value) = match self.kind.as_str() {
+            "quantity" => self.quantity()?,
+            "answer" => self.answered()?,
+            other => return Err(bad(format!("type: {other} (quantity, answer)"))),
+        };
+        self.nothing_left()?;
+        let statement = Statement { value, note: self.note, ..Statement::default() };
+        Ok(Command::PutCounty { round, claims: vec![(path, statement)], mark })
+    }
+
+    fn answered(&mut self) -> Result<(EntryPath, Value), Problem> {
+        let path = EntryPath::Answer(id(&self.take("question")?)?);
+        let value = value_of(&path, "value", &self.take("value")?)?;
+        Ok((path, value))
     }
 
     fn item_fields(
@@ -343,8 +373,42 @@ pub fn beside(sheet: Option<&Path>, file: &str) -> std::path::PathBuf {
 mod tests {
     use super::*;
 
-    fn subject() -> Subject {
-        Subject { round: "r".parse().unwrap(), school: "3402070001".parse().unwrap() }
+    fn school() -> Target {
+        Target::School(Subject { round: "r".parse().unwrap(), school: "3402070001".parse().unwrap() })
+    }
+
+    fn county() -> Target {
+        Target::County("r".parse().unwrap())
+    }
+
+    #[test]
+    fn a_county_sheet_holds_figures_and_answers_only() {
+        let lines = [
+            (
+                r#"{"type":"quantity","quantity":"survey_satisfaction_percent","value":"86.5"}"#,
+                Ok("quantities/survey_satisfaction_percent:whole"),
+            ),
+            (r#"{"type":"answer","question":"A2-1","value":"是"}"#, Ok("answers/A2-1")),
+            (r#"{"type":"room","number":"1","purpose":"music"}"#, Err("room")),
+            (r#"{"type":"complete","section":"rooms"}"#, Err("complete")),
+            (r#"{"type":"answer","question":"A2-1","value":"yes","photos":["a.jpg"]}"#, Err("photos")),
+            (r#"{"type":"answer","question":"A2-1","value":"yes","school":"x"}"#, Err("school")),
+        ];
+        for (line, expected) in lines {
+            let (_, record) = read(line).unwrap().remove(0);
+            match (record.command(&county(), Vec::new(), None), expected) {
+                (Ok(Command::PutCounty { claims, .. }), Ok(path)) => {
+                    assert_eq!(claims[0].0.to_string(), path, "{line}");
+                }
+                (Err(problem), Err(named)) => {
+                    assert!(
+                        problem.detail.as_deref().unwrap_or_default().contains(named),
+                        "{line}: {problem:?}"
+                    );
+                }
+                _ => panic!("{line}"),
+            }
+        }
     }
 
     #[test]
@@ -373,7 +437,7 @@ mod tests {
         ];
         for (line, named) in cases {
             let (_, record) = read(line).unwrap().remove(0);
-            let problem = record.command(&subject(), Vec::new(), None).err().unwrap();
+            let problem = record.command(&school(), Vec::new(), None).err().unwrap();
             assert_eq!(problem.code, "batch.bad_record");
             assert!(problem.detail.as_deref().unwrap_or_default().contains(named), "{line}: {problem:?}");
         }
@@ -387,7 +451,7 @@ mod tests {
             read(r#"{"type":"equipment","code":"1","name":"n","count":3,"unit_value_yuan":"1234.56"}"#)
                 .unwrap()
                 .remove(0);
-        let Command::AddItem { fields, .. } = record.command(&subject(), Vec::new(), None).unwrap() else {
+        let Command::AddItem { fields, .. } = record.command(&school(), Vec::new(), None).unwrap() else {
             panic!("not an item")
         };
         let value = &fields[&"unit_value".parse().unwrap()].value;

@@ -5,25 +5,24 @@ use std::io::Read;
 use std::path::Path;
 
 use duxue_client_core::identity::Identity;
-use duxue_client_core::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject};
+use duxue_client_core::{Command, Mark, NewPhoto, Reply, Saved, Statement};
 use duxue_document::path::ItemKey;
 use duxue_document::{EntryPath, FieldId, PhotoHash, Value};
 use duxue_protocol::problem::Problem;
 
-use super::batch::{self, Record};
+use super::batch::{self, Record, Target};
 use super::context::{Context, Failure, parsed};
 
 /// Captures a whole sheet. Every line is on disk before it is reported. A
 /// sheet that was cut off goes on where it stopped: how far it is, is stored
 /// with each line's claims.
-pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), Failure> {
-    let subject = cx.subject(school)?;
+pub async fn batch(cx: &mut Context, target: &Target, source: &str) -> Result<(), Failure> {
     let text = read_source(source)?;
     let records = batch::read(&text)?;
     let sheet = (source != "-").then(|| Path::new(source));
     // Every line is checked before the first is captured.
     for (line, record) in &records {
-        let checked = record.clone().command(&subject, photos_of_shape(record), None);
+        let checked = record.clone().command(target, photos_of_shape(record), None);
         checked.map_err(|problem| batch::at_line(*line, problem))?;
         for file in record.photo_files() {
             let path = batch::beside(sheet, file);
@@ -32,7 +31,7 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
             }
         }
     }
-    let form = batch_form(&subject, cx.driver.engine().identity(), &text);
+    let form = batch_form(target, cx.driver.engine().identity(), &text);
     let done: usize = cx.driver.engine().drafts().get(&form).and_then(|text| text.parse().ok()).unwrap_or(0);
     if done > 0 {
         cx.out.line(
@@ -43,7 +42,7 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
     let progress = progress(cx, records.len());
     for (index, (line, record)) in records.into_iter().enumerate().skip(done) {
         let mark = Mark { form: form.clone(), text: (index + 1).to_string() };
-        let saved = capture_record(cx, &subject, record, sheet, Some(mark)).await;
+        let saved = capture_record(cx, target, record, sheet, Some(mark)).await;
         let saved = saved.map_err(|failure| Failure::from(batch::at_line(line, failure.problem)))?;
         if let Some(bar) = &progress {
             bar.inc(1);
@@ -62,9 +61,13 @@ pub async fn batch(cx: &mut Context, school: &str, source: &str) -> Result<(), F
 
 /// Where the progress of a sheet is kept: the same text for another round or
 /// by another person is another work.
-fn batch_form(subject: &Subject, identity: Option<&Identity>, text: &str) -> String {
+fn batch_form(target: &Target, identity: Option<&Identity>, text: &str) -> String {
     let person = identity.map(|identity| identity.person.as_str()).unwrap_or_default();
-    format!("batch/{}/{}/{person}/{}", subject.round, subject.school, PhotoHash::of(text.as_bytes()))
+    let (round, of) = match target {
+        Target::School(subject) => (&subject.round, subject.school.as_str()),
+        Target::County(round) => (round, "county"),
+    };
+    format!("batch/{round}/{of}/{person}/{}", PhotoHash::of(text.as_bytes()))
 }
 
 fn progress(cx: &Context, count: usize) -> Option<indicatif::ProgressBar> {
@@ -75,8 +78,13 @@ fn progress(cx: &Context, count: usize) -> Option<indicatif::ProgressBar> {
 
 /// Captures one record by hand.
 pub async fn one(cx: &mut Context, school: &str, record: Record) -> Result<(), Failure> {
-    let subject = cx.subject(school)?;
-    let saved = capture_record(cx, &subject, record, None, None).await?;
+    let target = Target::School(cx.subject(school)?);
+    record_one(cx, &target, record).await
+}
+
+/// Captures one record wherever it belongs.
+pub async fn record_one(cx: &mut Context, target: &Target, record: Record) -> Result<(), Failure> {
+    let saved = capture_record(cx, target, record, None, None).await?;
     report(cx, None, &saved, true);
     Ok(())
 }
@@ -90,7 +98,7 @@ fn photos_of_shape(record: &Record) -> Vec<NewPhoto> {
 
 async fn capture_record(
     cx: &mut Context,
-    subject: &Subject,
+    target: &Target,
     record: Record,
     sheet: Option<&Path>,
     mark: Option<Mark>,
@@ -99,7 +107,7 @@ async fn capture_record(
     for file in record.photo_files() {
         photos.push(super::photos::store(cx, &batch::beside(sheet, file))?);
     }
-    let command = record.command(subject, photos, mark)?;
+    let command = record.command(target, photos, mark)?;
     saved(cx.run(command).await?)
 }
 
@@ -225,9 +233,9 @@ mod tests {
 
     #[test]
     fn a_sheet_is_new_work_for_another_round_school_or_person() {
-        let subject = |round: &str, school: &str| Subject {
-            round: round.parse().unwrap(),
-            school: school.parse().unwrap(),
+        let school = |round: &str, school: &str| {
+            let (round, school) = (round.parse().unwrap(), school.parse().unwrap());
+            Target::School(duxue_client_core::Subject { round, school })
         };
         let identity = |person: &str| Identity {
             server: String::new(),
@@ -239,15 +247,15 @@ mod tests {
             clock_offset_ms: 0,
             device_secret: None,
         };
-        let form = |round, school, person| {
-            batch_form(&subject(round, school), Some(&identity(person)), "{\"type\":\"room\"}")
-        };
-        let first = form("r1", "3402070001", "li");
-        assert_eq!(first, form("r1", "3402070001", "li"));
+        let form =
+            |target: Target, person| batch_form(&target, Some(&identity(person)), "{\"type\":\"answer\"}");
+        let first = form(school("r1", "3402070001"), "li");
+        assert_eq!(first, form(school("r1", "3402070001"), "li"));
         let others = [
-            form("r2", "3402070001", "li"),
-            form("r1", "3402070002", "li"),
-            form("r1", "3402070001", "wang"),
+            form(school("r2", "3402070001"), "li"),
+            form(school("r1", "3402070002"), "li"),
+            form(school("r1", "3402070001"), "wang"),
+            form(Target::County("r1".parse().unwrap()), "li"),
         ];
         assert!(!others.contains(&first), "{others:?}");
     }

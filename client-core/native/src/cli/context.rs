@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use duxue_client_core::{Command, CommandError, Reply, Subject};
-use duxue_document::{RoundId, SchoolId};
-use duxue_protocol::api::RoundSummary;
+use duxue_document::{OpId, RoundId, SchoolId};
+use duxue_protocol::api::{Role, RoundSummary};
 use duxue_protocol::problem::Problem;
 
 use super::args::Args;
@@ -143,6 +143,18 @@ impl Context {
     /// Names of indicators in a round.
     pub fn names(&self, round: &RoundId) -> Names {
         Names::of(self.driver.engine().packets().find(|packet| packet.packet.round.id == *round))
+    }
+
+    /// Whether the person has a role in the round.
+    pub fn has_role(&self, round: &RoundId, role: Role) -> bool {
+        let mut packets = self.driver.engine().packets();
+        packets.any(|packet| packet.packet.round.id == *round && packet.packet.roles.contains(&role))
+    }
+
+    /// The name of whoever wrote an op, or the beginning of its actor.
+    pub fn person(&self, round: &RoundId, op: &OpId) -> String {
+        let name = self.driver.engine().name_of(round, op.actor());
+        name.unwrap_or_else(|| op.actor().chars().take(8).collect())
     }
 
     /// Says so where the round's figures are made up.

@@ -5,17 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duxue_client_core::{Command, CommandError, Decision, Judgement, Seen, Subject};
-use duxue_document::path::ItemKey;
+use duxue_client_core::{Command, CommandError, Seen, Subject};
+use duxue_document::decision::Outcome;
 use duxue_document::{DocumentKind, EntryPath, OpId};
 use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView, HeldView, ImportReport, SchoolView};
 use duxue_protocol::problem::Problem;
 use serde::de::DeserializeOwned;
 
-use super::args::RuleArgs;
 use super::context::{Context, Failure, parsed};
 use super::sync::Delivery;
-use super::{capture, result, words};
+use super::{capture, county, result, rule, words};
 
 /// Asks the server and reads the answer.
 pub async fn get<T: DeserializeOwned>(cx: &Context, path: &str) -> Result<T, Failure> {
@@ -23,7 +22,8 @@ pub async fn get<T: DeserializeOwned>(cx: &Context, path: &str) -> Result<T, Fai
     serde_json::from_slice(&body).map_err(|_| CommandError::BadAnswer.into())
 }
 
-async fn open_conflicts(cx: &Context, subject: Option<&Subject>) -> Result<Vec<ConflictView>, Failure> {
+/// The open conflicts of the round, or of one school.
+pub async fn open_conflicts(cx: &Context, subject: Option<&Subject>) -> Result<Vec<ConflictView>, Failure> {
     let path = match subject {
         Some(subject) => format!("/api/rounds/{}/conflicts?school={}", subject.round, subject.school),
         None => format!("/api/rounds/{}/conflicts", cx.round()?.id),
@@ -50,20 +50,27 @@ pub async fn conflicts(cx: &Context, school: Option<&str>) -> Result<(), Failure
         Some(subject) => subject.round.clone(),
         None => cx.round()?.id,
     };
-    cx.viewer(&round)?.remember_conflicts(&found)?;
+    let removals = rule::removals(cx, &round, &found).await?;
+    cx.viewer(&round)?.remember_conflicts(&found, &removals)?;
     cx.out.json(&found);
-    if found.is_empty() {
-        cx.out.line("没有待裁决的冲突", "no open conflicts");
-        return Ok(());
-    }
     cx.synthetic(&round);
     for conflict in &found {
         show_conflict(cx, conflict);
+        if let ConflictSubject::Removal { item } = &conflict.subject
+            && let Some(shown) = removals.get(&(conflict.school.clone(), item.clone()))
+        {
+            rule::show_item(cx, shown);
+        }
     }
-    cx.out.line(
-        "裁决：duxue rule 学校 冲突 --select 序号 --reason 理由",
-        "to rule: duxue rule SCHOOL CONFLICT --select NUMBER --reason WHY",
-    );
+    let in_county = if subject.is_none() { county::conflicts(cx, &round).await? } else { 0 };
+    if found.is_empty() && in_county == 0 {
+        cx.out.line("没有待裁决的冲突", "no open conflicts");
+    } else if !found.is_empty() {
+        cx.out.line(
+            "裁决：duxue rule 学校 冲突 --select 序号 --reason 理由",
+            "to rule: duxue rule SCHOOL CONFLICT --select NUMBER --reason WHY",
+        );
+    }
     Ok(())
 }
 
@@ -130,127 +137,8 @@ fn choice_in_words<'a>(cx: &Context, choice: &'a str) -> &'a str {
     }
 }
 
-/// Rules on one conflict, syncs, and shows what became of it.
-pub async fn rule(cx: &mut Context, args: RuleArgs) -> Result<(), Failure> {
-    let subject = cx.subject(&args.school)?;
-    // The ruling must know the rulings before it, to replace them.
-    cx.run(Command::Open { subject: subject.clone() }).await?;
-    super::sync::quietly(cx).await?;
-    let found = open_conflicts(cx, Some(&subject)).await?;
-    let conflict = pick(found, &args)?;
-    cx.viewer(&subject.round)?.check_conflict(&conflict)?;
-    let decision = decision(cx, &subject, &conflict, &args).await?;
-    let (verdicts, rulings) = (conflict.verdicts.clone(), conflict.rulings.clone());
-    let ruling = Command::Rule { subject: subject.clone(), decision, verdicts, rulings, reason: args.reason };
-    cx.run(ruling).await?;
-    let delivery = super::sync::deliver(cx, &subject, DocumentKind::Ruling).await?;
-    let (what, (zh, en)) = (name(&conflict.subject), delivery.words());
-    let held = delivery == Delivery::Held;
-    cx.out.json(&serde_json::json!({ "ruled": what, "school": subject.school, "held": held }));
-    cx.out.line(format!("已裁决 {what}，{zh}"), format!("ruled on {what}; {en}"));
-    Ok(())
-}
-
-fn pick(found: Vec<ConflictView>, args: &RuleArgs) -> Result<ConflictView, Failure> {
-    let wanted = args.conflict.trim_start_matches("entry:").trim_start_matches("duplicate:");
-    let wanted = wanted.trim_start_matches("removal:");
-    let fits = |conflict: &ConflictView| match &conflict.subject {
-        // `--removed` and `--present` are about the item, not an entry of it.
-        ConflictSubject::Removal { .. } if !(args.removed || args.present) => false,
-        ConflictSubject::Entry { .. } | ConflictSubject::Duplicate { .. } if args.removed || args.present => {
-            false
-        }
-        subject => name(subject) == wanted || name(subject).starts_with(wanted),
-    };
-    let mut fitting: Vec<ConflictView> = found.into_iter().filter(fits).collect();
-    if let Some(exact) = fitting.iter().position(|conflict| name(&conflict.subject) == wanted) {
-        return Ok(fitting.swap_remove(exact));
-    }
-    match fitting.len() {
-        1 => Ok(fitting.swap_remove(0)),
-        0 => Err(Problem::new(
-            "desk.no_such_conflict",
-            "没有这个待裁决的冲突：用 duxue conflicts 查看",
-            "there is no such open conflict: see duxue conflicts",
-        )
-        .with_detail(args.conflict.clone())
-        .into()),
-        _ => Err(Problem::new(
-            "desk.ambiguous_conflict",
-            "有几个冲突符合：请写完整",
-            "several conflicts match: write more of it",
-        )
-        .with_detail(fitting.iter().map(|conflict| name(&conflict.subject)).collect::<Vec<_>>().join(", "))
-        .into()),
-    }
-}
-
-async fn decision(
-    cx: &Context,
-    subject: &Subject,
-    conflict: &ConflictView,
-    args: &RuleArgs,
-) -> Result<Decision, Failure> {
-    let saw: BTreeSet<OpId> =
-        conflict.candidates.iter().filter_map(|candidate| candidate.op.clone()).collect();
-    Ok(match &conflict.subject {
-        ConflictSubject::Entry { path } => match (&args.select, args.set.is_empty()) {
-            (Some(select), _) => {
-                let (chosen, path) = (selected(conflict, select)?, path.clone());
-                match (&chosen.op, &chosen.value) {
-                    (Some(op), _) => Decision::Select { path, op: op.clone(), saw },
-                    (None, Some(value)) => Decision::Set { path, value: value.clone(), saw },
-                    (None, None) => return Err(no_such_candidate(select)),
-                }
-            }
-            (None, false) => {
-                let value = capture::assignments(path, &args.set)?;
-                Decision::Set { path: path.clone(), value, saw }
-            }
-            (None, true) => return Err(choice_missing("--select | --set")),
-        },
-        ConflictSubject::Duplicate { duplicate } => {
-            let key = |item: &duxue_document::ItemId| ItemKey { kind: duplicate.kind, item: item.clone() };
-            let items = duplicate.items.iter().map(key).collect();
-            match (args.merge, args.separate) {
-                (true, _) => Decision::Merge { items },
-                (_, true) => Decision::Separate { items },
-                (false, false) => return Err(choice_missing("--merge | --separate")),
-            }
-        }
-        ConflictSubject::Removal { item } => {
-            if !args.removed && !args.present {
-                return Err(choice_missing("--removed | --present"));
-            }
-            let view = school_view(cx, subject).await?;
-            let thing = view.consolidated.thing(item).map(|(_, thing)| thing);
-            let candidates = thing.into_iter().flat_map(|thing| thing.fields.values());
-            let saw =
-                candidates.flat_map(|entry| entry.candidates.iter().map(|found| found.op.clone())).collect();
-            Decision::Removal { item: item.clone(), present: args.present, saw }
-        }
-    })
-}
-
-fn selected<'a>(conflict: &'a ConflictView, select: &str) -> Result<&'a CandidateView, Failure> {
-    let by_number =
-        select.parse::<usize>().ok().and_then(|number| conflict.candidates.get(number.wrapping_sub(1)));
-    let by_op =
-        || conflict.candidates.iter().find(|found| found.op.as_ref().is_some_and(|op| op.as_str() == select));
-    by_number.or_else(by_op).ok_or_else(|| no_such_candidate(select))
-}
-
-fn no_such_candidate(select: &str) -> Failure {
-    Problem::new("desk.no_such_candidate", "没有这个候选", "there is no such candidate")
-        .with_detail(select)
-        .into()
-}
-
-fn choice_missing(options: &str) -> Failure {
-    Problem::new("desk.choice_missing", "请写明怎样裁决", "say how to settle it").with_detail(options).into()
-}
-
-async fn school_view(cx: &Context, subject: &Subject) -> Result<SchoolView, Failure> {
+/// The consolidated survey of a school as the server has it.
+pub async fn school_view(cx: &Context, subject: &Subject) -> Result<SchoolView, Failure> {
     get(cx, &format!("/api/rounds/{}/schools/{}", subject.round, subject.school)).await
 }
 
@@ -277,21 +165,21 @@ pub async fn judge(
         let seen = cx.viewer(&subject.round)?.check_entry(&subject.school, &path, entry, &saw)?;
         judged.insert(path, seen);
     }
-    let judgement = match returned {
-        None => Judgement::Accepted,
-        Some(reason) => Judgement::Returned { reason },
+    let outcome = match returned {
+        None => Outcome::Accepted,
+        Some(reason) => Outcome::Returned { reason },
     };
     let count = judged.len();
-    let command = Command::Judge { subject: subject.clone(), entries: judged, judgement: judgement.clone() };
+    let command = Command::Judge { subject: subject.clone(), entries: judged, outcome: outcome.clone() };
     cx.run(command).await?;
     let delivery = super::sync::deliver(cx, &subject, DocumentKind::Review).await?;
     let (held, (zh, en)) = (delivery == Delivery::Held, delivery.words());
-    cx.out.json(&serde_json::json!({ "judged": entries, "judgement": judgement, "held": held }));
-    match judgement {
-        Judgement::Accepted => {
+    cx.out.json(&serde_json::json!({ "judged": entries, "judgement": outcome, "held": held }));
+    match outcome {
+        Outcome::Accepted => {
             cx.out.line(format!("已采信 {count} 个条目，{zh}"), format!("accepted {count} entries; {en}"))
         }
-        Judgement::Returned { .. } => {
+        Outcome::Returned { .. } => {
             cx.out.line(format!("已退回 {count} 个条目，{zh}"), format!("returned {count} entries; {en}"))
         }
     }

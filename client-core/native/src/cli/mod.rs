@@ -11,10 +11,13 @@ mod args;
 mod batch;
 mod capture;
 mod context;
+mod county;
 mod desk;
+mod history;
 mod out;
 mod photos;
 mod result;
+mod rule;
 mod shown;
 mod survey;
 mod sync;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Sub};
+use batch::Target;
 use context::{Context, Failure};
 use out::Out;
 
@@ -66,7 +70,10 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
         Sub::Schools => survey::schools(cx),
         Sub::Survey { school } => survey::survey(cx, &school).await,
         Sub::Preview { school } => survey::preview(cx, &school),
-        Sub::Capture { school, batch } => capture::batch(cx, &school, &batch).await,
+        Sub::Capture { school, batch } => {
+            let target = Target::School(cx.subject(&school)?);
+            capture::batch(cx, &target, &batch).await
+        }
         Sub::Room { action: args::RoomAction::Add(room) } => {
             capture::one(cx, &room.school.clone(), room.record()).await
         }
@@ -92,11 +99,13 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
         Sub::Copy { school, item, values } => capture::copy(cx, &school, &item, &values).await,
         Sub::Undo { school, entry } => capture::undo(cx, &school, &entry).await,
         Sub::Remove { school, item, reason } => capture::remove(cx, &school, &item, reason).await,
+        Sub::History { school, entry } => history::history(cx, &school, &entry).await,
+        Sub::County { action } => county::county(cx, action).await,
         Sub::Sync { watch, timeout } => sync::sync(cx, watch, timeout).await,
         Sub::Outbox => sync::outbox(cx),
         Sub::Receipts { verify } => photos::receipts(cx, verify),
         Sub::Conflicts { school } => desk::conflicts(cx, school.as_deref()).await,
-        Sub::Rule(rule) => desk::rule(cx, rule).await,
+        Sub::Rule(args) => rule::rule(cx, args).await,
         Sub::Accept { school, entries, saw } => desk::judge(cx, &school, &entries, &saw, None).await,
         Sub::Return { school, entries, reason, saw } => {
             desk::judge(cx, &school, &entries, &saw, Some(reason)).await

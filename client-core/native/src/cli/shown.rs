@@ -16,6 +16,7 @@ use duxue_protocol::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::desk;
+use super::rule::{self, Removals};
 
 /// Whom something was shown to, in which round.
 pub struct Viewer<'a> {
@@ -31,6 +32,9 @@ struct Shown {
     conflicts: BTreeMap<String, ShownConflict>,
     #[serde(default)]
     entries: BTreeMap<String, ShownEntry>,
+    /// The live ops of removed items that were edited, by the conflict's key.
+    #[serde(default)]
+    removals: BTreeMap<String, BTreeSet<OpId>>,
 }
 
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
@@ -94,20 +98,27 @@ impl Viewer<'_> {
         std::fs::write(self.file(), bytes).map_err(|error| failed(error.to_string()))
     }
 
-    /// Notes the conflicts that were shown.
+    /// Notes the conflicts that were shown, and the removed items among them.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn remember_conflicts(&self, conflicts: &[ConflictView]) -> Result<(), Problem> {
+    pub fn remember_conflicts(&self, conflicts: &[ConflictView], items: &Removals) -> Result<(), Problem> {
         let mut shown = self.read();
         let schools: BTreeSet<String> =
             conflicts.iter().map(|conflict| self.school(&conflict.school)).collect();
-        shown.conflicts.retain(|key, _| !schools.iter().any(|school| key.starts_with(school)));
+        let of_these = |key: &String| schools.iter().any(|school| key.starts_with(school));
+        shown.conflicts.retain(|key, _| !of_these(key));
+        shown.removals.retain(|key, _| !of_these(key));
         for conflict in conflicts {
             let key = self.key(conflict);
             if let (ConflictSubject::Entry { .. }, Some(review)) = (&conflict.subject, &conflict.review) {
                 let ops = conflict.candidates.iter().filter_map(|candidate| candidate.op.clone()).collect();
                 shown.entries.insert(key.clone(), ShownEntry { ops, review: review.clone() });
+            }
+            if let ConflictSubject::Removal { item } = &conflict.subject
+                && let Some(item) = items.get(&(conflict.school.clone(), item.clone()))
+            {
+                shown.removals.insert(key.clone(), rule::ops_of(item));
             }
             shown.conflicts.insert(key, ShownConflict::of(conflict));
         }
@@ -146,11 +157,20 @@ impl Viewer<'_> {
         match self.read().conflicts.get(&self.key(conflict)) {
             Some(shown) if *shown == ShownConflict::of(conflict) => Ok(()),
             Some(_) => Err(changed()),
-            None => Err(Problem::new(
-                "desk.not_shown",
-                "请先用 duxue conflicts 查看这个冲突",
-                "look at this conflict with duxue conflicts first",
-            )),
+            None => Err(conflict_not_shown()),
+        }
+    }
+
+    /// Whether a removed item still holds what was shown of it: a ruling on
+    /// its removal covers exactly that.
+    ///
+    /// # Errors
+    /// `desk.not_shown`, `desk.conflict_changed`.
+    pub fn check_removal(&self, conflict: &ConflictView, now: &BTreeSet<OpId>) -> Result<(), Problem> {
+        match self.read().removals.get(&self.key(conflict)) {
+            Some(shown) if shown == now => Ok(()),
+            Some(_) => Err(changed()),
+            None => Err(conflict_not_shown()),
         }
     }
 
@@ -199,6 +219,14 @@ fn named(review: &ReviewState) -> BTreeSet<DecisionId> {
     }
 }
 
+fn conflict_not_shown() -> Problem {
+    Problem::new(
+        "desk.not_shown",
+        "请先用 duxue conflicts 查看这个冲突",
+        "look at this conflict with duxue conflicts first",
+    )
+}
+
 fn changed() -> Problem {
     Problem::new(
         "desk.conflict_changed",
@@ -209,7 +237,8 @@ fn changed() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use duxue_document::consolidated::{Candidate, ValueState};
+    use duxue_document::consolidated::{Candidate, Item, Removal, ValueState};
+    use duxue_document::path::ItemKey;
     use duxue_document::{Captured, Value};
     use duxue_protocol::api::CandidateView;
 
@@ -261,7 +290,7 @@ mod tests {
         let viewer = Viewer { home: home.path(), person: &li, round: &round };
         let seen = conflict(&["1@aa", "1@bb"]);
         assert_eq!(code(viewer.check_conflict(&seen)), "desk.not_shown");
-        viewer.remember_conflicts(std::slice::from_ref(&seen)).unwrap();
+        viewer.remember_conflicts(std::slice::from_ref(&seen), &Removals::new()).unwrap();
         viewer.check_conflict(&seen).unwrap();
         let other = Viewer { person: &wang, ..viewer };
         assert_eq!(code(other.check_conflict(&seen)), "desk.not_shown");
@@ -279,6 +308,35 @@ mod tests {
     }
 
     #[test]
+    fn a_ruling_on_a_removal_covers_what_was_shown_of_the_item() {
+        let home = tempfile::tempdir().unwrap();
+        let (li, round) = ("li".parse().unwrap(), "r1".parse().unwrap());
+        let viewer = Viewer { home: home.path(), person: &li, round: &round };
+        let key: ItemKey = "rooms/r1".parse().unwrap();
+        let subject = ConflictSubject::Removal { item: key.clone() };
+        let conflict = ConflictView { subject, review: None, ..conflict(&[]) };
+        let ops = |texts: &[&str]| texts.iter().map(|op| op.parse().unwrap()).collect::<BTreeSet<OpId>>();
+        assert_eq!(code(viewer.check_removal(&conflict, &ops(&["1@aa"]))), "desk.not_shown");
+        let item = Item {
+            kind: key.kind,
+            members: BTreeSet::from([key.item.clone()]),
+            fields: BTreeMap::from([
+                ("size".parse().unwrap(), entry(&["1@aa", "2@bb"], ReviewState::Unreviewed)),
+                ("removed".parse().unwrap(), entry(&["3@cc"], ReviewState::Unreviewed)),
+            ]),
+            removal: Removal::EditedAfterRemoval { unseen: ops(&["2@bb"]) },
+        };
+        let shown = Removals::from([((conflict.school.clone(), key), item)]);
+        viewer.remember_conflicts(std::slice::from_ref(&conflict), &shown).unwrap();
+        viewer.check_removal(&conflict, &ops(&["1@aa", "2@bb", "3@cc"])).unwrap();
+        for now in [ops(&["1@aa", "2@bb", "3@cc", "4@dd"]), ops(&["1@aa", "3@cc"])] {
+            assert_eq!(code(viewer.check_removal(&conflict, &now)), "desk.conflict_changed");
+        }
+        viewer.remember_conflicts(&[conflict.clone()], &Removals::new()).unwrap();
+        assert_eq!(code(viewer.check_removal(&conflict, &ops(&["1@aa"]))), "desk.not_shown");
+    }
+
+    #[test]
     fn a_verdict_covers_what_was_shown_of_the_entry_or_what_a_script_names() {
         let home = tempfile::tempdir().unwrap();
         let (li, round) = ("li".parse().unwrap(), "r1".parse().unwrap());
@@ -291,7 +349,7 @@ mod tests {
         };
         let shown = entry(&["1@aa"], ReviewState::Unreviewed);
         assert_eq!(code(check(&shown, &[]).map(|_| ())), "desk.not_shown");
-        viewer.remember_conflicts(std::slice::from_ref(&seen)).unwrap();
+        viewer.remember_conflicts(std::slice::from_ref(&seen), &Removals::new()).unwrap();
         assert_eq!(check(&shown, &[]).unwrap().ops.len(), 1);
         let grown = entry(&["1@aa", "2@bb"], ReviewState::Unreviewed);
         assert_eq!(code(check(&grown, &[]).map(|_| ())), "desk.conflict_changed");

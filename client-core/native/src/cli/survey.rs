@@ -1,12 +1,15 @@
 //! Schools, surveys and the offline preview.
 
+use std::collections::BTreeSet;
+
 use duxue_client_core::CommandError;
 use duxue_client_core::views::{OpenPoint, SurveyView};
 use duxue_document::conflict::ConflictSubject;
-use duxue_document::consolidated::{ConsolidatedSchool, Removal, fields};
+use duxue_document::consolidated::{ConsolidatedSchool, Entry, Removal, fields};
 use duxue_document::path::{ItemKind, Section};
 use duxue_document::{EntryPath, FieldId};
 use duxue_protocol::api::{Role, SchoolView};
+use serde::Serialize;
 
 use super::context::{Context, Failure};
 use super::{result, words};
@@ -49,23 +52,43 @@ pub fn schools(cx: &Context) -> Result<(), Failure> {
 /// An inspector's survey comes from this device; the desk reads the server's.
 pub async fn survey(cx: &mut Context, school: &str) -> Result<(), Failure> {
     let subject = cx.subject(school)?;
-    let round = cx.driver.engine().packets().find(|packet| packet.packet.round.id == subject.round);
-    let local = round.is_some_and(|packet| packet.packet.roles.contains(&Role::Inspector));
-    if local {
+    let replaced = cx.driver.engine().replaced_others(&subject);
+    if cx.has_role(&subject.round, Role::Inspector) {
         let view = cx.driver.engine().survey(&subject)?;
-        cx.out.json(&view);
+        cx.out.json(&Shown { view: &view, replaced: &replaced });
         returned(cx, &view);
-        show(cx, &view.consolidated);
+        show(cx, &view.consolidated, &replaced);
         open_points(cx, &view);
         cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
     } else {
         let path = format!("/api/rounds/{}/schools/{}", subject.round, subject.school);
         let view: SchoolView = super::desk::get(cx, &path).await?;
-        cx.out.json(&view);
-        show(cx, &view.consolidated);
+        cx.out.json(&Shown { view: &view, replaced: &replaced });
+        show(cx, &view.consolidated, &replaced);
         cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
     }
     Ok(())
+}
+
+/// A survey with the entries whose value took the place of another person's:
+/// those that this device knows the history of.
+#[derive(Serialize)]
+struct Shown<'a, V> {
+    #[serde(flatten)]
+    view: &'a V,
+    replaced: &'a Replaced,
+}
+
+type Replaced = BTreeSet<EntryPath>;
+
+/// What an entry comes to, and whether its value replaced a colleague's.
+fn state(cx: &Context, path: &EntryPath, entry: &Entry, replaced: &Replaced) -> String {
+    let known = words::state(&cx.out, entry);
+    if !replaced.contains(path) {
+        return known;
+    }
+    let mark = cx.out.say("取代了他人的值（duxue history）", "replaced another's value (duxue history)");
+    if known.is_empty() { mark.to_owned() } else { format!("{known} · {mark}") }
 }
 
 /// What was sent back comes first: it is what its author came for.
@@ -77,7 +100,7 @@ fn returned(cx: &Context, view: &SurveyView) {
     }
 }
 
-fn show(cx: &Context, school: &ConsolidatedSchool) {
+fn show(cx: &Context, school: &ConsolidatedSchool, replaced: &Replaced) {
     cx.out.line(
         format!("{} {}", school.school.id, school.school.name),
         format!("{} {}", school.school.id, school.school.name),
@@ -88,7 +111,7 @@ fn show(cx: &Context, school: &ConsolidatedSchool) {
         (ItemKind::Grounds, Section::Grounds),
         (ItemKind::Equipment, Section::Equipment),
     ] {
-        items(cx, school, kind, section);
+        items(cx, school, (kind, section), replaced);
     }
     let mut rows = Vec::new();
     for (path, entry) in &school.entries {
@@ -105,7 +128,7 @@ fn show(cx: &Context, school: &ConsolidatedSchool) {
             name,
             words::entry(entry),
             declared.unwrap_or_default(),
-            words::state(&cx.out, entry),
+            state(cx, path, entry, replaced),
         ]);
     }
     if !rows.is_empty() {
@@ -114,7 +137,12 @@ fn show(cx: &Context, school: &ConsolidatedSchool) {
     }
 }
 
-fn items(cx: &Context, school: &ConsolidatedSchool, kind: ItemKind, section: Section) {
+fn items(
+    cx: &Context,
+    school: &ConsolidatedSchool,
+    (kind, section): (ItemKind, Section),
+    replaced: &Replaced,
+) {
     let here = school.items.iter().filter(|(key, _)| key.kind == kind);
     let mut rows = Vec::new();
     for (key, item) in here {
@@ -128,7 +156,11 @@ fn items(cx: &Context, school: &ConsolidatedSchool, kind: ItemKind, section: Sec
         let mut states: Vec<String> = item
             .fields
             .iter()
-            .map(|(name, entry)| (name, words::state(&cx.out, entry)))
+            .map(|(name, entry)| {
+                let (kind, item) = (key.kind, key.item.clone());
+                let path = EntryPath::Item { kind, item, field: name.clone() };
+                (name, state(cx, &path, entry, replaced))
+            })
             .filter(|(_, state)| !state.is_empty())
             .map(|(name, state)| format!("{name}: {state}"))
             .collect();

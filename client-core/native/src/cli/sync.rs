@@ -139,8 +139,8 @@ async fn exchange(
                     }
                     reason = Some(why);
                 }
+                Notice::Broken { problem } => return Err(problem.into()),
                 Notice::Ready
-                | Notice::Broken { .. }
                 | Notice::Changed { .. }
                 | Notice::Online
                 | Notice::SavedLate { .. }

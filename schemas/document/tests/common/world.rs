@@ -305,6 +305,19 @@ impl World {
         self.survey.server()
     }
 
+    pub fn review(&self) -> &Automerge {
+        self.review.server()
+    }
+
+    pub fn ruling(&self) -> &Automerge {
+        self.ruling.server()
+    }
+
+    /// What the server sees.
+    pub fn consolidated(&self) -> ConsolidatedSchool {
+        self.view(DEVICES)
+    }
+
     /// The survey as an unrelated process would load it.
     pub fn reloaded(&self) -> String {
         let load = |hands: &Hands| {
