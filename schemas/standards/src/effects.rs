@@ -195,7 +195,7 @@ fn pupils(assessor: &Assessor, school: &SchoolId, differing: &BTreeMap<String, V
 #[must_use]
 pub fn fixed(input: &SchoolInput, variable: VariableIndex, option: usize) -> SchoolInput {
     let mut fixed = input.clone();
-    for figure in fixed.figures.values_mut().chain(fixed.answers.values_mut()) {
+    for figure in Arc::make_mut(&mut fixed.figures).values_mut().chain(fixed.answers.values_mut()) {
         if figure.variables().any(|v| v == variable) {
             fix(Arc::make_mut(figure), variable, option);
         }

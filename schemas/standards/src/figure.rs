@@ -286,10 +286,21 @@ impl Figure {
     /// The sum of the things under a partial choice.
     #[must_use]
     pub fn total(&self, choice: &Choice) -> Bounds {
+        if let ([thing], []) = (self.fixed.as_slice(), self.open.as_slice()) {
+            return thing.in_sum();
+        }
         let sum = |things: &[Thing]| {
             things.iter().fold(Bounds::exactly(Amount::ZERO), |sum, thing| sum.plus(thing.in_sum()))
         };
         self.fold(choice, Bounds::exactly(Amount::ZERO), sum, Bounds::plus)
+    }
+
+    /// The largest size that any of the things may have; `None` is unbounded.
+    #[must_use]
+    pub fn largest(&self) -> Option<Amount> {
+        let open = self.open.iter().flat_map(|term| &term.cases).flatten();
+        let all = self.fixed.iter().chain(open).map(|thing| thing.size.high);
+        all.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).unwrap_or(Some(Amount::ZERO))
     }
 
     /// How many things are (`low`) and may be (`high`) such. `may` must hold
@@ -411,7 +422,7 @@ pub struct Variable {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FigureRef {
     /// The school or branch site; empty for the county.
-    pub school: String,
+    pub school: Arc<str>,
     /// The figure.
     pub key: FigureKey,
 }

@@ -256,7 +256,8 @@ impl Exact {
         if let Self::Small { n, d } = self
             && let Some(n) = n.checked_mul(scale)
         {
-            return Some((Integer::div_floor(&n, d), Integer::div_ceil(&n, d)));
+            let (floor, rest) = n.div_mod_floor(d);
+            return Some((floor, floor + i128::from(rest > 0)));
         }
         Some((self.floor_of(scale).try_into().ok()?, self.ceil_of(scale).try_into().ok()?))
     }
@@ -293,9 +294,21 @@ impl Exact {
     #[must_use]
     pub fn printed(&self, decimals: u32) -> String {
         match self.small_rounded(decimals) {
-            Some(units) => print_digits(units < 0, &units.unsigned_abs().to_string(), decimals),
+            Some(units) => print_small(units, decimals),
             None => print_units(&self.rounded(decimals), decimals),
         }
+    }
+
+    /// Printed with all decimals, rounded up.
+    #[must_use]
+    pub fn printed_up(&self, decimals: u32) -> String {
+        let scale = 10_i128.pow(decimals);
+        if let Self::Small { n, d } = self
+            && let Some(n) = n.checked_mul(scale)
+        {
+            return print_small(Integer::div_ceil(&n, d), decimals);
+        }
+        print_units(&self.ceil_of(scale), decimals)
     }
 
     /// What the printed form is worth.
@@ -311,6 +324,18 @@ impl Exact {
 fn small_sum(a: i128, b: i128, c: i128, d: i128) -> Option<Exact> {
     let n = a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?;
     Some(Exact::Small { n, d: b.checked_mul(d)? })
+}
+
+fn print_small(units: i128, decimals: u32) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    let Ok(units) = u64::try_from(units.unsigned_abs()) else {
+        return print_units(&units.into(), decimals);
+    };
+    let unit = 10_u64.pow(decimals);
+    match decimals {
+        0 => format!("{sign}{units}"),
+        _ => format!("{sign}{}.{:0width$}", units / unit, units % unit, width = decimals as usize),
+    }
 }
 
 /// Prints a whole number of `10^-decimals`.

@@ -227,7 +227,7 @@ fn figure_key(quantity: &str, part: Part) -> Result<FigureKey, Reason> {
 }
 
 fn figure_mut<'a>(input: &'a mut SchoolInput, key: &FigureKey) -> Result<&'a mut Figure, Reason> {
-    input.figures.get_mut(key).map(Arc::make_mut).ok_or(NO_FIGURE)
+    Arc::make_mut(&mut input.figures).get_mut(key).map(Arc::make_mut).ok_or(NO_FIGURE)
 }
 
 fn set(input: &mut SchoolInput, key: &FigureKey, value: Amount) -> Result<(), Reason> {

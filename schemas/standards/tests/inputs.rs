@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::consolidated::{ConsolidatedSchool, Duplicate, Item, Removal, ReviewState};
 use duxue_document::path::{ItemKey, ItemKind, Section};
-use duxue_document::school::{DeclaredRoom, RoomPurpose, SchoolKind, Stage};
+use duxue_document::school::{DeclaredClass, DeclaredRoom, RoomPurpose, SchoolKind, Stage};
 use duxue_document::{DecisionId, EntryPath, ItemId, Value};
 use duxue_standards::Standard;
 use duxue_standards::assess::{Outcome, school as assess};
@@ -85,6 +85,44 @@ fn items_count_only_once_their_section_is_complete() {
     assert_eq!(complete.entries[0].path.to_string(), "rooms/101/multimedia");
 }
 
+/// Each class is held against what is plausible of a class, not their sum.
+#[test]
+fn class_sizes_are_implausible_one_by_one() {
+    let standard = youzhi();
+    let declared_list = |sizes: &[u32]| {
+        let mut school = primary(&[]);
+        let class = |pupils: &u32| DeclaredClass { stage: Stage::Primary, pupils: *pupils };
+        school.declared.classes = Some(sizes.iter().map(class).collect());
+        school
+    };
+    let on_site = |sizes: &[&str]| {
+        let mut school = primary(&[]);
+        for (pupils, id) in sizes.iter().zip(["a", "b", "c"]) {
+            let identity = value(&[("stage", text("primary")), ("grade", number("1")), ("number", text(id))]);
+            let pupils = vec![value(&[("value", number(pupils))])];
+            school.items.extend([item(
+                ItemKind::Classes,
+                id,
+                &[("identity", vec![identity]), ("pupils", pupils)],
+            )]);
+        }
+        support::mark(&mut school, Section::Classes, &[true]);
+        school
+    };
+    for (school, expected) in [
+        (declared_list(&[40, 45, 44]), None),
+        (declared_list(&[40, 101, 45]), Some("班额为101,大于合理上限100")),
+        (on_site(&["44", "45", "43"]), None),
+        (on_site(&["44", "45", "130"]), Some("班额为130,大于合理上限100")),
+        (primary(&[("max_class_size:primary", "101")]), Some("班额为101,大于合理上限100")),
+    ] {
+        let input = school_input(&standard, &school, &InputSettings::default());
+        let sizes = key("max_class_size:primary");
+        let alarm = input.alarms.iter().find(|alarm| alarm.key == sizes).map(|alarm| alarm.text.zh.as_str());
+        assert_eq!(alarm, expected);
+    }
+}
+
 fn of_equipment(yuan: &str) -> (ItemKey, Item) {
     let fields = [
         ("count", vec![value(&[("value", number("1"))])]),
@@ -118,7 +156,9 @@ fn an_open_mark_leaves_open_whether_the_items_count() {
         (&[false, false], &seen, "10", Some("200000"), Outcome::Met),
         (yes, &seen, "10", Some("200000"), Outcome::NotMet),
         (no, &seen, "10", Some("200000"), Outcome::Met),
-        (yes, &awaiting, "10", Some("200000"), open),
+        // A mark needs no acceptance, also where the round requires it.
+        (yes, &awaiting, "10", Some("200000"), Outcome::NotMet),
+        (both, &awaiting, "10", Some("200000"), open),
         (yes, &contradicted, "10", Some("200000"), open),
         (yes, &disputed, "10", Some("200000"), open),
         (both, &disputed, "10", Some("200000"), open),

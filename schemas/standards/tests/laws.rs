@@ -152,6 +152,7 @@ impl Sketch {
             let value = match known {
                 Known::Declared(value) => *value,
                 Known::Conflict(values, _) => values[*pick as usize % values.len()],
+                Known::Marked(items, Doubt::Awaiting, _) => *items,
                 Known::Marked(items, ..) if pick % 2 == 0 => *items,
                 Known::Marked(_, _, Some(declared)) => *declared,
                 Known::Missing | Known::Marked(..) => {

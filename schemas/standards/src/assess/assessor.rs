@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use duxue_document::SchoolId;
 use duxue_document::school::{FigureKey, Part, School, Stage};
-use duxue_document::{QuantityId, SchoolId};
 
 use super::coefficient::Sums;
 use super::county::{self, CountyAssessment};
@@ -13,13 +13,14 @@ use super::difference::{self, CoefficientResult, Rows};
 use super::provenance::{Assessment, MadeFrom, Provenance};
 use super::row::{RowCases, row_cases};
 use super::rule::Scope;
+use super::running::{Running, Step};
 use super::school::{self, SchoolAssessment};
 use super::unit::{Unit, no_schools};
 use super::{indicator, result};
 use crate::figure::Bounds;
 use crate::input::{CountyInput, SchoolInput};
 use crate::number::Amount;
-use crate::standard::{Level, Limit, Standard};
+use crate::standard::{Level, Limit, Named, Standard};
 
 /// A coefficient's rows: a stage, and the item by its position.
 type Column = (Stage, usize);
@@ -43,6 +44,9 @@ pub struct Assessor {
     provenance: Provenance,
     units: BTreeMap<SchoolId, State>,
     sums: BTreeMap<Column, Sums>,
+    /// Schools whose rows are open, or for which a relief lets more count.
+    unsettled: BTreeMap<Column, BTreeSet<SchoolId>>,
+    running: Running,
 }
 
 impl Assessor {
@@ -58,6 +62,8 @@ impl Assessor {
             provenance: Provenance::default(),
             units: BTreeMap::new(),
             sums: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            running: Running::default(),
         }
     }
 
@@ -147,9 +153,7 @@ impl Assessor {
     /// The county alone.
     #[must_use]
     pub fn county(&self) -> CountyAssessment {
-        let schools: Vec<Arc<SchoolAssessment>> =
-            self.units.values().map(|state| state.assessment.clone()).collect();
-        county::assess(&self.standard, &schools, self.coefficients(), self.county_indicators())
+        county::assess(&self.standard, &self.running, self.coefficients(), self.county_indicators())
     }
 
     /// The school that a site is merged into: itself if it has no parent here.
@@ -200,7 +204,7 @@ impl Assessor {
 
     fn forget(&mut self, root: &SchoolId) {
         if let Some(state) = self.units.remove(root) {
-            self.change_sums(&state.rows, -1);
+            self.change(root, &state, Step::TakeOut);
         }
     }
 
@@ -219,18 +223,28 @@ impl Assessor {
         let mut rows = BTreeMap::new();
         for row in assessment.stages.iter().filter(|row| row.counts != Some(false)) {
             for (position, item) in self.items().into_iter().enumerate() {
-                rows.insert((row.stage, position), row_cases(&unit, row.stage, item));
+                rows.insert((row.stage, position), row_cases(&unit, row, item));
             }
         }
-        self.change_sums(&rows, 1);
-        self.units
-            .insert(root.clone(), State { assessment: Arc::new(assessment), rows: Arc::new(rows), members });
+        let state = State { assessment: Arc::new(assessment), rows: Arc::new(rows), members };
+        self.change(root, &state, Step::Add);
+        self.units.insert(root.clone(), state);
     }
 
-    fn change_sums(&mut self, rows: &BTreeMap<Column, RowCases>, sign: i128) {
-        for (column, cases) in rows {
-            if let Some(row) = cases.settled() {
-                self.sums.entry(*column).or_default().change(row, sign);
+    /// Changes the county's sums and tallies by one school.
+    fn change(&mut self, root: &SchoolId, state: &State, step: Step) {
+        self.running.change(&state.assessment, step);
+        for (column, cases) in state.rows.iter() {
+            let settled = cases.settled();
+            if let Some(row) = settled {
+                self.sums.entry(*column).or_default().change(row, if step == Step::Add { 1 } else { -1 });
+            }
+            if settled.is_none() || cases.relief.is_some() {
+                let unsettled = self.unsettled.entry(*column).or_default();
+                match step {
+                    Step::Add => unsettled.insert(root.clone()),
+                    Step::TakeOut => unsettled.remove(root),
+                };
             }
         }
     }
@@ -263,9 +277,10 @@ impl Assessor {
             .zip(&columns)
             .zip(&all)
             .map(|((item, column), all)| {
-                let (settled, open): (Vec<_>, Vec<_>) =
-                    all().into_iter().partition(|cases| cases.settled().is_some());
-                let eased = settled.into_iter().filter(|cases| cases.relief.is_some()).collect();
+                let unsettled = self.unsettled.get(column).into_iter().flatten();
+                let (eased, open): (Vec<_>, Vec<_>) = unsettled
+                    .filter_map(|root| self.units.get(root)?.rows.get(column))
+                    .partition(|cases| cases.settled().is_some());
                 let sums = self.sums.get(column).copied().unwrap_or_default();
                 (item.id.clone(), Rows { sums, open, eased, all })
             })
@@ -275,20 +290,20 @@ impl Assessor {
     }
 
     fn county_indicators(&self) -> Vec<result::IndicatorResult> {
-        let schools = |quantity: &QuantityId| self.sum_over_schools(quantity);
+        let schools = |quantity: &Named| self.sum_over_schools(quantity);
         let unit = Unit::new(&self.standard, Vec::new(), Some(&self.county), &schools, &self.as_of);
         let own = self.standard.indicators.iter().filter(|indicator| indicator.level == Level::County);
         own.map(|item| indicator::decide(&unit, Scope::County, item, None)).collect()
     }
 
     /// A quantity over all schools, in all parts of compulsory education.
-    fn sum_over_schools(&self, quantity: &QuantityId) -> Bounds {
+    fn sum_over_schools(&self, quantity: &Named) -> Bounds {
         if self.inputs.is_empty() {
             return Bounds::unknown(None);
         }
         let mut sum = Bounds::exactly(Amount::ZERO);
         for part in [Part::Whole, Part::Primary, Part::Junior] {
-            let key = FigureKey { quantity: quantity.clone(), part };
+            let key = FigureKey { quantity: quantity.id.clone(), part };
             for figure in self.inputs.values().filter_map(|input| input.figures.get(&key)) {
                 sum = sum.plus(figure.total(&[]));
             }

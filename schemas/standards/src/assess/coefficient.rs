@@ -79,6 +79,40 @@ pub(crate) struct Square {
     pub high: Option<BigInt>,
 }
 
+/// Square roots of both bounds, rounded down, in parts of an [`Amount`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Roots {
+    pub low: BigInt,
+    pub high: Option<BigInt>,
+}
+
+impl Square {
+    pub fn roots(&self) -> Roots {
+        let root = |square: &BigInt| match u128::try_from(square) {
+            Ok(small) => small.isqrt().into(),
+            Err(_) => square.sqrt(),
+        };
+        Roots { low: root(&self.low), high: self.high.as_ref().map(root) }
+    }
+}
+
+impl Roots {
+    /// Both rounded half away from zero to at most 11 decimals, in units of
+    /// the last.
+    pub fn rounded(&self, decimals: u32) -> (BigInt, Option<BigInt>) {
+        // ⌊2·10^d·√q⌋ = ⌊⌊10¹²·√q⌋ ÷ (10^(12−d) ÷ 2)⌋ as the divisor is whole.
+        let half = BigInt::from(10_u64.pow(12 - decimals) / 2);
+        let round = |root: &BigInt| (root.div_floor(&half) + 1_u32).div_floor(&BigInt::from(2));
+        (round(&self.low), self.high.as_ref().map(round))
+    }
+
+    /// The coefficient rounded, if both bounds round alike.
+    pub fn alike(&self, decimals: u32) -> Option<BigInt> {
+        let (low, high) = self.rounded(decimals);
+        (high.as_ref() == Some(&low)).then_some(low)
+    }
+}
+
 /// Bounds of a county mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mean {
@@ -303,21 +337,11 @@ pub(crate) fn to_parts(square: &BigRational) -> (BigInt, BigInt) {
     (square.numer().clone(), square.denom().clone())
 }
 
-/// √`square` rounded, if both bounds round alike.
-pub(crate) fn rounded(square: &Square, decimals: u32) -> Option<BigInt> {
-    let scale = square_scale();
-    let root = |square: &BigInt| crate::number::rounded_root(square, &scale, decimals);
-    let low = root(&square.low);
-    (square.high.as_ref().map(root) == Some(low.clone())).then_some(low)
-}
-
 /// Bounds of CV in parts of an [`Amount`].
-pub(crate) fn root_bounds(square: &Square) -> (BigInt, Option<BigInt>) {
-    let up = |square: &BigInt| {
-        let root = square.sqrt();
-        if &root * &root == *square { root } else { root + 1_u32 }
-    };
-    (square.low.sqrt(), square.high.as_ref().map(up))
+pub(crate) fn root_bounds(square: &Square, roots: &Roots) -> (BigInt, Option<BigInt>) {
+    let up =
+        |(square, root): (&BigInt, &BigInt)| if root * root == *square { root.clone() } else { root + 1_u32 };
+    (roots.low.clone(), square.high.as_ref().zip(roots.high.as_ref()).map(up))
 }
 
 /// Bounds of √`square` in parts of 10^-`digits`.

@@ -1,7 +1,6 @@
 //! The county: all dimensions over all schools.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -10,7 +9,7 @@ use duxue_document::school::Stage;
 
 use super::outcome::Levels;
 use super::result::IndicatorResult;
-use super::school::{SchoolAssessment, StageAssessment};
+use super::running::Running;
 use super::{CoefficientResult, Outcome};
 use crate::input::Review;
 use crate::standard::{Level, Standard, Text};
@@ -31,14 +30,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, outcome: Outcome) {
-        self.all += 1;
-        *match outcome {
+    /// How many come out so.
+    pub(crate) fn number_of(&mut self, outcome: Outcome) -> &mut usize {
+        match outcome {
             Outcome::Met => &mut self.met,
             Outcome::Conditional => &mut self.conditional,
             Outcome::NotMet => &mut self.not_met,
             Outcome::Undetermined => &mut self.undetermined,
-        } += 1;
+        }
     }
 
     /// 达标学校总数.
@@ -138,12 +137,10 @@ impl CountyAssessment {
     }
 }
 
-type Schools<'a> = &'a [Arc<SchoolAssessment>];
-
 /// Puts the county together.
 pub(crate) fn assess(
     standard: &Standard,
-    schools: Schools,
+    schools: &Running,
     coefficients: Vec<(Stage, Vec<CoefficientResult>)>,
     indicators: Vec<IndicatorResult>,
 ) -> CountyAssessment {
@@ -151,20 +148,9 @@ pub(crate) fn assess(
         .into_iter()
         .map(|(stage, coefficients)| stage_summary(standard, schools, stage, coefficients))
         .collect();
-    let mut school_indicators: Vec<IndicatorTally> = standard
-        .indicators
-        .iter()
-        .filter(|indicator| indicator.level == Level::School)
-        .map(|indicator| {
-            tally(
-                &indicator.id,
-                schools.iter().filter_map(|school| {
-                    let result = school.indicators.iter().find(|result| result.id == indicator.id)?;
-                    Some((&school.school.id, result.levels.0, true))
-                }),
-            )
-        })
-        .collect();
+    let of_schools = of_level(standard, Level::School);
+    let mut school_indicators: Vec<IndicatorTally> =
+        of_schools.map(|(position, id)| schools.of_schools(position, id)).collect();
     let counted = Counted::of(&stages);
     let of_stages = stages.iter_mut().flat_map(|summary| &mut summary.items);
     of_stages.chain(&mut school_indicators).for_each(|tally| counted.hold(tally));
@@ -176,13 +162,9 @@ pub(crate) fn assess(
     let dimensions: Vec<DimensionResult> =
         standard.dimensions.iter().map(|dimension| parts.dimension(&dimension.id, &dimension.name)).collect();
     let all = dimensions.iter().fold(Levels::MET, |all, dimension| all.and(dimension.levels));
-    let mut review = Review::default();
-    for school in schools {
-        review.entries += school.review.entries;
-        review.unreviewed += school.review.unreviewed;
-    }
     let missing = if counted == Counted::None { vec![register_missing()] } else { Vec::new() };
     let outcome = all.outcome();
+    let review = schools.review;
     CountyAssessment { outcome, dimensions, stages, school_indicators, indicators, missing, review }
 }
 
@@ -220,55 +202,24 @@ fn register_missing() -> Text {
     Text::new("学校名册:没有计入的学校", "the register of schools: no school in it counts")
 }
 
+/// The indicators of a level, each with its place among them.
+fn of_level(standard: &Standard, level: Level) -> impl Iterator<Item = (usize, &str)> {
+    let own = standard.indicators.iter().filter(move |indicator| indicator.level == level);
+    own.map(|indicator| indicator.id.as_str()).enumerate()
+}
+
 fn stage_summary(
     standard: &Standard,
-    schools: Schools,
+    schools: &Running,
     stage: Stage,
     coefficients: Vec<CoefficientResult>,
 ) -> StageSummary {
-    let rows: Vec<(&SchoolId, &StageAssessment)> = schools
-        .iter()
-        .filter_map(|school| Some((&school.school.id, school.stage(stage)?)))
-        .filter(|(_, row)| row.counts != Some(false))
-        .collect();
-    let of = |id: &str| {
-        tally(
-            id,
-            rows.iter().filter_map(|(school, row)| {
-                let result = row.indicators.iter().find(|result| result.id == id)?;
-                Some((*school, result.levels.0, row.counts == Some(true)))
-            }),
-        )
-    };
-    let own = standard.indicators.iter().filter(|indicator| indicator.level == Level::Stage);
-    let mut items: Vec<IndicatorTally> = own.map(|indicator| of(&indicator.id)).collect();
-    if standard.school_rule.is_some() {
-        items.push(tally(
-            "rule",
-            rows.iter().filter_map(|(school, row)| {
-                let rule = row.rule.as_ref()?;
-                Some((*school, rule.levels, row.counts == Some(true)))
-            }),
-        ));
-    }
-    let rows_open = rows.iter().filter(|(_, row)| row.counts.is_none()).count();
-    StageSummary { stage, rows: rows.len() - rows_open, rows_open, items, coefficients }
-}
-
-/// All must be met; one that may not count must be met only if it does.
-fn tally<'a>(id: &str, results: impl Iterator<Item = (&'a SchoolId, Levels, bool)>) -> IndicatorTally {
-    let mut tally = Tally::default();
-    let mut failing = Vec::new();
-    let mut all = Levels::MET;
-    for (school, levels, counts) in results {
-        let outcome = levels.outcome();
-        tally.add(outcome);
-        if outcome == Outcome::NotMet {
-            failing.push(school.clone());
-        }
-        all = all.and(levels.unless_exempt(counts, true));
-    }
-    IndicatorTally { id: id.to_owned(), outcome: all.outcome(), tally, failing, levels: all }
+    let own = of_level(standard, Level::Stage);
+    let mut items: Vec<IndicatorTally> =
+        own.map(|(position, id)| schools.of_stage(stage, position, id)).collect();
+    items.extend(standard.school_rule.iter().map(|_| schools.rule(stage)));
+    let (rows, rows_open) = schools.rows(stage);
+    StageSummary { stage, rows, rows_open, items, coefficients }
 }
 
 /// What each dimension is made of: name, result.

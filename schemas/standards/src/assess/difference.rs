@@ -7,7 +7,7 @@ use num_rational::BigRational;
 use serde::Serialize;
 
 use super::Outcome;
-use super::coefficient::{self, Mean, Population, Square, Sums};
+use super::coefficient::{self, Mean, Population, Roots, Square, Sums};
 use super::outcome::{Levels, Span};
 use super::result::{Range, RoundingFlag};
 use super::row::{Row, RowCases};
@@ -54,6 +54,8 @@ pub(crate) struct Rows<'a> {
 /// What is known of one coefficient over all cases.
 struct Known {
     square: Square,
+    /// Of the bounds in `square`.
+    roots: Roots,
     /// Exact CV², where everything is settled and bounds were not enough.
     exact: Option<BigRational>,
     mean: Option<Mean>,
@@ -101,7 +103,7 @@ impl Rows<'_> {
 
     /// `doubtful` says whether bounds are not enough, so that settled rows are
     /// summed exactly.
-    fn known(&self, relief: bool, limit: Option<Limit>, doubtful: &dyn Fn(&Square) -> bool) -> Known {
+    fn known(&self, relief: bool, limit: Option<Limit>, doubtful: &dyn Fn(&Square, &Roots) -> bool) -> Known {
         let (sums, lists) = self.parts(relief);
         // One population with a range for every open row holds for every case.
         let hulls: Vec<Row> = lists.iter().map(|list| super::row::hull(list.to_vec())).collect();
@@ -112,7 +114,8 @@ impl Rows<'_> {
         let decided = !lists.is_empty() && limit.is_some_and(|limit| !straddles(&square, limit));
         let cases = if decided { Vec::new() } else { Self::combinations(sums, &lists) };
         if cases.is_empty() {
-            return Known { square, exact: None, mean: outer.mean(), rows, settled: false };
+            let roots = square.roots();
+            return Known { square, roots, exact: None, mean: outer.mean(), rows, settled: false };
         }
         let mut square: Option<Square> = None;
         let mut mean: Option<Option<Mean>> = None;
@@ -122,8 +125,10 @@ impl Rows<'_> {
         }
         let square = square.unwrap_or(Square { low: BigInt::default(), high: None });
         let settled = matches!(cases.as_slice(), [case] if case.is_settled());
-        let exact = (settled && rows > 0 && doubtful(&square)).then(|| self.exactly(relief)).flatten();
-        Known { square, exact, mean: mean.flatten(), rows, settled }
+        let roots = square.roots();
+        let exact =
+            (settled && rows > 0 && doubtful(&square, &roots)).then(|| self.exactly(relief)).flatten();
+        Known { square, roots, exact, mean: mean.flatten(), rows, settled }
     }
 
     /// CV² of settled rows; each has one case.
@@ -173,7 +178,7 @@ pub(crate) fn decide(
         let open = mean.outcome == Some(Outcome::Undetermined) || mean.printed.contains(['–', '≥']);
         if open && known.iter().all(|(strict, _)| strict.settled) {
             let exact: Vec<_> =
-                items.iter().map(|(_, rows)| (rows.known(false, None, &|_| true), None)).collect();
+                items.iter().map(|(_, rows)| (rows.known(false, None, &|_, _| true), None)).collect();
             mean = mean_of(&exact, limit, difference);
         }
         results.push(mean);
@@ -188,10 +193,10 @@ fn one(
     difference: &Difference,
     item_decimals: u32,
 ) -> (CoefficientResult, Known, Option<Known>) {
-    let doubtful = |square: &Square| {
+    let doubtful = |square: &Square, roots: &Roots| {
         let open = limit.is_some_and(|limit| straddles(square, limit));
         let written = limit.map_or(difference.decimals, |limit| limit.decimals);
-        let vague = |decimals| coefficient::rounded(square, decimals).is_none();
+        let vague = |decimals| roots.alike(decimals).is_none();
         open || [difference.decimals, written, 6].into_iter().any(vague)
     };
     let strict = rows.known(false, limit, &doubtful);
@@ -249,12 +254,11 @@ fn print_square(known: &Known, decimals: u32) -> String {
     if let Some(units) = rounded(known, decimals) {
         return print_units(&units, decimals);
     }
-    let scale = coefficient::limit_square(Amount::ONE);
-    let print =
-        |square: &BigInt| print_units(&crate::number::rounded_root(square, &scale, decimals), decimals);
-    match &known.square.high {
-        Some(high) => format!("{}–{}", print(&known.square.low), print(high)),
-        None => format!("≥{}", print(&known.square.low)),
+    let (low, high) = known.roots.rounded(decimals);
+    let print = |units: &BigInt| print_units(units, decimals);
+    match &high {
+        Some(high) => format!("{}–{}", print(&low), print(high)),
+        None => format!("≥{}", print(&low)),
     }
 }
 
@@ -264,7 +268,7 @@ fn rounded(known: &Known, decimals: u32) -> Option<BigInt> {
             let (n, d) = coefficient::to_parts(exact);
             Some(crate::number::rounded_root(&n, &d, decimals))
         }
-        None => coefficient::rounded(&known.square, decimals),
+        None => known.roots.alike(decimals),
     }
 }
 
@@ -359,7 +363,7 @@ fn sum_bounds(known: &[&Known], digits: u32) -> (BigInt, Option<BigInt>) {
                 (low, Some(high))
             }
             None => {
-                let (low, high) = coefficient::root_bounds(&one.square);
+                let (low, high) = coefficient::root_bounds(&one.square, &one.roots);
                 let more = BigInt::from(10).pow(digits.saturating_sub(12));
                 (low * &more, high.map(|high| high * &more))
             }

@@ -8,7 +8,7 @@ use super::rule::{Reading, Scope, Shortfall, read};
 use super::unit::{Case, Trace, Unit};
 use super::{Outcome, result};
 use crate::date;
-use crate::number::{Amount, Exact, print_units};
+use crate::number::{Amount, Exact};
 use crate::standard::{Compare, Condition, Indicator, Text};
 
 /// Decides an indicator. `floor` is the share of the requirement that the
@@ -21,7 +21,7 @@ pub(crate) fn decide(
 ) -> IndicatorResult {
     let mut all = Levels::MET;
     let mut conditions = Vec::with_capacity(indicator.conditions.len());
-    let mut seen = Seen::default();
+    let mut seen = Seen { settled: true, ..Seen::default() };
     for condition in &indicator.conditions {
         let (levels, reading, trace) =
             unit.decide(|case| read(case, scope, condition, floor), |reading| reading.levels);
@@ -67,15 +67,26 @@ struct Seen {
     figures: Vec<crate::figure::FigureRef>,
     missing: BTreeSet<result::Missing>,
     open: BTreeSet<result::Open>,
+    /// Whether no variable was met.
+    settled: bool,
 }
 
 impl Seen {
     fn add<'a>(&mut self, unit: &Unit<'a>, trace: &Trace<'a>) {
+        self.settled &= trace.variables.is_empty();
+        if self.figures.is_empty() {
+            self.figures = trace.figure_refs(unit);
+            return self.add_open(unit, trace);
+        }
         for figure in trace.figure_refs(unit) {
             if !self.figures.contains(&figure) {
                 self.figures.push(figure);
             }
         }
+        self.add_open(unit, trace);
+    }
+
+    fn add_open<'a>(&mut self, unit: &Unit<'a>, trace: &Trace<'a>) {
         self.missing.extend(trace.missing(unit));
         self.open.extend(trace.open(unit));
     }
@@ -89,6 +100,7 @@ impl Seen {
             missing: self.missing.into_iter().collect(),
             open: self.open.into_iter().collect(),
             levels: Standing(levels),
+            settled: self.settled,
         }
     }
 }
@@ -174,9 +186,8 @@ pub(crate) fn flags(
 
 /// A shortfall in words; rounded up, so that it is enough.
 fn lacking(short: &Shortfall) -> Lacking {
-    let scale = 10_i128.pow(short.decimals);
     let print = |exact: &Exact| {
-        let text = print_units(&exact.ceil_of(scale), short.decimals);
+        let text = exact.printed_up(short.decimals);
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     };
     let least = print(&short.least);

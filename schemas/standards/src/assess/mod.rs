@@ -11,6 +11,7 @@ mod provenance;
 mod result;
 mod row;
 mod rule;
+mod running;
 mod school;
 mod scope;
 mod unit;

@@ -67,8 +67,7 @@ fn resource(case: &Case, campus: usize, stage: Stage, sum: &Sum) -> Resource {
     let mut minus = (nothing, nothing);
     for (ids, total) in [(&sum.plus, &mut plus), (&sum.minus, &mut minus)] {
         for id in ids {
-            let known = case.unit.standard.quantities.get(id);
-            if known.is_some_and(|quantity| quantity.parts.contains(&Part::Whole)) {
+            if id.whole {
                 total.0 = total.0.plus(case.total(campus, id, Part::Whole));
             } else {
                 total.1 = total.1.plus(case.total(campus, id, stage.part()));

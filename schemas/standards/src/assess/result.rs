@@ -153,6 +153,9 @@ pub struct IndicatorResult {
     /// For the coefficient and the school rule; not shown.
     #[serde(skip)]
     pub(crate) levels: Standing,
+    /// Whether none of the figures behind it is in conflict.
+    #[serde(skip)]
+    pub(crate) settled: bool,
 }
 
 /// Levels kept beside a result, for what is made of it.

@@ -3,10 +3,11 @@
 use duxue_document::school::Stage;
 
 use super::per_pupil::{per_pupil, pupils_of};
+use super::school::StageAssessment;
 use super::scope::{Holds, counted, is_for};
 use super::unit::{Case, Unit};
 use crate::number::Exact;
-use crate::standard::{Condition, Effect, Indicator, Rule, Sum};
+use crate::standard::{Condition, Effect, Indicator, Named, Rule, Sum};
 
 /// A row in one possible case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +58,23 @@ impl RowCases {
 }
 
 /// The cases of a row for an item of the coefficient.
-pub(crate) fn row_cases(unit: &Unit, stage: Stage, item: &Indicator) -> RowCases {
+pub(crate) fn row_cases(unit: &Unit, row_of: &StageAssessment, item: &Indicator) -> RowCases {
+    let stage = row_of.stage;
     let nothing = RowCases { strict: vec![Row::Absent], relief: None };
     let Some(condition) = item.conditions.first() else { return nothing };
     let Rule::PerPupils { of, per, .. } = &condition.rule else { return nothing };
-    let strict = cases(unit, &|case| row(case, stage, of, *per));
+    let known = as_assessed(row_of, item).map(|row| vec![row]);
+    let strict = known.unwrap_or_else(|| cases(unit, &|case| row(case, stage, of, *per)));
     let eased = easing(unit, condition);
     let relief = (!eased.is_empty()).then(|| cases(unit, &|case| eased_row(case, stage, (of, *per), &eased)));
     RowCases { relief: relief.filter(|relief| *relief != strict), strict }
+}
+
+/// The row as the indicator's own value has it, if nothing about it is open.
+fn as_assessed(row: &StageAssessment, item: &Indicator) -> Option<Row> {
+    let pupils = row.pupils_most.filter(|most| *most == row.pupils_least && row.counts == Some(true))?;
+    let result = row.indicators.iter().find(|result| result.id == item.id && result.settled)?;
+    Some(Row::Known { pupils, each: result.value()?.value()?.clone() })
 }
 
 fn cases(unit: &Unit, row: &dyn Fn(&Case) -> Row) -> Vec<Row> {
@@ -104,7 +114,7 @@ fn row(case: &Case, stage: Stage, of: &Sum, per: u32) -> Row {
     }
 }
 
-type Easing<'a> = (&'a [crate::standard::Who], Vec<duxue_document::QuantityId>);
+type Easing<'a> = (&'a [crate::standard::Who], Vec<Named>);
 
 /// Reliefs in force that let more quantities count.
 fn easing<'a>(unit: &Unit, condition: &'a Condition) -> Vec<Easing<'a>> {

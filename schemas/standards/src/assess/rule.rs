@@ -1,6 +1,5 @@
 //! Each type of condition under a partial choice.
 
-use duxue_document::QuantityId;
 use duxue_document::school::{Part, Stage};
 
 use super::outcome::{Grade, Levels, Span};
@@ -9,7 +8,9 @@ use super::scope::{all_pupils, is_for, stages};
 use super::unit::Case;
 use crate::figure::Bounds;
 use crate::number::{Amount, Exact};
-use crate::standard::{ByStage, Compare, Condition, Effect, Lack, Limit, Relief, RoomNeed, Rule, Sum, Text};
+use crate::standard::{
+    ByStage, Compare, Condition, Effect, Lack, Limit, Named, Relief, RoomNeed, Rule, Sum, Text,
+};
 
 /// What an indicator is about, here and now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,14 +150,14 @@ fn ease<'a>(
 }
 
 fn total(case: &Case, scope: Scope, sum: &Sum) -> Bounds {
-    let add = |ids: &[QuantityId]| {
+    let add = |ids: &[Named]| {
         ids.iter().map(|id| one(case, scope, id, sum.part)).fold(Bounds::exactly(Amount::ZERO), Bounds::plus)
     };
     difference(add(&sum.plus), add(&sum.minus))
 }
 
-fn one(case: &Case, scope: Scope, id: &QuantityId, part: Option<Part>) -> Bounds {
-    if case.unit.standard.quantities.get(id).is_some_and(|quantity| quantity.county) {
+fn one(case: &Case, scope: Scope, id: &Named, part: Option<Part>) -> Bounds {
+    if id.county {
         return case.county_total(id);
     }
     let at = |campus: usize| match (part, scope) {
@@ -168,9 +169,8 @@ fn one(case: &Case, scope: Scope, id: &QuantityId, part: Option<Part>) -> Bounds
 }
 
 fn over_all_schools(case: &Case, sum: &Sum) -> Bounds {
-    let add = |ids: &[QuantityId]| {
-        ids.iter().map(case.unit.schools).fold(Bounds::exactly(Amount::ZERO), Bounds::plus)
-    };
+    let add =
+        |ids: &[Named]| ids.iter().map(case.unit.schools).fold(Bounds::exactly(Amount::ZERO), Bounds::plus);
     difference(add(&sum.plus), add(&sum.minus))
 }
 
@@ -348,7 +348,7 @@ fn against<'a>(of: Bounds, compare: Compare, than: Bounds, lack: Option<&'a Lack
 fn rooms_per_classes<'a>(
     case: &Case,
     condition: &'a Condition,
-    (per, of, rooms): (u32, &QuantityId, &'a [RoomNeed]),
+    (per, of, rooms): (u32, &Named, &'a [RoomNeed]),
 ) -> Reading<'a> {
     let classes = (0..case.unit.campuses.len())
         .map(|campus| case.compulsory(campus, of))
@@ -372,7 +372,7 @@ fn rooms_per_classes<'a>(
     reading.lacks = lacks;
     ease(case, condition, &mut reading, |effect| match effect {
         Effect::Areas(areas) => {
-            let eased = |room: &RoomNeed| area(areas.get(&room.rooms).unwrap_or(&room.area_m2));
+            let eased = |room: &RoomNeed| area(areas.get(&room.rooms.id).unwrap_or(&room.area_m2));
             Some(span_for(&eased, &mut Vec::new()).strict)
         }
         _ => None,
@@ -418,7 +418,7 @@ fn room_span<'a>(
     Span::from_bools(certain, possible)
 }
 
-fn every_class<'a>(case: &Case, of: &QuantityId, limits: &ByStage, lack: Option<&'a Lack>) -> Reading<'a> {
+fn every_class<'a>(case: &Case, of: &Named, limits: &ByStage, lack: Option<&'a Lack>) -> Reading<'a> {
     let mut over = (0_i128, Some(0_i128));
     let mut limit_text = Vec::new();
     for stage in stages(case.unit) {
@@ -471,7 +471,7 @@ fn yes_no<'a>(case: &Case, scope: Scope, question: &duxue_document::QuestionId, 
 /// funds × pupils ≥ 100 × Σ norm × pupils of the stage.
 fn funded_as<'a>(
     case: &Case,
-    (funds, norm, as_if): (&QuantityId, &std::collections::BTreeMap<Stage, QuantityId>, Amount),
+    (funds, norm, as_if): (&Named, &std::collections::BTreeMap<Stage, Named>, Amount),
     lack: Option<&'a Lack>,
 ) -> Reading<'a> {
     let funds = (0..case.unit.campuses.len())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use duxue_document::SchoolId;
-use duxue_document::school::{FigureKey, School, Stage};
+use duxue_document::school::{School, Stage};
 
 use super::indicator::decide;
 use super::outcome::{Levels, six_of_seven};
@@ -14,8 +14,7 @@ use super::rule::{Scope, read};
 use super::scope::{NotCounted, counted, stages};
 use super::unit::{Case, Unit};
 use super::{Outcome, per_pupil};
-use crate::figure::SharedFigure;
-use crate::input::{Alarm, CountyInput, Review};
+use crate::input::{Alarm, CountyInput, Review, SharedFigures};
 use crate::standard::{Level, SchoolRule, Text};
 
 /// The result of the school rule (six of seven) for one stage.
@@ -71,7 +70,7 @@ pub struct SchoolAssessment {
     /// Its own indicators.
     pub indicators: Vec<IndicatorResult>,
     /// Every figure with its source and the entries behind it, by campus.
-    pub figures: BTreeMap<SchoolId, BTreeMap<FigureKey, SharedFigure>>,
+    pub figures: BTreeMap<SchoolId, SharedFigures>,
     /// What looks wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,

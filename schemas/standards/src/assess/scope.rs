@@ -1,6 +1,5 @@
 //! Which schools and stages count, and whom a rule or relief is for.
 
-use duxue_document::QuantityId;
 use duxue_document::school::{Part, Stage};
 use serde::Serialize;
 
@@ -8,7 +7,7 @@ use super::per_pupil::{Pupils, pupils_of};
 use super::unit::{Case, Unit};
 use crate::figure::Bounds;
 use crate::number::Amount;
-use crate::standard::{Standard, Text, Who};
+use crate::standard::{Named, Standard, Text, Who};
 
 /// Whether something holds: certainly, possibly, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,10 +90,11 @@ pub(crate) fn counted(case: &Case, stage: Stage) -> (Holds, Option<NotCounted>) 
 
 /// The pupils of the compulsory stages in all campuses.
 pub(crate) fn all_pupils(case: &Case) -> Bounds {
-    case.unit.pupils.as_ref().map_or(Bounds::unknown(None), |id| summed(case, id))
+    let pupils = case.unit.standard.special.pupils.as_ref();
+    pupils.map_or(Bounds::unknown(None), |pupils| summed(case, pupils))
 }
 
-fn summed(case: &Case, quantity: &QuantityId) -> Bounds {
+fn summed(case: &Case, quantity: &Named) -> Bounds {
     (0..case.unit.campuses.len())
         .map(|campus| case.compulsory(campus, quantity))
         .fold(Bounds::exactly(Amount::ZERO), Bounds::plus)
@@ -131,11 +131,13 @@ pub(crate) fn is_for(case: &Case, who: &Who) -> Holds {
 }
 
 fn every_class_below(case: &Case, limit: Amount) -> Holds {
-    let Ok(id) = QuantityId::new("max_class_size") else { return Holds { certain: false, possible: true } };
+    let Some(sizes) = &case.unit.standard.special.max_class_size else {
+        return Holds { certain: false, possible: true };
+    };
     let mut holds = Holds::YES;
     for campus in 0..case.unit.campuses.len() {
         for part in [Part::Primary, Part::Junior] {
-            let Some((figure, choice)) = case.figure(campus, &id, part) else { continue };
+            let Some((figure, choice)) = case.figure(campus, sizes, part) else { continue };
             let large = |bounds: Bounds| bounds.low >= limit;
             let count = figure.count(choice, large, |bounds| bounds.high.is_none_or(|high| high >= limit));
             holds = holds.and(Holds { certain: count.most == Some(0), possible: count.least == 0 });
@@ -146,7 +148,8 @@ fn every_class_below(case: &Case, limit: Amount) -> Holds {
 
 /// migrants > share × pupils.
 fn migrants_above(case: &Case, share: Amount) -> Holds {
-    let migrants = QuantityId::new("migrant_pupils").map_or(Bounds::unknown(None), |id| summed(case, &id));
+    let migrants = case.unit.standard.special.migrant_pupils.as_ref();
+    let migrants = migrants.map_or(Bounds::unknown(None), |migrants| summed(case, migrants));
     let pupils = all_pupils(case);
     let above = |migrants: Amount, pupils: Amount| migrants.exact() > pupils.exact().times(&share.exact());
     Holds {

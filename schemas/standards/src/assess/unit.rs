@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use duxue_document::QuantityId;
 use duxue_document::school::{FigureKey, Part, School, Stage};
+use duxue_document::{QuantityId, QuestionId};
 
 use super::outcome::Levels;
 use super::result::{Missing, Open};
-use crate::figure::{Bounds, Choice, Figure, FigureRef, SharedFigure, VariableIndex};
+use crate::figure::{Bounds, Choice, FigureRef, SharedFigure, VariableIndex};
 use crate::input::{CountyInput, SchoolInput, parts_of};
 use crate::number::Amount;
-use crate::standard::{Standard, Text};
+use crate::standard::{Named, Standard, Text};
 
 /// Up to so many combinations of open choices are tried one by one.
 pub(crate) const MOST_COMBINATIONS: usize = 4096;
@@ -23,18 +23,46 @@ pub(crate) struct Unit<'a> {
     pub campuses: Vec<&'a SchoolInput>,
     pub county: Option<&'a CountyInput>,
     /// All schools, for sums over them at county level.
-    pub schools: &'a dyn Fn(&QuantityId) -> Bounds,
+    pub schools: &'a dyn Fn(&Named) -> Bounds,
     pub as_of: &'a str,
-    /// The quantity by which schools are weighted and split.
-    pub pupils: Option<QuantityId>,
     /// The parts of each campus.
     pub parts: Vec<BTreeSet<Part>>,
+    /// The figures of each campus.
+    figures: Vec<Figures<'a>>,
+    /// The id of each campus, and last of the county, which has none.
+    names: Vec<Arc<str>>,
     offsets: Vec<usize>,
     variables: usize,
 }
 
+/// The figures of one campus by the number of their quantity and their part.
+struct Figures<'a>(Vec<Option<(&'a FigureKey, &'a SharedFigure)>>);
+
+impl<'a> Figures<'a> {
+    fn new(standard: &Standard, campus: &'a SchoolInput) -> Self {
+        let mut table = vec![None; standard.quantities.len() * Part::ALL.len()];
+        // Both are in the order of ids, so one pass finds every figure's quantity.
+        let mut known = standard.quantities.values().peekable();
+        for (key, figure) in campus.figures.iter() {
+            while known.next_if(|quantity| quantity.id < key.quantity).is_some() {}
+            if let Some(quantity) = known.peek().filter(|quantity| quantity.id == key.quantity) {
+                table[place(quantity.number, key.part)] = Some((key, figure));
+            }
+        }
+        Self(table)
+    }
+
+    fn get(&self, quantity: &Named, part: Part) -> Option<(&'a FigureKey, &'a SharedFigure)> {
+        self.0.get(place(quantity.number, part)).copied().flatten()
+    }
+}
+
+fn place(number: usize, part: Part) -> usize {
+    number * Part::ALL.len() + part as usize
+}
+
 /// No sums over schools.
-pub(crate) fn no_schools(_: &QuantityId) -> Bounds {
+pub(crate) fn no_schools(_: &Named) -> Bounds {
     Bounds::unknown(None)
 }
 
@@ -43,7 +71,7 @@ impl<'a> Unit<'a> {
         standard: &'a Standard,
         campuses: Vec<&'a SchoolInput>,
         county: Option<&'a CountyInput>,
-        schools: &'a dyn Fn(&QuantityId) -> Bounds,
+        schools: &'a dyn Fn(&Named) -> Bounds,
         as_of: &'a str,
     ) -> Self {
         let mut offsets = Vec::with_capacity(campuses.len() + 1);
@@ -54,9 +82,11 @@ impl<'a> Unit<'a> {
         }
         offsets.push(variables);
         variables += county.map_or(0, |county| county.variables.len());
-        let pupils = QuantityId::new("pupils").ok();
         let parts = campuses.iter().map(|campus| parts_of(&campus.school)).collect();
-        Self { standard, campuses, county, schools, as_of, pupils, parts, offsets, variables }
+        let figures = campuses.iter().map(|campus| Figures::new(standard, campus)).collect();
+        let ids = campuses.iter().map(|campus| campus.school.id.as_str());
+        let names = ids.chain([""]).map(Arc::from).collect();
+        Self { standard, campuses, county, schools, as_of, parts, figures, names, offsets, variables }
     }
 
     /// The school itself; absent for the county.
@@ -136,22 +166,40 @@ impl<'a> Unit<'a> {
 /// What a rule looked at.
 #[derive(Default)]
 pub(crate) struct Trace<'a> {
-    figures: Vec<(Option<usize>, FigureKey, &'a Arc<Figure>)>,
+    figures: Vec<(Option<usize>, What<'a>, &'a SharedFigure)>,
     pub variables: BTreeSet<VariableIndex>,
+}
+
+/// A figure, or an answer, which is a figure of its own kind.
+enum What<'a> {
+    Figure(&'a FigureKey),
+    Answer(&'a QuestionId),
+}
+
+impl What<'_> {
+    fn key(&self) -> Option<FigureKey> {
+        match self {
+            Self::Figure(key) => Some((*key).clone()),
+            Self::Answer(question) => {
+                let quantity = QuantityId::new(question.as_str()).ok()?;
+                Some(FigureKey { quantity, part: Part::Whole })
+            }
+        }
+    }
 }
 
 impl<'a> Trace<'a> {
     pub fn figure_refs(&self, unit: &Unit<'a>) -> Vec<FigureRef> {
-        self.figures.iter().map(|(campus, key, _)| reference(unit, *campus, key)).collect()
+        self.figures.iter().filter_map(|(campus, what, _)| reference(unit, *campus, what)).collect()
     }
 
     pub fn missing(&self, unit: &Unit<'a>) -> Vec<Missing> {
         let with_gaps = self.figures.iter().filter(|(_, _, figure)| !figure.gaps.is_empty());
         with_gaps
-            .map(|(campus, key, figure)| Missing {
-                figure: reference(unit, *campus, key),
-                gaps: figure.gaps.clone(),
-                text: what_to_capture(unit.standard, key),
+            .filter_map(|(campus, what, figure)| {
+                let reference = reference(unit, *campus, what)?;
+                let text = what_to_capture(unit.standard, &reference.key);
+                Some(Missing { figure: reference, gaps: figure.gaps.clone(), text })
             })
             .collect()
     }
@@ -175,9 +223,9 @@ impl<'a> Trace<'a> {
     }
 }
 
-fn reference(unit: &Unit, campus: Option<usize>, key: &FigureKey) -> FigureRef {
-    let campus = campus.and_then(|campus| unit.campuses.get(campus));
-    FigureRef { school: campus.map(|c| c.school.id.to_string()).unwrap_or_default(), key: key.clone() }
+fn reference(unit: &Unit, campus: Option<usize>, what: &What) -> Option<FigureRef> {
+    let school = unit.names[campus.unwrap_or(unit.campuses.len())].clone();
+    Some(FigureRef { school, key: what.key()? })
 }
 
 fn what_to_capture(standard: &Standard, key: &FigureKey) -> Text {
@@ -206,13 +254,14 @@ pub(crate) struct Case<'u, 'a> {
 }
 
 impl<'a> Case<'_, 'a> {
-    fn note(&self, campus: Option<usize>, key: FigureKey, figure: &'a Arc<Figure>) {
+    fn note(&self, campus: Option<usize>, what: What<'a>, figure: &'a SharedFigure) {
         let Some(trace) = self.trace else { return };
         let mut trace = trace.borrow_mut();
         let offset = self.unit.offsets[campus.unwrap_or(self.unit.campuses.len())];
         trace.variables.extend(figure.variables().map(|variable| offset + variable));
-        if !trace.figures.iter().any(|(c, k, _)| *c == campus && *k == key) {
-            trace.figures.push((campus, key, figure));
+        // Each figure has one place in the inputs.
+        if !trace.figures.iter().any(|(.., noted)| std::ptr::eq(*noted, figure)) {
+            trace.figures.push((campus, what, figure));
         }
     }
 
@@ -224,30 +273,24 @@ impl<'a> Case<'_, 'a> {
     }
 
     /// A figure of a campus, with the choice that is for it.
-    pub fn figure(
-        &self,
-        campus: usize,
-        quantity: &QuantityId,
-        part: Part,
-    ) -> Option<(&'a SharedFigure, &Choice)> {
-        let key = FigureKey { quantity: quantity.clone(), part };
-        let figure = self.unit.campuses.get(campus)?.figures.get(&key)?;
-        self.note(Some(campus), key, figure);
+    pub fn figure(&self, campus: usize, quantity: &Named, part: Part) -> Option<(&'a SharedFigure, &Choice)> {
+        let (key, figure) = self.unit.figures.get(campus)?.get(quantity, part)?;
+        self.note(Some(campus), What::Figure(key), figure);
         Some((figure, self.choice_of(Some(campus))))
     }
 
     /// A figure of the county; unknown if there is none.
-    pub fn county_total(&self, quantity: &QuantityId) -> Bounds {
-        let key = FigureKey { quantity: quantity.clone(), part: Part::Whole };
-        let found = self.unit.county.and_then(|county| county.figures.get(&key));
-        let Some(figure) = found else { return Bounds::unknown(None) };
-        self.note(None, key, figure);
+    pub fn county_total(&self, quantity: &Named) -> Bounds {
+        let key = FigureKey { quantity: quantity.id.clone(), part: Part::Whole };
+        let found = self.unit.county.and_then(|county| county.figures.get_key_value(&key));
+        let Some((key, figure)) = found else { return Bounds::unknown(None) };
+        self.note(None, What::Figure(key), figure);
         figure.total(self.choice_of(None))
     }
 
     /// A quantity of one part of a campus: 0 if the campus has no such part,
     /// unknown if the quantity is not there.
-    pub fn total(&self, campus: usize, quantity: &QuantityId, part: Part) -> Bounds {
+    pub fn total(&self, campus: usize, quantity: &Named, part: Part) -> Bounds {
         match self.figure(campus, quantity, part) {
             Some((figure, choice)) => figure.total(choice),
             None if part != Part::Whole && !self.has_part(campus, part) => Bounds::exactly(Amount::ZERO),
@@ -257,7 +300,8 @@ impl<'a> Case<'_, 'a> {
 
     /// The pupils of one part of a campus.
     pub fn total_of_pupils(&self, campus: usize, part: Part) -> Bounds {
-        self.unit.pupils.as_ref().map_or(Bounds::unknown(None), |id| self.total(campus, id, part))
+        let pupils = self.unit.standard.special.pupils.as_ref();
+        pupils.map_or(Bounds::unknown(None), |pupils| self.total(campus, pupils, part))
     }
 
     fn has_part(&self, campus: usize, part: Part) -> bool {
@@ -266,10 +310,8 @@ impl<'a> Case<'_, 'a> {
 
     /// A quantity of a campus: whole, or summed over the stages of compulsory
     /// education where it is counted by stage.
-    pub fn compulsory(&self, campus: usize, quantity: &QuantityId) -> Bounds {
-        let whole =
-            self.unit.standard.quantities.get(quantity).is_some_and(|q| q.parts.contains(&Part::Whole));
-        if whole {
+    pub fn compulsory(&self, campus: usize, quantity: &Named) -> Bounds {
+        if quantity.whole {
             return self.total(campus, quantity, Part::Whole);
         }
         let stages = Stage::ALL.map(|stage| self.total(campus, quantity, stage.part()));
@@ -277,14 +319,13 @@ impl<'a> Case<'_, 'a> {
     }
 
     /// An answer of a campus (1 yes, 0 no); `None` if it is not asked there.
-    pub fn answer(&self, campus: Option<usize>, question: &duxue_document::QuestionId) -> Option<Bounds> {
+    pub fn answer(&self, campus: Option<usize>, question: &QuestionId) -> Option<Bounds> {
         let answers = match campus {
             Some(campus) => &self.unit.campuses.get(campus)?.answers,
             None => &self.unit.county?.answers,
         };
-        let figure = answers.get(question)?;
-        let quantity = QuantityId::new(question.as_str()).ok()?;
-        self.note(campus, FigureKey { quantity, part: Part::Whole }, figure);
+        let (question, figure) = answers.get_key_value(question)?;
+        self.note(campus, What::Answer(question), figure);
         Some(figure.total(self.choice_of(campus)))
     }
 }

@@ -16,7 +16,7 @@ pub(super) enum Mark {
     Complete,
     /// There may be more than the items.
     NotComplete,
-    /// Inspectors differ, verdicts differ, or the mark awaits acceptance.
+    /// Inspectors differ, or verdicts do.
     Open(OpenMark),
 }
 
@@ -34,12 +34,16 @@ impl Mark {
     pub fn read(section: Section, entry: Option<&Entry>, says_complete: bool, entries: &mut Entries) -> Self {
         let sure = if says_complete { Self::Complete } else { Self::NotComplete };
         let Some(entry) = entry else { return sure };
-        let awaited = matches!(entry.review, ReviewState::Awaiting { .. } | ReviewState::Disputed { .. });
-        let says: Vec<bool> = if awaited {
-            // It counts if it is accepted, and does not if it is sent back.
-            let stated = Entry { review: ReviewState::Unreviewed, ..entry.clone() };
-            let stated = stated.possible_values().into_iter().any(is_complete);
-            if stated { vec![true, false] } else { Vec::new() }
+        let stated = Entry { review: ReviewState::Unreviewed, ..entry.clone() };
+        // A round may require acceptance of what was captured. A mark is the
+        // inspector's word on what was captured, and waits for nobody.
+        let unseen = matches!(&entry.review, ReviewState::Awaiting { verdicts } if verdicts.is_empty());
+        let entry = if unseen { &stated } else { entry };
+        let disputed = matches!(entry.review, ReviewState::Awaiting { .. } | ReviewState::Disputed { .. });
+        let says: Vec<bool> = if disputed {
+            // It counts if the verdicts end in acceptance, and not if it is sent back.
+            let complete = stated.possible_values().into_iter().any(is_complete);
+            if complete { vec![true, false] } else { Vec::new() }
         } else {
             entry.possible_values().into_iter().map(is_complete).collect()
         };

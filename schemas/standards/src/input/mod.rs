@@ -50,13 +50,16 @@ pub struct Review {
     pub unreviewed: usize,
 }
 
+/// The figures of a school, shared with the assessments made from them.
+pub type SharedFigures = Arc<BTreeMap<FigureKey, SharedFigure>>;
+
 /// What the rules know of one school (or branch site).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchoolInput {
     /// The register row.
     pub school: School,
     /// Figures by quantity and part.
-    pub figures: BTreeMap<FigureKey, SharedFigure>,
+    pub figures: SharedFigures,
     /// Answers as figures: 1 is yes, 0 is no.
     pub answers: BTreeMap<QuestionId, SharedFigure>,
     /// Open conflicts.
@@ -146,7 +149,7 @@ pub fn school_input(
     let review = review(figures.values().chain(BTreeMap::values(&answers)));
     SchoolInput {
         school: school.school.clone(),
-        figures,
+        figures: Arc::new(figures),
         answers,
         variables: entries.variables,
         alarms,
@@ -331,7 +334,8 @@ impl Reader<'_> {
 
     fn compare(&mut self, quantity: &Quantity, key: &FigureKey, figure: &Figure) {
         let total = figure.total(&[]);
-        if let (Some(max), Some(high)) = (quantity.plausible_max, total.high)
+        let highest = if is_class_list(quantity) { figure.largest() } else { total.high };
+        if let (Some(max), Some(high)) = (quantity.plausible_max, highest)
             && high > max
             && !is_room_list(quantity)
         {
@@ -344,7 +348,7 @@ impl Reader<'_> {
         let observed = matches!(figure.source, Source::ObservedRegister | Source::ObservedItems);
         let declared = self.declared.figures.get(key).filter(|declared| !declared.is_negative());
         let (Some(declared), true) = (declared.copied().map(Amount::from), observed) else { return };
-        if matches!(quantity.items, Some(ItemRule::ClassSizes | ItemRule::Rooms { .. })) {
+        if is_class_list(quantity) || is_room_list(quantity) {
             return;
         }
         let tolerance =
@@ -408,6 +412,10 @@ fn count_key(part: Part) -> Option<FigureKey> {
 
 fn is_room_list(quantity: &Quantity) -> bool {
     matches!(quantity.items, Some(ItemRule::Rooms { .. }))
+}
+
+fn is_class_list(quantity: &Quantity) -> bool {
+    matches!(quantity.items, Some(ItemRule::ClassSizes))
 }
 
 /// A value that the quantity can have at all.

@@ -11,8 +11,8 @@ use duxue_document::school::{Part, SchoolKind, Stage};
 
 use super::read::{Fault, File, Table};
 use super::{
-    ByStage, Difference, Dimension, FileHash, Indicator, Level, Quantity, SchoolRule, Scope, Standard,
-    StandardError, Sum,
+    ByStage, Difference, Dimension, FileHash, Indicator, Level, Named, Quantity, SchoolRule, Scope, Special,
+    Standard, StandardError, Sum,
 };
 use crate::number::Amount;
 
@@ -35,7 +35,8 @@ pub(super) fn load(texts: &[&str]) -> Result<Standard, Vec<StandardError>> {
             break;
         }
     }
-    if let Some(standard) = standard.filter(|_| errors.is_empty()) {
+    if let Some(mut standard) = standard.filter(|_| errors.is_empty()) {
+        standard.special = special(&standard);
         return Ok(standard);
     }
     if errors.is_empty() {
@@ -44,6 +45,15 @@ pub(super) fn load(texts: &[&str]) -> Result<Standard, Vec<StandardError>> {
         errors = file.into_errors();
     }
     Err(errors)
+}
+
+fn special(standard: &Standard) -> Special {
+    let named = |id| standard.named(&QuantityId::new(id).ok()?);
+    Special {
+        pupils: named("pupils"),
+        max_class_size: named("max_class_size"),
+        migrant_pupils: named("migrant_pupils"),
+    }
 }
 
 fn base(root: &Table) -> Standard {
@@ -65,6 +75,7 @@ fn base(root: &Table) -> Standard {
         scope: Scope::default(),
         split: BTreeMap::new(),
         weights: BTreeMap::new(),
+        special: Special::default(),
         county_facts: Vec::new(),
     };
     name_file(root, &standard.id.clone(), &mut standard);
@@ -119,7 +130,8 @@ fn add(root: &Table, standard: &mut Standard) {
             && standard.quantities.contains_key(&quantity.id)
         {
             table.report(Fault::Duplicate, quantity.id.as_str());
-        } else if let Some(quantity) = quantity(&table) {
+        } else if let Some(mut quantity) = quantity(&table) {
+            quantity.number = standard.quantities.len();
             standard.quantities.insert(quantity.id.clone(), quantity);
         }
         table.finish();
@@ -168,6 +180,7 @@ fn quantity(table: &Table) -> Option<Quantity> {
     }
     Some(Quantity {
         id: id?,
+        number: 0,
         name: table.names(),
         unit: unit.unwrap_or_default(),
         county,
@@ -327,10 +340,13 @@ fn by_stage(table: &Table, key: &'static str) -> ByStage {
     limits
 }
 
-fn known_quantity(table: &Table, key: &'static str, id: &QuantityId, standard: &Standard) {
-    if !standard.quantities.contains_key(id) {
+/// The quantity of an id; reports one that the standard does not have.
+fn known_quantity(table: &Table, key: &'static str, id: &QuantityId, standard: &Standard) -> Option<Named> {
+    let known = standard.named(id);
+    if known.is_none() {
         table.file.report(&table.span_of(key), Fault::UnknownReference, id.as_str());
     }
+    known
 }
 
 fn known_dimension(table: &Table, id: &str, standard: &Standard) {
@@ -341,22 +357,23 @@ fn known_dimension(table: &Table, id: &str, standard: &Standard) {
 
 /// `"a"`, `["a", "b"]` or `{ plus = [...], minus = [...], part = "junior" }`.
 fn sum(table: &Table, key: &'static str, standard: &Standard) -> Sum {
-    let mut sum = Sum::default();
-    let Some(value) = table.need(key) else { return sum };
+    let (mut plus, mut minus, mut part) = (Vec::new(), Vec::new(), None);
+    let Some(value) = table.need(key) else { return Sum::default() };
     if value.get_ref().is_str() {
-        sum.plus.extend(table.word_in(key, value));
+        plus.extend(table.word_in(key, value));
     } else if value.get_ref().is_array() {
-        sum.plus = table.words(key);
+        plus = table.words(key);
     } else if let Some(parts) = table.table_in(key, value) {
-        sum.plus = parts.words("plus");
-        sum.minus = parts.words("minus");
-        sum.part = parts.word("part");
+        plus = parts.words("plus");
+        minus = parts.words("minus");
+        part = parts.word("part");
         parts.finish();
     }
-    for id in sum.plus.iter().chain(&sum.minus) {
-        known_quantity(table, key, id, standard);
-    }
-    if sum.plus.is_empty() {
+    let known = |ids: &[QuantityId]| {
+        ids.iter().filter_map(|id| known_quantity(table, key, id, standard)).collect::<Vec<Named>>()
+    };
+    let sum = Sum { plus: known(&plus), minus: known(&minus), part };
+    if plus.is_empty() {
         table.file.report(&table.span_of(key), Fault::BadValue, format!("{key}: names no quantity"));
     }
     sum

@@ -1,6 +1,7 @@
 //! A standard: what its files say, read and checked.
 
 mod merge;
+mod named;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use duxue_document::{QuantityId, QuestionId};
 
 use crate::number::Amount;
 
+pub use named::Named;
 pub use read::StandardError;
 
 /// A text in both languages, Chinese first.
@@ -69,8 +71,20 @@ pub struct Standard {
     /// The same as whole numbers in the same proportion (50 : 55 : 66).
     #[serde(skip)]
     pub(crate) weights: BTreeMap<Part, i128>,
+    /// The quantities that the rules themselves know by name.
+    #[serde(skip)]
+    pub(crate) special: Special,
     /// Quantities printed in 表 I, in order.
     pub county_facts: Vec<QuantityId>,
+}
+
+/// Quantities that scope, split and reliefs ask for, where the standard has them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Special {
+    /// By which schools are weighted and split.
+    pub pupils: Option<Named>,
+    pub max_class_size: Option<Named>,
+    pub migrant_pupils: Option<Named>,
 }
 
 /// The basis of an area; one never fills the other.
@@ -139,10 +153,13 @@ impl ItemRule {
 }
 
 /// What is measured, and what is known of it before it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Quantity {
     /// Its id; ends in the unit where it has one.
     pub id: QuantityId,
+    /// Its place in the order of the files.
+    #[serde(skip)]
+    pub(crate) number: usize,
     /// Its name.
     pub name: Text,
     /// Its unit.
@@ -193,7 +210,7 @@ pub enum Level {
 }
 
 /// One indicator: all of its conditions must hold.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Indicator {
     /// `L4`, `A2-11` …
     pub id: String,
@@ -212,7 +229,7 @@ pub struct Indicator {
 }
 
 /// One typed condition.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Condition {
     /// What it asks, where the indicator has several.
     pub name: Option<Text>,
@@ -237,12 +254,12 @@ pub struct Lack {
 
 /// Quantities added and subtracted. A stage quantity is taken for the stage
 /// (at stage level) or summed over the stages of compulsory education.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Sum {
     /// Added.
-    pub plus: Vec<QuantityId>,
+    pub plus: Vec<Named>,
     /// Subtracted.
-    pub minus: Vec<QuantityId>,
+    pub minus: Vec<Named>,
     /// Only this part, instead of the level's own.
     pub part: Option<Part>,
 }
@@ -274,10 +291,10 @@ pub enum Compare {
 pub type ByStage = BTreeMap<Stage, Limit>;
 
 /// A kind of room of which one is needed for so many classes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RoomNeed {
     /// The list of these rooms, a quantity made from rooms.
-    pub rooms: QuantityId,
+    pub rooms: Named,
     /// Smallest net area that counts, m², by stage; the largest of a school's
     /// stages applies.
     pub area_m2: ByStage,
@@ -286,7 +303,7 @@ pub struct RoomNeed {
 }
 
 /// The types of conditions. There is no expression language.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Rule {
     /// `of` per so many pupils of the stage, held against a limit by stage.
@@ -339,14 +356,14 @@ pub enum Rule {
         /// 12.
         classes: u32,
         /// The number of classes.
-        of: QuantityId,
+        of: Named,
         /// Rooms needed.
         rooms: Vec<RoomNeed>,
     },
     /// No class above the limit.
     EveryClassAtMost {
         /// The list of class sizes.
-        of: QuantityId,
+        of: Named,
         /// Limit by stage.
         limit: ByStage,
     },
@@ -361,9 +378,9 @@ pub enum Rule {
     /// pupils × the county's norm.
     FundedAs {
         /// 公用经费 of the school, yuan a year.
-        funds: QuantityId,
+        funds: Named,
         /// The county's norm per pupil by stage, yuan a year.
-        norm: BTreeMap<Stage, QuantityId>,
+        norm: BTreeMap<Stage, Named>,
         /// 100.
         pupils: Amount,
     },
@@ -408,7 +425,7 @@ impl Who {
 }
 
 /// A dated transitional relief: it makes a pass conditional, with a due date.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Relief {
     /// Its id.
     pub id: String,
@@ -429,11 +446,11 @@ pub struct Relief {
 }
 
 /// What a relief changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// These quantities also count.
-    AlsoCount(Vec<QuantityId>),
+    AlsoCount(Vec<Named>),
     /// Another limit by kind.
     Limit(LimitByKind),
     /// Other smallest areas, by list of rooms and stage.

@@ -9,8 +9,8 @@ use duxue_document::QuantityId;
 use duxue_document::school::{RoomPurpose, SchoolKind, Stage};
 
 use super::super::{
-    ByStage, Compare, Condition, Effect, ItemRule, Lack, Level, Limit, LimitByKind, Relief, RoomNeed, Rule,
-    Standard, Who,
+    ByStage, Compare, Condition, Effect, ItemRule, Lack, Level, Limit, LimitByKind, Named, Relief, RoomNeed,
+    Rule, Standard, Who,
 };
 use super::{Fault, Table, by_stage, known_quantity, sum};
 
@@ -84,7 +84,7 @@ fn rule(table: &Table, level: Level, standard: &Standard) -> Option<Rule> {
             than: sum(table, "than", standard),
             year_on_year: kind == "year_on_year",
         },
-        "rooms_per_classes" => rooms_per_classes(table, standard),
+        "rooms_per_classes" => rooms_per_classes(table, standard)?,
         "every_class_at_most" => {
             Rule::EveryClassAtMost { of: quantity(table, "of", standard)?, limit: by_stage(table, "limit") }
         }
@@ -115,7 +115,7 @@ fn rule(table: &Table, level: Level, standard: &Standard) -> Option<Rule> {
     Some(rule)
 }
 
-fn rooms_per_classes(table: &Table, standard: &Standard) -> Rule {
+fn rooms_per_classes(table: &Table, standard: &Standard) -> Option<Rule> {
     let rooms = table
         .tables("rooms")
         .iter()
@@ -133,20 +133,10 @@ fn rooms_per_classes(table: &Table, standard: &Standard) -> Rule {
         table.report(Fault::MissingKey, "classes");
         1
     });
-    let of = quantity(table, "of", standard);
-    // Nothing that was reported as an error is ever evaluated.
-    let of = of.unwrap_or_else(|| standard.quantities.keys().next().cloned().unwrap_or_else(placeholder));
-    Rule::RoomsPerClasses { classes, of, rooms }
+    Some(Rule::RoomsPerClasses { classes, of: quantity(table, "of", standard)?, rooms })
 }
 
-fn placeholder() -> QuantityId {
-    match QuantityId::new("unknown") {
-        Ok(id) => id,
-        Err(_) => unreachable!("a plain word is an id"),
-    }
-}
-
-fn norms(table: &Table, standard: &Standard) -> BTreeMap<Stage, QuantityId> {
+fn norms(table: &Table, standard: &Standard) -> BTreeMap<Stage, Named> {
     let Some(norms) = table.table("norm") else {
         table.need("norm");
         return BTreeMap::new();
@@ -154,18 +144,16 @@ fn norms(table: &Table, standard: &Standard) -> BTreeMap<Stage, QuantityId> {
     let mut read = BTreeMap::new();
     for (stage, value) in norms.entries::<Stage>(&[]) {
         if let Some(id) = norms.word_in::<QuantityId>("norm", value) {
-            known_quantity(table, "norm", &id, standard);
-            read.insert(stage, id);
+            read.extend(known_quantity(table, "norm", &id, standard).map(|norm| (stage, norm)));
         }
     }
     read
 }
 
-fn quantity(table: &Table, key: &'static str, standard: &Standard) -> Option<QuantityId> {
+fn quantity(table: &Table, key: &'static str, standard: &Standard) -> Option<Named> {
     table.need(key)?;
     let id: QuantityId = table.word(key)?;
-    known_quantity(table, key, &id, standard);
-    Some(id)
+    known_quantity(table, key, &id, standard)
 }
 
 fn compare(table: &Table) -> Compare {
@@ -242,10 +230,8 @@ fn read_relief(table: &Table, standard: &Standard) -> Relief {
 fn effect(table: &Table, standard: &Standard) -> Effect {
     if table.has("also_count") {
         let ids: Vec<QuantityId> = table.words("also_count");
-        for id in &ids {
-            known_quantity(table, "also_count", id, standard);
-        }
-        return Effect::AlsoCount(ids);
+        let known = ids.iter().filter_map(|id| known_quantity(table, "also_count", id, standard));
+        return Effect::AlsoCount(known.collect());
     }
     if let Some(areas) = table.table("areas") {
         let mut read = BTreeMap::new();
