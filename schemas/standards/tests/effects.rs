@@ -2,15 +2,17 @@
 
 mod support;
 
-use duxue_document::conflict::Choice;
+use duxue_document::conflict::{Choice, ConflictSubject};
 use duxue_document::consolidated::ConsolidatedSchool;
 use duxue_document::path::Section;
 use duxue_document::school::RoomPurpose;
 use duxue_document::school::{SchoolKind, Stage};
 use duxue_standards::assess::{Assessor, Outcome};
 use duxue_standards::effects::effects;
+use duxue_standards::figure::Subject;
 use duxue_standards::input::{InputSettings, school_input};
-use duxue_standards::what_if::{Change, what_if};
+use duxue_standards::what_if::{Change, Shown, what_if};
+use proptest::prelude::*;
 use support::{consolidated, decimal, declared, key, observe, school, school_id, youzhi};
 
 const FULL: [(&str, &str); 9] = [
@@ -162,5 +164,101 @@ fn changes_that_cannot_be_made_are_refused_by_code() {
         (add("pupils:primary", "-1001"), "what_if.negative"),
     ] {
         assert_eq!(what_if(&assessor, &[change]).unwrap_err().code, code);
+    }
+}
+
+fn assessed(schools: &[ConsolidatedSchool]) -> Assessor {
+    let mut assessor = Assessor::new(youzhi(), "2026-09-01");
+    for school in schools {
+        let input = school_input(assessor.standard(), school, &InputSettings::default());
+        assessor.set_school(input);
+    }
+    assessor
+}
+
+/// What an assessor says of a place of a school or of the county.
+fn said(assessor: &Assessor, school: u32, place: &str) -> Option<Shown> {
+    let county = assessor.county();
+    let shown = |outcome, value: Option<&str>| Shown { outcome, value: value.map(str::to_owned) };
+    let own = assessor.school(&school_id(school))?;
+    match place.split('/').collect::<Vec<_>>().as_slice() {
+        ["county"] => Some(shown(Some(county.outcome), None)),
+        ["CV", item, "primary"] => {
+            let found = county.coefficient(Stage::Primary, item)?;
+            Some(shown(found.outcome, Some(&found.printed)))
+        }
+        ["rule", "primary"] => Some(shown(Some(own.stage(Stage::Primary)?.rule.as_ref()?.outcome), None)),
+        [item, "primary"] => {
+            let found = own.indicator(item, Some(Stage::Primary))?;
+            Some(shown(Some(found.outcome), found.value().map(|value| value.printed.as_str())))
+        }
+        [item] => match (own.indicator(item, None), county.dimension(item)) {
+            (Some(found), _) => {
+                Some(shown(Some(found.outcome), found.value().map(|value| value.printed.as_str())))
+            }
+            (None, dimension) => Some(shown(Some(dimension?.outcome), None)),
+        },
+        _ => None,
+    }
+}
+
+fn with_conflicts(number: u32, values: &[(u32, u32); 3]) -> ConsolidatedSchool {
+    let mut school = consolidated(school(number, SchoolKind::Primary), declared(&FULL));
+    let quantities = ["teachers_backbone:primary", "teaching_area_m2", "pupils:primary"];
+    for (quantity, (a, b)) in quantities.iter().zip(values) {
+        let values = if a == b { vec![a.to_string()] } else { vec![a.to_string(), b.to_string()] };
+        observe(&mut school, quantity, &values.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    school
+}
+
+fn conflicting() -> impl Strategy<Value = [(u32, u32); 3]> {
+    let pair = |from: u32, to: u32| (from..to, from..to);
+    (pair(7, 12), pair(3900, 5200), pair(850, 1100)).prop_map(|(a, b, c)| [a, b, c])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// The effect of a candidate is the assessment of the consolidated school
+    /// with that candidate fixed and all else open.
+    #[test]
+    fn an_effect_is_the_assessment_with_that_candidate_fixed(one in conflicting(), two in conflicting()) {
+        let schools = [with_conflicts(1, &one), with_conflicts(2, &two)];
+        for effect in effects(&assessed(&schools)) {
+            let position = usize::from(effect.school == school_id(2));
+            let conflicts = schools[position].conflicts();
+            let conflict = conflicts.iter().find(|conflict| match (&conflict.subject, &effect.subject) {
+                (ConflictSubject::Entry { path, .. }, Subject::Entry { path: wanted }) => path == wanted,
+                _ => false,
+            });
+            for choice in &effect.choices {
+                let op = choice.choice.ops.first().unwrap().clone();
+                let mut ruled = schools.clone();
+                ruled[position] = schools[position].with_choice(conflict.unwrap(), &Choice::Candidate(op));
+                let ruled = assessed(&ruled);
+                for (place, shown) in &choice.results {
+                    let number = u32::try_from(position + 1).unwrap();
+                    let said = said(&ruled, number, place);
+                    prop_assert_eq!(Some(shown), said.as_ref(), "{}", place);
+                }
+            }
+        }
+    }
+
+    /// A change that changes nothing leaves every byte as it is.
+    #[test]
+    fn a_change_of_nothing_is_the_assessment_itself(one in conflicting(), two in conflicting()) {
+        let assessor = assessed(&[with_conflicts(1, &one), with_conflicts(2, &two)]);
+        let nothing = what_if(&assessor, &[]).unwrap();
+        prop_assert_eq!(nothing.after.to_json(), assessor.assessment().to_json());
+        let moved = Change::MovePupils { from: school_id(1), to: school_id(2), stage: Stage::Primary, pupils: 0 };
+        let added = Change::AddQuantity { school: school_id(1), figure: key("multimedia_rooms"), value: decimal("0") };
+        for change in [moved, added] {
+            // Open pupils cannot be moved, not even none of them.
+            let Ok(tried) = what_if(&assessor, &[change]) else { continue };
+            prop_assert_eq!(tried.differences, vec![]);
+            prop_assert_eq!(tried.after.county, assessor.county());
+        }
     }
 }
