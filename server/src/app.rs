@@ -16,14 +16,15 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::fault::{self, Fault};
 use crate::feed::{Change, Feed};
+use crate::hub::Hub;
 use crate::hub::rows::ACTORS;
-use crate::hub::{Hub, HubLimits};
 use crate::photos::{self, Photos};
 use crate::random;
 use crate::readmodel::ReadModel;
 use crate::receipts;
 use crate::rounds::{DocumentName, Round, Rounds};
 use crate::store::{Store, StoreError};
+use crate::transport::SocketLimits;
 
 /// Everything that lives as long as the server.
 pub struct App {
@@ -46,6 +47,7 @@ pub struct App {
     watch: Arc<crate::watched::Watched>,
     metrics: Option<PrometheusHandle>,
     request_time: Duration,
+    sockets: SocketLimits,
 }
 
 /// Why the server could not start.
@@ -81,6 +83,8 @@ impl App {
         store: Arc<dyn Store>,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Arc<Self>, StartError> {
+        config.limits.check().map_err(StartError::Config)?;
+        config.limits.show();
         std::fs::create_dir_all(&config.data)?;
         let key = receipts::key(&config.data)?;
         let watch = Arc::new(crate::watched::Watched::new(store));
@@ -93,14 +97,14 @@ impl App {
         let hub = Hub::new(
             Arc::clone(&store),
             Arc::clone(&rounds),
-            HubLimits::default(),
+            config.limits.hub(),
             vec![Arc::clone(&readmodel) as _, Arc::clone(&feed) as _],
             server_id,
         )
         .await?;
         readmodel.connect(hub.clone());
-        let request_time = Duration::from_secs(config.request_seconds.max(1));
-        let settings = photos::Settings::new(config.data.join("photos"));
+        let request_time = Duration::from_secs(config.limits.request_seconds);
+        let settings = config.limits.photos(config.data.join("photos"));
         let photos = Photos::open(settings, Arc::clone(&store), Arc::new(now_ms)).await?;
         Ok(Arc::new(Self {
             store,
@@ -114,6 +118,7 @@ impl App {
             watch,
             metrics,
             request_time,
+            sockets: config.limits.socket(),
         }))
     }
 
@@ -147,6 +152,12 @@ impl App {
     #[must_use]
     pub fn request_time(&self) -> Duration {
         self.request_time
+    }
+
+    /// Limits of a WebSocket.
+    #[must_use]
+    pub fn sockets(&self) -> SocketLimits {
+        self.sockets
     }
 
     /// Metrics in Prometheus' text form; empty where no recorder is installed.

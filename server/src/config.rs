@@ -1,11 +1,15 @@
 //! What an operator sets: one TOML file, overridden by `DUXUE_…` variables.
 
+mod limits;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+pub use limits::{Limits, refused, refused_within};
 
 /// The server's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,23 +27,13 @@ pub struct Config {
     pub administrator: String,
     /// The administrator's first password; random and printed once if absent.
     pub administrator_password: Option<String>,
-    /// Connections at a time.
-    pub connections: usize,
-    /// Seconds that a request may take, uploads of files apart.
-    pub request_seconds: u64,
+    /// What peers and people may cost.
+    pub limits: Limits,
 }
 
 /// Every setting, as a variable without its prefix.
-const FIELDS: &[&str] = &[
-    "data",
-    "listen",
-    "tls_certificate",
-    "tls_key",
-    "administrator",
-    "administrator_password",
-    "connections",
-    "request_seconds",
-];
+const FIELDS: &[&str] =
+    &["data", "listen", "tls_certificate", "tls_key", "administrator", "administrator_password"];
 
 impl Default for Config {
     fn default() -> Self {
@@ -50,8 +44,7 @@ impl Default for Config {
             tls_key: None,
             administrator: "admin".to_owned(),
             administrator_password: None,
-            connections: 10_000,
-            request_seconds: 60,
+            limits: Limits::default(),
         }
     }
 }
@@ -70,8 +63,19 @@ impl Config {
             figment = figment.merge(Toml::file_exact(file));
         }
         // Other programs of ours have variables with the same prefix.
-        figment.merge(Env::prefixed("DUXUE_").only(FIELDS)).extract().map_err(|error| error.to_string())
+        let figment = figment.merge(Env::prefixed("DUXUE_").only(FIELDS)).merge(limits_from(Env::raw()));
+        let config: Self = figment.extract().map_err(|error| error.to_string())?;
+        config.limits.check()?;
+        Ok(config)
     }
+}
+
+/// `DUXUE_LIMITS_FRAME_BYTES` is `frame_bytes` of the section.
+fn limits_from(variables: Env) -> Env {
+    variables.filter_map(|name| {
+        let name = name.as_str().to_ascii_lowercase();
+        name.strip_prefix("duxue_limits_").map(|limit| format!("limits.{limit}").into())
+    })
 }
 
 #[cfg(test)]
@@ -93,7 +97,25 @@ mod tests {
         let names: std::collections::BTreeSet<&str> = FIELDS.iter().copied().collect();
         let expected: std::collections::BTreeSet<&str> =
             settings.as_object().expect("is an object").keys().map(String::as_str).collect();
-        assert_eq!(names, expected);
+        // The limits have variables of their own.
+        assert_eq!(names, expected.into_iter().filter(|name| *name != "limits").collect());
+    }
+
+    #[test]
+    fn a_limit_is_set_in_its_section_and_nowhere_else() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("duxue.toml");
+        std::fs::write(&path, "[limits]\nframe_bytes = 1000\n").expect("written");
+        let limits = Config::read(Some(&path)).expect("reads").limits;
+        assert_eq!(limits, Limits { frame_bytes: 1_000, ..Limits::default() });
+        for (text, named) in [
+            ("frame_bytes = 1000", "frame_bytes"),
+            ("[limits]\nframes = 1", "frames"),
+            ("[limits]\nframe_bytes = 0", "frame_bytes"),
+        ] {
+            std::fs::write(&path, text).expect("written");
+            assert!(Config::read(Some(&path)).is_err_and(|error| error.contains(named)), "{text}");
+        }
     }
 
     #[test]

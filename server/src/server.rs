@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::http;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreError};
-use crate::transport::{self, Ended, Limits, Stop};
+use crate::transport::{self, Ended, Stop};
 
 /// Between two rounds of housekeeping.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
@@ -95,7 +95,7 @@ impl Server {
         };
         let stop = Stop::default();
         let routes = http::routes(&self.app, &stop);
-        let limits = Limits { connections: self.config.connections.max(1), ..Limits::default() };
+        let limits = self.config.limits.transport();
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.app)));
         let ended = transport::serve(listener, tls, routes, limits, stop, shutdown).await;
         housekeeping.abort();

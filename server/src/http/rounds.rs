@@ -175,7 +175,7 @@ async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answe
 async fn held(round: String, app: Arc<App>, token: Token) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Held)?;
     let mut views = Vec::new();
-    for row in app.hub.held().await? {
+    for row in app.hub.held(&round.row.id).await? {
         let Some(name) = app.rounds.document(&row.document).filter(|name| name.round == round.row.id) else {
             continue;
         };
@@ -197,7 +197,7 @@ async fn held(round: String, app: Arc<App>, token: Token) -> Answer {
 async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Held)?;
     let HeldDecision { admit } = reply::read(body).await?;
-    let row = app.hub.held().await?.into_iter().find(|row| row.number == number);
+    let row = app.hub.held(&round.row.id).await?.into_iter().find(|row| row.number == number);
     let row = row.ok_or_else(fault::not_found)?;
     let name = app.rounds.document(&row.document).filter(|name| name.round == round.row.id);
     let name = name.ok_or_else(fault::not_found)?;

@@ -9,7 +9,7 @@ use warp::reply::Response;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::hub::session::Admission;
-use crate::transport::{self, SocketLimits, Stop, Upgrade};
+use crate::transport::{self, Stop, Upgrade};
 
 use super::with::{self, Query, Token};
 
@@ -20,7 +20,7 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .and(with::app(app))
         .and(with::token())
         .and(with::query())
-        .and(transport::ws(stop.clone(), SocketLimits::default()))
+        .and(transport::ws(stop.clone(), app.sockets()))
         .map(|app: Arc<App>, token: Token, query: Query, upgrade: Upgrade| {
             let admission = admission(&app, token, &query);
             upgrade.run(move |socket, mut stopping| async move {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::sync::{ChunkList, Message};
 use automerge::{Automerge, Change};
 use duxue_document::genesis;
-use duxue_protocol::scan::{self, ScanLimits};
+use duxue_protocol::scan::{self, ScanError, ScanLimits};
 
 /// A sync message without its changes, and the changes.
 pub struct Admitted {
@@ -21,10 +21,20 @@ pub struct Admitted {
 pub struct Refused {
     /// Stable code.
     pub code: &'static str,
+    /// The limit's name in [`ScanLimits`], where the message was over one.
+    pub limit: Option<&'static str>,
 }
 
 const fn refused(code: &'static str) -> Refused {
-    Refused { code }
+    Refused { code, limit: None }
+}
+
+fn scanned(error: &ScanError) -> Refused {
+    let limit = match error {
+        ScanError::OverLimit { what, .. } => Some(*what),
+        _ => None,
+    };
+    Refused { code: error.code(), limit }
 }
 
 /// Scans a sync message within the limits and takes it apart. Costs work in
@@ -38,7 +48,7 @@ pub fn admit(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
 
 fn take_apart(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
     let report =
-        scan::scan_sync_message(data, limits, &genesis::reserved).map_err(|error| refused(error.code()))?;
+        scan::scan_sync_message(data, limits, &genesis::reserved).map_err(|error| scanned(&error))?;
     let mut message = Message::decode(data).map_err(|_| refused("sync.malformed"))?;
     message.changes = ChunkList::empty();
     let own = report.changes.into_iter().filter(|change| !change.reserved);

@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod document;
 pub mod peer;
+pub mod quota;
 pub mod rows;
 pub mod session;
 pub mod subscriber;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automerge::ChangeHash;
-use duxue_document::{DocumentId, PersonId};
+use duxue_document::{DocumentId, PersonId, RoundId};
 use duxue_protocol::scan::ScanLimits;
 use duxue_protocol::wire::{self, Limits};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -28,7 +29,8 @@ use crate::store::{JournalNumber, Store, StoreError};
 
 use document::Shared;
 use peer::Peer;
-use rows::{HELD, HeldRow};
+use quota::{Amount, Quotas};
+use rows::{HELD, HeldRow, held_of_round};
 use task::{Durable, Event, INBOX};
 
 /// Between two looks whether everything has ended.
@@ -41,10 +43,16 @@ pub struct HubLimits {
     pub wire: Limits,
     /// Of a sync message, before Automerge sees it.
     pub scan: ScanLimits,
+    /// Sessions of one person at once.
+    pub sessions_per_person: usize,
     /// Documents that one connection may subscribe to.
     pub documents: usize,
     /// Bytes of sync messages that are being worked on.
     pub in_flight: usize,
+    /// Frames that may wait for one socket.
+    pub outbound_frames: usize,
+    /// Bytes that may wait for one socket before no more are computed.
+    pub outbound_bytes: usize,
     /// Bytes of an ephemeral message.
     pub ephemeral_bytes: usize,
     /// Ephemeral messages of a connection in a second.
@@ -55,22 +63,10 @@ pub struct HubLimits {
     pub ping: Duration,
     /// For the join after the upgrade.
     pub handshake: Duration,
-}
-
-impl Default for HubLimits {
-    fn default() -> Self {
-        Self {
-            wire: Limits::default(),
-            scan: ScanLimits::default(),
-            documents: 4_096,
-            in_flight: 64 << 20,
-            ephemeral_bytes: 16 << 10,
-            ephemeral_rate: 50,
-            idle: task::IDLE,
-            ping: Duration::from_secs(5),
-            handshake: Duration::from_secs(10),
-        }
-    }
+    /// What one person may leave in the held area.
+    pub held_per_person: Amount,
+    /// What may be held of one document.
+    pub held_per_document: Amount,
 }
 
 /// Hears of every batch that was applied.
@@ -99,7 +95,9 @@ pub struct Inner {
     server_id: String,
     open: Mutex<HashMap<DocumentId, mpsc::Sender<Event>>>,
     sender_ids: Mutex<HashMap<String, (PersonId, usize)>>,
+    people: Mutex<HashMap<PersonId, usize>>,
     in_flight: Arc<Semaphore>,
+    quotas: Quotas,
     next_session: AtomicU64,
     next_held: AtomicU64,
     sessions: CancellationToken,
@@ -123,7 +121,14 @@ impl Hub {
         server_id: String,
     ) -> Result<Self, StoreError> {
         let held = HELD.rows(&*store, b"").await?;
-        let last = held.iter().map(|(_, row)| row.number).max().unwrap_or(0);
+        // Above every number that a row or a record has had: a decision must
+        // not meet another item than the one it was made about.
+        let last = held.iter().map(|(_, row)| row.number).max().unwrap_or(0).max(store.last().0);
+        let quotas = Quotas::default();
+        for (_, row) in held.into_iter().filter(|(_, row)| row.decision.is_none()) {
+            let all = Amount { changes: u64::MAX, bytes: u64::MAX };
+            let _ = quotas.take(&row.person, row.amount(), all);
+        }
         let in_flight = Arc::new(Semaphore::new(limits.in_flight));
         Ok(Self(Arc::new(Inner {
             store,
@@ -133,7 +138,9 @@ impl Hub {
             server_id,
             open: Mutex::default(),
             sender_ids: Mutex::default(),
+            people: Mutex::default(),
             in_flight,
+            quotas,
             next_session: AtomicU64::new(1),
             next_held: AtomicU64::new(last + 1),
             sessions: CancellationToken::new(),
@@ -161,19 +168,19 @@ impl Hub {
         words.await.map_err(|_| fault::store_failed())
     }
 
-    /// Every held item, decided ones too.
+    /// Every held item of a round, decided ones too.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn held(&self) -> Result<Vec<HeldRow>, Fault> {
-        let rows = HELD.rows(&*self.0.store, b"").await?;
+    pub async fn held(&self, round: &RoundId) -> Result<Vec<HeldRow>, Fault> {
+        let rows = HELD.rows(&*self.0.store, &held_of_round(round)).await?;
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// Lets held changes in or leaves them out.
     ///
     /// # Errors
-    /// `held.decided`, or what the store says.
+    /// `held.decided`, `held.own`, or what the store says.
     pub async fn decide(
         &self,
         name: &DocumentName,

@@ -3,6 +3,7 @@
 //! the document is asked again when there is room.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use duxue_document::DocumentId;
@@ -10,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Caller;
+use crate::config::refused;
 
-/// Frames that may wait for a socket.
-pub const OUTBOX_FRAMES: usize = 8;
+use super::HubLimits;
 
 /// Why the server closes a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,20 @@ pub struct Closing {
     pub code: u16,
     /// Stable code, sent as automerge-repo's `error` before the close.
     pub reason: &'static str,
+}
+
+/// Room for one frame in a peer's outbox.
+pub struct Place<'a> {
+    peer: &'a Peer,
+    permit: mpsc::Permit<'a, Vec<u8>>,
+}
+
+impl Place<'_> {
+    /// Fills the place.
+    pub fn send(self, frame: Vec<u8>) {
+        self.peer.queued.fetch_add(frame.len(), Ordering::AcqRel);
+        self.permit.send(frame);
+    }
 }
 
 /// A connected session.
@@ -32,21 +47,32 @@ pub struct Peer {
     /// The `senderId` of its join.
     pub sender_id: String,
     outbox: mpsc::Sender<Vec<u8>>,
+    /// Bytes in the outbox, and of the frame that the socket is sending.
+    queued: AtomicUsize,
+    queued_max: usize,
     blocked: Mutex<BTreeSet<DocumentId>>,
     closing: OnceLock<Closing>,
     closed: CancellationToken,
 }
 
 impl Peer {
-    /// A peer and the end of its outbox that the socket reads.
+    /// A peer and the end of its outbox that the socket reads, within the
+    /// limits of what may wait for it.
     #[must_use]
-    pub fn new(id: u64, caller: Caller, sender_id: String) -> (Self, mpsc::Receiver<Vec<u8>>) {
-        let (outbox, frames) = mpsc::channel(OUTBOX_FRAMES);
+    pub fn new(
+        id: u64,
+        caller: Caller,
+        sender_id: String,
+        limits: &HubLimits,
+    ) -> (Self, mpsc::Receiver<Vec<u8>>) {
+        let (outbox, frames) = mpsc::channel(limits.outbound_frames);
         let peer = Self {
             id,
             caller,
             sender_id,
             outbox,
+            queued: AtomicUsize::new(0),
+            queued_max: limits.outbound_bytes,
             blocked: Mutex::default(),
             closing: OnceLock::new(),
             closed: CancellationToken::new(),
@@ -56,25 +82,52 @@ impl Peer {
 
     /// A place in the outbox. Without one, the document is remembered and
     /// gets [`Peer::unblocked`] once there is room.
-    pub fn reserve(&self, document: DocumentId) -> Option<mpsc::Permit<'_, Vec<u8>>> {
-        if let Ok(permit) = self.outbox.try_reserve() {
-            return Some(permit);
+    pub fn reserve(&self, document: DocumentId) -> Option<Place<'_>> {
+        if let Some(place) = self.place() {
+            return Some(place);
         }
         self.lock().insert(document);
         // The socket may have made room before it could see the entry.
-        let permit = self.outbox.try_reserve().ok()?;
+        let place = self.place()?;
         self.lock().remove(&document);
-        Some(permit)
+        Some(place)
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        let over = if self.queued() >= self.queued_max {
+            "outbound_bytes"
+        } else if let Ok(permit) = self.outbox.try_reserve() {
+            return Some(Place { peer: self, permit });
+        } else {
+            "outbound_frames"
+        };
+        refused(over);
+        None
     }
 
     /// Sends what may be lost, such as ephemeral messages.
     pub fn offer(&self, frame: Vec<u8>) {
-        let _ = self.outbox.try_send(frame);
+        if let Some(place) = self.place() {
+            place.send(frame);
+        }
     }
 
     /// Sends what must not be lost, waiting for room; for the session itself.
     pub async fn send(&self, frame: Vec<u8>) {
-        let _ = self.outbox.send(frame).await;
+        if let Ok(permit) = self.outbox.reserve().await {
+            Place { peer: self, permit }.send(frame);
+        }
+    }
+
+    /// Notes that the socket has taken a frame of so many bytes.
+    pub fn sent(&self, bytes: usize) {
+        self.queued.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Bytes that wait for the socket.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Acquire)
     }
 
     /// A document that waits for room, taken off the list.
@@ -107,5 +160,45 @@ impl Peer {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<DocumentId>> {
         self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Limits;
+
+    use super::*;
+
+    fn peer(limits: &Limits) -> (Peer, mpsc::Receiver<Vec<u8>>) {
+        let person = "p".parse().expect("an id");
+        let caller = Caller { person, device: None, administrator: false, expires_ms: 0 };
+        Peer::new(1, caller, "peer".to_owned(), &limits.hub())
+    }
+
+    #[test]
+    fn what_waits_for_a_socket_that_does_not_read_is_bounded_in_frames_and_bytes() {
+        let document = DocumentId([1; 16]);
+        for (limits, frames, bytes) in [
+            (Limits { outbound_frames: 3, ..Limits::default() }, 3, 30),
+            (Limits { outbound_bytes: 25, ..Limits::default() }, 3, 30),
+        ] {
+            let (peer, mut socket) = peer(&limits);
+            let mut sent = 0;
+            for _ in 0..2_000 {
+                if let Some(place) = peer.reserve(document) {
+                    place.send(vec![0; 10]);
+                    sent += 1;
+                }
+                peer.offer(vec![0; 10]);
+            }
+            assert!(sent <= frames && peer.queued() == bytes, "{sent} {}", peer.queued());
+            assert_eq!(peer.unblocked(), Some(document), "asked again when there is room");
+            assert_eq!(peer.unblocked(), None, "once");
+            while let Ok(frame) = socket.try_recv() {
+                peer.sent(frame.len());
+            }
+            assert_eq!(peer.queued(), 0);
+            assert!(peer.reserve(document).is_some());
+        }
     }
 }

@@ -1,14 +1,18 @@
 //! What is stored about documents beside their chunks.
 
-use duxue_document::{DeviceId, DocumentId, PersonId};
+use duxue_document::{DeviceId, DocumentId, PersonId, RoundId};
 use serde::{Deserialize, Serialize};
 
+use crate::rounds::DocumentName;
 use crate::rows::Table;
 use crate::store::Delivery;
 
+use super::quota::Amount;
+
 /// Whose an actor's changes are, by document and actor.
 pub const ACTORS: Table<ActorRow> = Table::new("actors");
-/// Changes kept outside a document, by document and number.
+/// Changes kept outside a document, by round, document and number; see
+/// [`held_key`]. Their chunks stand in the journal only.
 pub const HELD: Table<HeldRow> = Table::new("held");
 /// Changes that Automerge could not apply, by document and hash.
 pub const SET_ASIDE: Table<SetAsideRow> = Table::new("set_aside");
@@ -69,10 +73,13 @@ pub struct HeldRow {
     pub reason: String,
     /// Server clock.
     pub received_ms: i64,
-    /// Change hashes, lower-case hex.
+    /// Hashes of the changes that are still held, lower-case hex. Those that
+    /// their actor's owner has brought since are gone.
     pub hashes: Vec<String>,
-    /// The chunks in base64.
-    pub chunks: String,
+    /// Hashes of held changes outside this item that its changes depend on.
+    pub waits_for: Vec<String>,
+    /// Bytes of the chunks in the journal record.
+    pub bytes: u64,
     /// What was decided, if anything.
     pub decision: Option<Decision>,
 }
@@ -86,6 +93,32 @@ pub struct SetAsideRow {
     pub journal: u64,
     /// Stable code.
     pub reason: String,
+}
+
+impl HeldRow {
+    /// What it takes of a quota.
+    #[must_use]
+    pub fn amount(&self) -> Amount {
+        Amount { changes: self.hashes.len() as u64, bytes: self.bytes }
+    }
+}
+
+/// What the keys of a round's held changes begin with.
+#[must_use]
+pub fn held_of_round(round: &RoundId) -> Vec<u8> {
+    [round.as_str().as_bytes(), &[0]].concat()
+}
+
+/// What the keys of a document's held changes begin with.
+#[must_use]
+pub fn held_of(name: &DocumentName) -> Vec<u8> {
+    [held_of_round(&name.round), name.id().0.to_vec()].concat()
+}
+
+/// The key of held changes.
+#[must_use]
+pub fn held_key(name: &DocumentName, number: u64) -> Vec<u8> {
+    [held_of(name), number.to_be_bytes().to_vec()].concat()
 }
 
 /// The key of a row about a document.

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use duxue_document::DocumentId;
-use duxue_protocol::wire::{self, Message as Wire, Metadata, PROTOCOL_VERSION};
+use duxue_document::{DocumentId, PersonId};
+use duxue_protocol::wire::{self, Message as Wire, Metadata, PROTOCOL_VERSION, WireError};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::accounts::{Accounts, Caller};
 use crate::clock::now_ms;
+use crate::config::{refused, refused_within};
 
 use super::admit::admit;
 use super::peer::Peer;
@@ -83,16 +84,20 @@ async fn run(
         Ok(Ok(sender_id)) => sender_id,
         Ok(Err(End::Close(code, reason))) => return refuse(&hub, &mut sink, None, code, reason).await,
         Ok(Err(End::Quiet)) => return,
-        Err(_) => return refuse(&hub, &mut sink, None, 1008, "join.timeout").await,
+        Err(_) => {
+            refused("join_seconds");
+            return refuse(&hub, &mut sink, None, 1008, "join.timeout").await;
+        }
     };
     let Admission::Caller { caller, token } = admission else {
         return refuse(&hub, &mut sink, Some(joined), 1008, "session.missing").await;
     };
-    let Some(_name) = SenderId::take(&hub, &joined, &caller) else {
-        return refuse(&hub, &mut sink, Some(joined), 1008, "join.sender_in_use").await;
+    let _name = match SenderId::take(&hub, &joined, &caller) {
+        Ok(name) => name,
+        Err(reason) => return refuse(&hub, &mut sink, Some(joined), 1008, reason).await,
     };
     let id = hub.next_session.fetch_add(1, Ordering::Relaxed);
-    let (peer, frames) = Peer::new(id, caller, joined);
+    let (peer, frames) = Peer::new(id, caller, joined, &hub.limits);
     let peer = Arc::new(peer);
     let alive = Arc::new(AtomicBool::new(true));
     metrics::gauge!("duxue_sync_sessions").increment(1.0);
@@ -143,6 +148,7 @@ async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
             Some(Ok(Message::Binary(frame))) => frame,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Text(_))) => return Err(End::Close(1003, "frame.text")),
+            Some(Err(Error::Capacity(_))) => return Err(too_large()),
             _ => return Err(End::Quiet),
         };
         return match wire::decode(&frame, &hub.limits.wire) {
@@ -156,7 +162,7 @@ async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
                 if fits { Ok(sender_id) } else { Err(End::Close(1008, "join.sender")) }
             }
             Ok(_) => Err(End::Close(1008, "join.missing")),
-            Err(error) => Err(End::Close(1008, error.code())),
+            Err(error) => Err(malformed(&error)),
         };
     }
 }
@@ -206,11 +212,15 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
     let mut ping = tokio::time::interval_at(Instant::now() + hub.limits.ping, hub.limits.ping);
     ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let mut bytes = 0;
         let message = tokio::select! {
             biased;
             () = peer.closed() => break,
             frame = frames.recv() => match frame {
-                Some(frame) => Message::Binary(frame.into()),
+                Some(frame) => {
+                    bytes = frame.len();
+                    Message::Binary(frame.into())
+                }
                 None => break,
             },
             _ = ping.tick() => {
@@ -219,6 +229,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
                     continue;
                 }
                 if !alive.swap(false, Ordering::Relaxed) {
+                    refused("ping_seconds");
                     peer.close(1001, "ping.unanswered");
                     continue;
                 }
@@ -233,6 +244,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
             peer.close(1001, "");
             return;
         }
+        peer.sent(bytes);
         while let Some(document) = peer.unblocked() {
             hub.send_if_open(&document, Event::Room { session: peer.id }).await;
         }
@@ -259,7 +271,7 @@ impl Session {
         loop {
             let message = match stream.next().await {
                 Some(Ok(message)) => message,
-                Some(Err(Error::Capacity(_))) => return End::Close(1009, "frame.too_large"),
+                Some(Err(Error::Capacity(_))) => return too_large(),
                 Some(Err(_)) | None => return End::Quiet,
             };
             alive.store(true, Ordering::Relaxed);
@@ -278,8 +290,7 @@ impl Session {
     }
 
     async fn frame(&mut self, frame: &[u8]) -> Result<(), End> {
-        let message =
-            wire::decode(frame, &self.hub.limits.wire).map_err(|error| End::Close(1008, error.code()))?;
+        let message = wire::decode(frame, &self.hub.limits.wire).map_err(|error| malformed(&error))?;
         match message {
             Wire::Sync { sender_id, document_id, data, .. }
             | Wire::Request { sender_id, document_id, data, .. } => {
@@ -289,14 +300,17 @@ impl Session {
                 self.sync(document_id, data).await
             }
             Wire::Ephemeral { ref sender_id, ref document_id, ref data, .. } => {
-                let fits = data.len() <= self.hub.limits.ephemeral_bytes && *sender_id == self.peer.sender_id;
                 let document = wire::document_id(document_id).ok().filter(|id| self.documents.contains(id));
-                if let (true, Some(document)) =
-                    (fits && self.ephemeral.take(self.hub.limits.ephemeral_rate), document)
-                {
-                    self.hub
-                        .send_if_open(&document, Event::Ephemeral { session: self.peer.id, message })
-                        .await;
+                let own = *sender_id == self.peer.sender_id;
+                let Some(document) = document.filter(|_| own) else { return Ok(()) };
+                // What is over a limit is dropped: these messages may be lost.
+                if data.len() > self.hub.limits.ephemeral_bytes {
+                    refused("ephemeral_bytes");
+                } else if !self.ephemeral.take(self.hub.limits.ephemeral_rate) {
+                    refused("ephemeral_per_second");
+                } else {
+                    let event = Event::Ephemeral { session: self.peer.id, message };
+                    self.hub.send_if_open(&document, event).await;
                 }
                 Ok(())
             }
@@ -317,6 +331,7 @@ impl Session {
             return Ok(());
         };
         if self.documents.len() >= self.hub.limits.documents && !self.documents.contains(&name.id()) {
+            refused("documents_per_connection");
             return Err(End::Close(1008, "documents.too_many"));
         }
         self.documents.insert(name.id());
@@ -326,39 +341,69 @@ impl Session {
             return Err(End::Quiet);
         };
         let operations = if data.len() > LARGE_FRAME { usize::MAX } else { 0 };
-        let admitted = heavy(operations, || admit(&data, &self.hub.limits.scan)).map_err(|refused| {
-            metrics::counter!("duxue_sync_refused_messages_total", "reason" => refused.code).increment(1);
-            tracing::warn!(document = %name.id(), code = refused.code, "a sync message was refused");
-            End::Close(1008, refused.code)
+        let admitted = heavy(operations, || admit(&data, &self.hub.limits.scan)).map_err(|why| {
+            metrics::counter!("duxue_sync_refused_messages_total", "reason" => why.code).increment(1);
+            refused_within("scan_", why.limit.unwrap_or_default());
+            tracing::warn!(document = %name.id(), code = why.code, limit = why.limit, "a sync message was refused");
+            End::Close(1008, why.code)
         })?;
         self.hub.send(&name, Event::Sync { peer: Arc::clone(&self.peer), admitted, permit }).await;
         Ok(())
     }
 }
 
+fn too_large() -> End {
+    refused("frame_bytes");
+    End::Close(1009, "frame.too_large")
+}
+
+fn malformed(error: &WireError) -> End {
+    if let WireError::OverLimit { what, .. } = error {
+        refused_within("frame_", what.trim_start_matches("frame_"));
+    }
+    End::Close(1008, error.code())
+}
+
 /// A `senderId` in use: bound to the person, who may have several sockets
-/// under it while one of them is dying.
+/// under it while one of them is dying. It is also the person's place among
+/// the sessions.
 struct SenderId {
     hub: Arc<Inner>,
     name: String,
+    person: PersonId,
 }
 
 impl SenderId {
-    fn take(hub: &Arc<Inner>, name: &str, caller: &Caller) -> Option<Self> {
-        let mut names = hub.sender_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    fn take(hub: &Arc<Inner>, name: &str, caller: &Caller) -> Result<Self, &'static str> {
+        let mut people = hub.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = people.get(&caller.person).copied().unwrap_or_default();
+        if sessions >= hub.limits.sessions_per_person {
+            refused("connections_per_person");
+            return Err("connections.too_many");
+        }
+        let mut names = hub.sender_ids.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = names.entry(name.to_owned()).or_insert_with(|| (caller.person.clone(), 0));
         if entry.0 != caller.person {
-            return None;
+            return Err("join.sender_in_use");
         }
         entry.1 += 1;
+        people.insert(caller.person.clone(), sessions + 1);
         metrics::gauge!("duxue_sync_peers").set(count(names.len()));
-        Some(Self { hub: Arc::clone(hub), name: name.to_owned() })
+        metrics::gauge!("duxue_sync_people").set(count(people.len()));
+        Ok(Self { hub: Arc::clone(hub), name: name.to_owned(), person: caller.person.clone() })
     }
 }
 
 impl Drop for SenderId {
     fn drop(&mut self) {
-        let mut names = self.hub.sender_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut people = self.hub.people.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = people.get_mut(&self.person) {
+            *sessions -= 1;
+            if *sessions == 0 {
+                people.remove(&self.person);
+            }
+        }
+        let mut names = self.hub.sender_ids.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = names.get_mut(&self.name) {
             entry.1 -= 1;
             if entry.1 == 0 {

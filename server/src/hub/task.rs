@@ -7,25 +7,27 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use automerge::ChangeHash;
 use automerge::sync::Message as SyncMessage;
+use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
 use duxue_protocol::wire;
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::clock::now_ms;
+use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::rounds::DocumentName;
-use crate::store::{Delivery, JournalNumber, StoreError};
+use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, StoreError, held_chunks_key};
 
 use super::Inner;
 use super::admit::Admitted;
-use super::document::{Contribution, Document, Failed, Plan, Rows, Shared};
+use super::document::{
+    Contribution, Document, Failed, Intake, LetIn, Plan, Received, Refusal, Rows, Shared, held_changes,
+};
 use super::peer::Peer;
-use super::rows::{ACTORS, HELD, SET_ASIDE};
+use super::rows::{ACTORS, HELD, SET_ASIDE, held_of};
 use super::subscriber::Subscriber;
 
 /// Events that may wait for a document.
@@ -126,7 +128,7 @@ async fn load(hub: &Inner, name: &DocumentName) -> Result<Document, StoreError> 
     let stored = hub.store.load(id).await?;
     let values = |rows: Vec<(Vec<u8>, _)>| rows.into_iter().map(|(_, row)| row).collect();
     let actors = values(ACTORS.rows(&*hub.store, &prefix).await?);
-    let held = HELD.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
+    let held = HELD.rows(&*hub.store, &held_of(name)).await?.into_iter().map(|(_, row)| row).collect();
     let set_aside = SET_ASIDE.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
     let rows = Rows { actors, held, set_aside };
     let name = name.clone();
@@ -150,6 +152,21 @@ struct Owner {
     subscribers: BTreeMap<u64, Subscriber>,
     /// Set while a snapshot is made in the background.
     compacting: Option<oneshot::Receiver<Option<usize>>>,
+}
+
+impl Drop for Owner {
+    /// A defect of ours must not leave sessions waiting for ever.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for subscriber in self.subscribers.values() {
+                subscriber.peer.close(1011, "document.failed");
+            }
+        }
+    }
+}
+
+fn operations(let_in: &LetIn) -> usize {
+    let_in.iter().flat_map(|(_, changes)| changes).map(Change::len).sum()
 }
 
 /// A message that waits for its batch to be flushed.
@@ -233,7 +250,7 @@ impl Owner {
             let outcome = self.decide(number, admit, &by).await?;
             let _ = answer.send(outcome);
         }
-        self.settle(waiting);
+        self.settle(waiting).await?;
         self.answer();
         // Last, so that who asks after sending gets to know what became of it.
         for question in questions {
@@ -287,11 +304,16 @@ impl Owner {
         if contributions.is_empty() {
             return Ok(());
         }
-        let name = self.document.name().clone();
-        let rounds = Arc::clone(&self.hub.rounds);
-        let right = move |person: &PersonId| rounds.access(person, &name).write;
-        let hub = Arc::clone(&self.hub);
-        let plan = self.document.plan(contributions, &right, &mut || hub.next_held(), now_ms())?;
+        let mut plan = self.plan(contributions)?;
+        for Refusal { session, limit, code } in std::mem::take(&mut plan.refused) {
+            refused(limit);
+            tracing::warn!(document = %self.id, code, "a delivery was refused");
+            self.close(&HashSet::from([session]), 1008, code);
+        }
+        let followers = self.document.followers(&plan);
+        if !followers.is_empty() {
+            self.follow(&mut plan, followers).await?;
+        }
         if plan.is_empty() {
             return Ok(());
         }
@@ -300,9 +322,44 @@ impl Owner {
             tracing::error!(document = %self.id, %error, "changes were refused by the store");
             metrics::counter!("duxue_sync_refused_commits_total").increment(1);
             let reason = if matches!(error, StoreError::Full) { "store.full" } else { "store.failed" };
-            self.close(&senders, reason);
+            self.close(&senders, 1011, reason);
         }
         Ok(())
+    }
+
+    fn plan(&self, contributions: Vec<Contribution>) -> Result<Plan, StoreError> {
+        let (hub, name) = (&self.hub, self.document.name());
+        let intake = Intake {
+            right: &|person| hub.rounds.access(person, name).write,
+            next_held: &|| hub.next_held(),
+            reserve: &|person, amount| hub.quotas.take(person, amount, hub.limits.held_per_person),
+            held_max: hub.limits.held_per_document,
+            now_ms: now_ms(),
+        };
+        let operations = contributions.iter().flat_map(|brought| &brought.changes).map(Change::len).sum();
+        heavy(operations, || self.document.plan(contributions, &intake))
+    }
+
+    /// Lets in what was held only because it depends on what a plan takes.
+    /// What cannot be read stays held, with all that comes after it.
+    async fn follow(&self, plan: &mut Plan, numbers: Vec<u64>) -> Result<(), StoreError> {
+        let mut let_in = LetIn::new();
+        for number in numbers {
+            match self.held_changes(number).await {
+                Ok(changes) => let_in.push((number, changes)),
+                Err(error) => {
+                    tracing::error!(document = %self.id, number, %error, "held changes cannot be read");
+                    break;
+                }
+            }
+        }
+        heavy(operations(&let_in), || self.document.follow(plan, let_in, now_ms()))
+    }
+
+    async fn held_changes(&self, number: u64) -> Result<Vec<Change>, StoreError> {
+        let bytes = self.hub.store.row(HELD_CHUNKS, held_chunks_key(&self.id, number)).await?;
+        let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("held changes {number} are gone")))?;
+        heavy(bytes.len(), || held_changes(&bytes))
     }
 
     async fn decide(
@@ -311,9 +368,21 @@ impl Owner {
         admit: bool,
         by: &PersonId,
     ) -> Result<Result<(), Fault>, StoreError> {
-        let Some(plan) = self.document.decide(number, admit, by, now_ms())? else {
+        let Some(numbers) = self.document.concerned(number, admit) else {
             return Ok(Err(fault::decided()));
         };
+        let mut let_in = LetIn::new();
+        for number in numbers {
+            match self.held_changes(number).await {
+                Ok(changes) => let_in.push((number, changes)),
+                Err(error) => return Ok(Err(Fault::from(error))),
+            }
+        }
+        if self.document.are_of(&let_in, by) {
+            return Ok(Err(fault::own_held()));
+        }
+        let operations = operations(&let_in);
+        let plan = heavy(operations, || self.document.decide(number, admit, by, let_in, now_ms()))?;
         Ok(self.commit(plan).await?.map_err(Fault::from))
     }
 
@@ -324,8 +393,16 @@ impl Owner {
         let count = records.len() as u64;
         let first = match self.hub.store.commit(records).await {
             Ok(first) => first,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                for (person, amount) in &plan.reserved {
+                    self.hub.quotas.give_back(person, *amount);
+                }
+                return Ok(Err(error));
+            }
         };
+        for (person, amount) in &plan.released {
+            self.hub.quotas.give_back(person, *amount);
+        }
         let changes_document = plan.changes_document();
         let last = JournalNumber(first.0 + count - 1);
         let applied = heavy(plan.operations(), || self.document.apply(plan, first));
@@ -354,7 +431,7 @@ impl Owner {
             .filter(|failed| kept.contains(&failed.chunk) && !now.contains(&failed.chunk))
             .filter_map(|failed| failed.session)
             .collect();
-        self.close(&gone, "change.set_aside");
+        self.close(&gone, 1011, "change.set_aside");
         // A sync state is never kept across a rebuilt document.
         for subscriber in self.subscribers.values_mut() {
             *subscriber = Subscriber::new(Arc::clone(&subscriber.peer), subscriber.access());
@@ -363,24 +440,30 @@ impl Owner {
         Ok(())
     }
 
-    fn close(&mut self, sessions: &HashSet<u64>, reason: &'static str) {
+    fn close(&mut self, sessions: &HashSet<u64>, code: u16, reason: &'static str) {
         for session in sessions {
             if let Some(subscriber) = self.subscribers.remove(session) {
-                subscriber.peer.close(1011, reason);
+                subscriber.peer.close(code, reason);
             }
         }
     }
 
-    /// Tells the sync states what was received, now that it is flushed.
-    fn settle(&mut self, waiting: Vec<Waiting>) {
+    /// Tells the sync states what was received, now that it is flushed. Where
+    /// Automerge panics, one session ends and this document is rebuilt.
+    async fn settle(&mut self, waiting: Vec<Waiting>) -> Result<(), StoreError> {
+        let mut panicked = false;
         for Waiting { session, message, had_changes } in waiting {
             let Some(subscriber) = self.subscribers.get_mut(&session) else { continue };
-            let received = self.document.receive(subscriber, message, had_changes);
-            if !received {
-                subscriber.peer.close(1008, "sync.malformed");
-                self.subscribers.remove(&session);
+            match self.document.receive(subscriber, message, had_changes) {
+                Received::Well => {}
+                Received::Malformed => self.close(&HashSet::from([session]), 1008, "sync.malformed"),
+                Received::Panicked => {
+                    panicked = true;
+                    self.close(&HashSet::from([session]), 1011, "sync.panic");
+                }
             }
         }
+        if panicked { self.rebuild(&[]).await } else { Ok(()) }
     }
 
     /// At most one message for each subscriber that has one coming and room
@@ -490,9 +573,6 @@ impl Owner {
         }
     }
 }
-
-/// How long an idle document without subscribers stays open.
-pub const IDLE: Duration = Duration::from_secs(60);
 
 /// Runs much work where it does not stop the other tasks of its thread.
 pub fn heavy<T>(operations: usize, work: impl FnOnce() -> T) -> T {

@@ -15,6 +15,7 @@ use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{MutexGuard, watch};
 
+use crate::config::refused;
 use crate::fault::Fault;
 
 use super::{Settings, faults};
@@ -196,9 +197,12 @@ impl Staging {
                 known.uploads.values().filter(|u| u.info.person == upload.info.person && !u.is_complete());
             let (count, bytes) =
                 open.fold((0, 0_u64), |(count, bytes), u| (count + 1, bytes.saturating_add(u.info.length)));
-            if count >= settings.uploads_per_person
-                || bytes.saturating_add(upload.info.length) > settings.staged_bytes_per_person
-            {
+            if count >= settings.uploads_per_person {
+                refused("uploads_per_person");
+                return Err(faults::too_many());
+            }
+            if bytes.saturating_add(upload.info.length) > settings.staged_bytes_per_person {
+                refused("upload_bytes_per_person");
                 return Err(faults::too_many());
             }
             known.uploads.insert(upload.info.id.clone(), Arc::clone(&upload));

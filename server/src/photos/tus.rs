@@ -139,6 +139,7 @@ impl Request {
         }
         let length: u64 = self.number("upload-length")?;
         if length > self.photos.settings.photo_bytes {
+            crate::config::refused("photo_bytes");
             return Err(faults::too_large());
         }
         if length == 0 {

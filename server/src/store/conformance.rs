@@ -17,7 +17,9 @@ use rand_core::{Rng, SeedableRng};
 use serde_bytes::ByteBuf;
 
 use super::memory::MemoryStore;
-use super::{Delivery, JournalNumber, Record, Store, StoreError, StoredDocument};
+use super::{
+    Delivery, HELD_CHUNKS, JournalNumber, Record, Store, StoreError, StoredDocument, held_chunks_key,
+};
 use duxue_document::{DocumentId, PersonId};
 
 /// A place where a store lives: what is opened again holds what was committed.
@@ -71,6 +73,7 @@ pub fn held(n: u8, bytes: &[u8]) -> Record {
     let person = PersonId::new("inspector-1").unwrap_or_else(|error| unreachable!("{error}"));
     Record::Held {
         document: document(n),
+        number: 1,
         bytes: bytes.to_vec(),
         delivery: Delivery { person, device: None },
         reason: "right_ended".to_owned(),
@@ -96,9 +99,9 @@ pub fn event(detail: &str) -> Record {
     Record::Event { kind: "login".to_owned(), person: None, detail: detail.to_owned(), at_ms: 3 }
 }
 
-/// The tables that the cases write; the third is never written. Two names are
+/// The tables that the cases write; `unwritten` is never written. Two names are
 /// prefixes of one another, so that a table cannot leak into the next.
-pub const TABLES: [&str; 3] = ["people", "people2", "unwritten"];
+pub const TABLES: [&str; 4] = ["people", "people2", "unwritten", HELD_CHUNKS];
 
 /// The named cases. The steps of each end in a state that a broken store would
 /// show differently from the model.
@@ -142,6 +145,14 @@ pub fn cases() -> Vec<(&'static str, Vec<Step>)> {
         (
             "held chunks are in the journal and in no document",
             vec![Commit(vec![held(1, b"late")]), Commit(vec![chunk(2, b"a"), held(2, b"late")]), Reopen],
+        ),
+        (
+            "held chunks are rows until these are removed, large and small",
+            vec![
+                Commit(vec![held(1, b"small"), held(2, &big), held(3, b"replaced")]),
+                Commit(vec![remove(HELD_CHUNKS, &held_chunks_key(&document(1), 1)), held(3, b"by this")]),
+                Reopen,
+            ],
         ),
         (
             "rows are put, replaced and removed, the last in a group wins",

@@ -451,6 +451,7 @@ fn row_value(value: RowValue, reader: &Reader) -> Result<Vec<u8>, IndexFault> {
     };
     match reader.read_at(place, number).map_err(IndexFault::Store)? {
         Record::Row { value: Some(value), .. } => Ok(value.into_vec()),
+        Record::Held { bytes, .. } => Ok(bytes),
         _ => Err(IndexFault::Broken(format!("record {} is no row", number.0))),
     }
 }

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument, check_group};
+use super::{
+    HELD_CHUNKS, JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument, check_group,
+    held_chunks_key,
+};
 use duxue_document::DocumentId;
 
 /// A store that forgets everything with its last clone. Clones share one state,
@@ -78,7 +81,11 @@ impl State {
                     rows.remove(key);
                 }
             }
-            Record::Held { .. } | Record::Event { .. } => {}
+            Record::Held { document, number, bytes, .. } => {
+                let rows = self.rows.entry(HELD_CHUNKS.to_owned()).or_default();
+                rows.insert(held_chunks_key(document, *number), bytes.clone());
+            }
+            Record::Event { .. } => {}
         }
     }
 

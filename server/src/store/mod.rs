@@ -61,10 +61,14 @@ pub enum Record {
         /// Stable code.
         reason: String,
     },
-    /// Chunks kept outside the document until someone admits them.
+    /// Chunks kept outside the document until someone admits them. They can be
+    /// read as the row [`held_chunks_key`] of [`HELD_CHUNKS`] until that row
+    /// is removed; no index holds their bytes.
     Held {
         /// The document.
         document: DocumentId,
+        /// Names them in the document.
+        number: u64,
         /// Concatenated Automerge chunks.
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
@@ -97,6 +101,15 @@ pub enum Record {
         /// Server clock, ms since 1970 UTC.
         at_ms: i64,
     },
+}
+
+/// The table through which the chunks of [`Record::Held`] are read.
+pub const HELD_CHUNKS: &str = "held_chunks";
+
+/// The key of held chunks in [`HELD_CHUNKS`].
+#[must_use]
+pub fn held_chunks_key(document: &DocumentId, number: u64) -> Vec<u8> {
+    [&document.0[..], &number.to_be_bytes()].concat()
 }
 
 /// What is stored of a document: a snapshot and the chunks after it.

@@ -23,7 +23,7 @@ use super::journal::{Head, Place, Placed, disk_error};
 use super::tables::{
     self, DocumentValue, INLINE_BYTES_MAX, IndexState, RowValue, SnapshotValue, checked, seal, unseal,
 };
-use super::{JournalNumber, Record, StoreError};
+use super::{HELD_CHUNKS, JournalNumber, Record, StoreError, held_chunks_key};
 use duxue_document::DocumentId;
 
 /// Memory that sled may use for its cache; it takes some more.
@@ -146,7 +146,12 @@ impl SledIndex {
                 let value = value.map(|value| seal(&key, &value)).transpose().map_err(broken)?;
                 changes.insert(key, value);
             }
-            Record::Held { .. } | Record::Event { .. } => {}
+            Record::Held { document, number: held, .. } => {
+                let key = tables::row_key(HELD_CHUNKS, &held_chunks_key(document, *held));
+                let value = seal(&key, &RowValue::Journal(*number, *place)).map_err(broken)?;
+                changes.insert(key, Some(value));
+            }
+            Record::Event { .. } => {}
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use warp::filters::BoxedFilter;
@@ -20,6 +21,8 @@ pub(super) struct Shared {
     pub routes: BoxedFilter<(warp::reply::Response,)>,
     pub tls: Option<TlsAcceptor>,
     pub limits: Limits,
+    /// One permit for each request that may be worked on.
+    pub requests: Arc<Semaphore>,
 }
 
 /// An accepted connection.
@@ -67,7 +70,7 @@ impl Rest {
     async fn http1(self, stream: impl Stream, mut stopping: Stopping) {
         let Self { peer, slot, shared } = self;
         let limits = shared.limits;
-        let service = layers::service(shared.routes.clone(), peer, slot, limits.compress_above);
+        let service = layers::service(shared, peer, slot);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.headers)
@@ -88,7 +91,7 @@ impl Rest {
     async fn http2(self, stream: impl Stream, mut stopping: Stopping) {
         let Self { peer, slot, shared } = self;
         let limits = shared.limits;
-        let service = layers::service(shared.routes.clone(), peer, slot, limits.compress_above);
+        let service = layers::service(shared, peer, slot);
         let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -8,6 +8,8 @@ pub struct Limits {
     /// Connections at once, open WebSockets among them. More wait in the
     /// system's queue. A county has some 300 people; each browser holds a few.
     pub connections: usize,
+    /// Requests worked on at once, over all connections; more are refused.
+    pub requests: usize,
     /// For the TLS handshake: three round trips on a bad mobile line.
     pub tls_handshake: Duration,
     /// For a request's headers, and how long a connection may be idle between
@@ -31,7 +33,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 2_000,
+            connections: 10_000,
+            requests: 1_024,
             tls_handshake: Duration::from_secs(10),
             headers: Duration::from_secs(15),
             header_bytes: 16 << 10,

@@ -12,6 +12,9 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use warp::filters::BoxedFilter;
 
+use crate::config::refused;
+use crate::hub::count;
+
 use super::connection::{Connection, Shared};
 use super::layers::{Peer, Slot};
 use super::{Ended, Limits, Stop, TransportError};
@@ -42,7 +45,8 @@ pub async fn serve(
     stop: Stop,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Ended {
-    let shared = Arc::new(Shared { routes, tls, limits });
+    let requests = Arc::new(Semaphore::new(limits.requests));
+    let shared = Arc::new(Shared { routes, tls, limits, requests });
     let slots = Arc::new(Semaphore::new(limits.connections));
     {
         let mut shutdown = pin!(shutdown);
@@ -65,12 +69,17 @@ pub async fn serve(
 /// Waits for a free slot and then for a connection to put in it.
 async fn next(listener: &TcpListener, slots: &Arc<Semaphore>, shared: &Arc<Shared>) -> Connection {
     loop {
+        if slots.available_permits() == 0 {
+            refused("connections");
+        }
         let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
             // Nobody closes the semaphore; waiting is right if somebody did.
             return std::future::pending().await;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let open = shared.limits.connections.saturating_sub(slots.available_permits());
+                metrics::gauge!("duxue_connections").set(count(open));
                 let slot = Slot(Arc::new(slot));
                 return Connection { stream, peer: Peer(peer), slot, shared: Arc::clone(shared) };
             }

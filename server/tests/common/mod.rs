@@ -142,7 +142,18 @@ impl County {
     }
 
     pub async fn on(store: Arc<dyn Store>, data: Arc<tempfile::TempDir>) -> Self {
-        let server = Running::on(store, data).await;
+        Self::of(Running::on(store, data).await).await
+    }
+
+    /// One whose server has these limits.
+    pub async fn within(limits: duxue_server::config::Limits) -> Self {
+        let data = folder();
+        let config = Config { limits, ..config(&data) };
+        let server = Server::on(config, Arc::new(MemoryStore::new())).await.unwrap();
+        Self::of(Running::run(server, data).await).await
+    }
+
+    async fn of(server: Running) -> Self {
         let mut tokens = BTreeMap::from([("admin", server.login("admin").await)]);
         let admin = tokens["admin"].token.clone();
         let new = serde_json::json!({

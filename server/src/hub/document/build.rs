@@ -1,6 +1,6 @@
 //! Building a document from what is stored, without what cannot be applied.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash};
@@ -13,6 +13,7 @@ use crate::rounds::DocumentName;
 use crate::store::{JournalNumber, Record, StoreError, StoredDocument};
 
 use super::Document;
+use super::held::Held;
 use super::shared::Shared;
 
 /// A chunk that could not be applied.
@@ -49,9 +50,7 @@ impl Document {
             name,
             doc: Shared::new(doc),
             actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
-            held: BTreeMap::new(),
-            held_hashes: HashSet::new(),
-            relayed: HashSet::new(),
+            held: Held::default(),
             set_aside: rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect(),
             waiting: HashSet::new(),
             snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
@@ -60,12 +59,13 @@ impl Document {
             through: stored.chunks.last().map_or(JournalNumber(0), |(number, _)| *number),
         };
         for row in rows.held {
-            document.remember_held(row);
+            document.held.insert(row);
         }
         document.find_waiting(stored);
-        let delivered: Vec<ChangeHash> =
-            document.relayed.iter().filter(|hash| document.has(hash)).copied().collect();
-        document.no_longer_held(&delivered);
+        let there = |hash: &ChangeHash| {
+            document.waiting.contains(hash) || document.doc.read().get_change_meta_by_hash(hash).is_some()
+        };
+        document.held.forget_left_out(there);
         (document, failed)
     }
 
@@ -99,7 +99,7 @@ impl Document {
         let mut changes = Vec::new();
         for (_, bytes) in &stored.chunks {
             // A chunk that cannot be read was set aside by the load.
-            let _ = changes_of(bytes, &mut changes);
+            let _ = catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes)));
         }
         let waiting = changes.iter().map(Change::hash);
         let waiting: HashSet<ChangeHash> =

@@ -1,121 +1,150 @@
-//! Changes that are kept outside the document until someone decides.
+//! What a document remembers of the changes that are kept outside it. Their
+//! bytes stay in the journal.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use automerge::{Change, ChangeHash};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use duxue_document::PersonId;
+use automerge::ChangeHash;
 
-use crate::hub::admit::changes_of;
-use crate::hub::rows::{Decision, HeldRow, reason};
-use crate::store::{Delivery, StoreError};
+use crate::hub::quota::Amount;
+use crate::hub::rows::{HeldRow, reason};
 
-use super::Document;
 use super::build::hash_from_hex;
-use super::plan::Plan;
 
-impl Document {
-    /// Plans to let held changes in, with those that were held only because
-    /// they depend on them; or to leave them out.
-    ///
-    /// # Errors
-    /// `Ok(None)` for a number that is not held here;
-    /// [`StoreError::Damaged`] where a row cannot be read or written.
-    pub fn decide(
-        &self,
-        number: u64,
-        admit: bool,
-        by: &PersonId,
-        now_ms: i64,
-    ) -> Result<Option<Plan>, StoreError> {
-        let Some(row) = self.held.get(&number) else { return Ok(None) };
-        let mut plan = Plan::default();
-        let decision = Decision { admitted: admit, by: Some(by.clone()), at_ms: now_ms };
-        if !admit {
-            plan.decide(self.id, row.clone(), decision)?;
-            return Ok(Some(plan));
+/// The held changes of one document.
+#[derive(Default)]
+pub(super) struct Held {
+    /// Items that nobody has decided about.
+    items: BTreeMap<u64, HeldRow>,
+    /// The item that each of their changes is in.
+    places: HashMap<ChangeHash, u64>,
+    /// Changes that were left out. They stay known, so that they are not held
+    /// again.
+    left_out: HashSet<ChangeHash>,
+    /// Changes that someone else than their actor's owner brought: the owner
+    /// may still bring them.
+    relayed: HashSet<ChangeHash>,
+    amount: Amount,
+}
+
+impl Held {
+    /// What waits for a decision.
+    pub fn amount(&self) -> Amount {
+        self.amount
+    }
+
+    /// Whether a change is held, or was left out.
+    pub fn contains(&self, hash: &ChangeHash) -> bool {
+        self.places.contains_key(hash) || self.left_out.contains(hash)
+    }
+
+    /// Whether only someone else than its actor's owner has brought a change.
+    pub fn is_relayed(&self, hash: &ChangeHash) -> bool {
+        self.relayed.contains(hash)
+    }
+
+    /// An item that nobody has decided about.
+    pub fn item(&self, number: u64) -> Option<&HeldRow> {
+        self.items.get(&number)
+    }
+
+    /// The undecided items that these changes are in.
+    pub fn items_of(&self, changes: &HashSet<ChangeHash>) -> impl Iterator<Item = &HeldRow> {
+        let numbers: std::collections::BTreeSet<u64> =
+            changes.iter().filter_map(|hash| self.places.get(hash).copied()).collect();
+        numbers.into_iter().filter_map(|number| self.items.get(&number))
+    }
+
+    /// Takes a row in, as stored.
+    pub fn insert(&mut self, row: HeldRow) {
+        let hashes: Vec<ChangeHash> = hashes(&row.hashes).collect();
+        let decision = row.decision.as_ref().map(|decision| decision.admitted);
+        if decision == Some(true) {
+            return;
         }
-        let mut still_held = self.held_hashes.clone();
-        self.let_in(&mut plan, row, decision, &mut still_held, now_ms)?;
-        let follows = Decision { admitted: true, by: None, at_ms: now_ms };
-        loop {
-            let planned: HashSet<u64> = plan.decided.iter().map(|row| row.number).collect();
-            let mut next = None;
-            for row in self.held.values() {
-                if row.reason == reason::DEPENDS && !planned.contains(&row.number) {
-                    let own: HashSet<ChangeHash> =
-                        row.hashes.iter().filter_map(|h| hash_from_hex(h)).collect();
-                    let waits = row_changes(row)?
-                        .iter()
-                        .flat_map(|change| change.deps().to_vec())
-                        .any(|dep| still_held.contains(&dep) && !own.contains(&dep));
-                    if !waits {
-                        next = Some(row);
-                        break;
-                    }
+        if row.reason == reason::OTHER_ACTOR {
+            self.relayed.extend(&hashes);
+        }
+        if decision == Some(false) {
+            self.left_out.extend(hashes);
+            return;
+        }
+        self.remove(row.number);
+        self.amount += row.amount();
+        self.places.extend(hashes.into_iter().map(|hash| (hash, row.number)));
+        self.items.insert(row.number, row);
+    }
+
+    /// Forgets an undecided item and its changes.
+    pub fn remove(&mut self, number: u64) {
+        if let Some(row) = self.items.remove(&number) {
+            self.amount = self.amount.without(row.amount());
+            for hash in hashes(&row.hashes) {
+                if self.places.get(&hash) == Some(&number) {
+                    self.places.remove(&hash);
                 }
             }
-            let Some(row) = next else { return Ok(Some(plan)) };
-            self.let_in(&mut plan, row, follows.clone(), &mut still_held, now_ms)?;
         }
     }
 
-    fn let_in(
-        &self,
-        plan: &mut Plan,
-        row: &HeldRow,
-        decision: Decision,
-        still_held: &mut HashSet<ChangeHash>,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        let changes = row_changes(row)?;
-        for change in &changes {
-            still_held.remove(&change.hash());
-        }
-        let delivery = Delivery { person: row.person.clone(), device: row.device.clone() };
-        plan.take(self.id, None, Some(&delivery), changes, now_ms);
-        plan.decide(self.id, row.clone(), decision)
-    }
-
-    /// Whether a change is durable but held.
-    #[must_use]
-    pub fn holds(&self, hash: &ChangeHash) -> bool {
-        self.held_hashes.contains(hash)
-    }
-
-    pub(super) fn no_longer_held(&mut self, hashes: &[ChangeHash]) {
-        for hash in hashes {
-            self.held_hashes.remove(hash);
+    /// Forgets changes that are in the document now, or held anew.
+    pub fn forget<'a>(&mut self, changes: impl IntoIterator<Item = &'a ChangeHash>) {
+        for hash in changes {
+            self.places.remove(hash);
+            self.left_out.remove(hash);
             self.relayed.remove(hash);
         }
     }
 
-    pub(super) fn remember_held(&mut self, row: HeldRow) {
-        let hashes = row.hashes.iter().filter_map(|hash| hash_from_hex(hash));
-        if row.reason == reason::OTHER_ACTOR {
-            self.relayed.extend(hashes.clone());
+    /// Forgets what was left out and is in the document all the same, because
+    /// its owner brought it.
+    pub fn forget_left_out(&mut self, is_there: impl Fn(&ChangeHash) -> bool) {
+        let there: Vec<ChangeHash> = self.left_out.iter().filter(|hash| is_there(hash)).copied().collect();
+        self.forget(&there);
+    }
+
+    /// The items that were held only because they depend on others, and that
+    /// have nothing to wait for once `freed` are in the document, each after
+    /// those that it depends on. `held_now` is about to be held.
+    pub fn followers(&self, freed: &HashSet<ChangeHash>, held_now: &HashSet<ChangeHash>) -> Vec<u64> {
+        if !freed.iter().any(|hash| self.contains(hash)) {
+            return Vec::new();
         }
-        match &row.decision {
-            // What was left out stays known, so that it is not held again.
-            None => {
-                self.held_hashes.extend(hashes);
-                self.held.insert(row.number, row);
+        let still_held =
+            |hash: &ChangeHash| held_now.contains(hash) || self.contains(hash) && !freed.contains(hash);
+        let mut open: HashMap<u64, usize> = HashMap::new();
+        let mut dependents: HashMap<ChangeHash, Vec<u64>> = HashMap::new();
+        let mut ready = Vec::new();
+        for row in self.items.values().filter(|row| row.reason == reason::DEPENDS) {
+            if hashes(&row.hashes).any(|hash| freed.contains(&hash)) {
+                continue;
             }
-            Some(decision) if decision.admitted => {
-                for hash in hashes {
-                    self.held_hashes.remove(&hash);
+            let waits: HashSet<ChangeHash> = hashes(&row.waits_for).filter(still_held).collect();
+            if waits.is_empty() {
+                ready.push(row.number);
+            }
+            open.insert(row.number, waits.len());
+            for hash in waits {
+                dependents.entry(hash).or_default().push(row.number);
+            }
+        }
+        let mut order = Vec::new();
+        while let Some(number) = ready.pop() {
+            order.push(number);
+            let Some(row) = self.items.get(&number) else { continue };
+            for waiting in hashes(&row.hashes).filter_map(|hash| dependents.remove(&hash)).flatten() {
+                if let Some(left) = open.get_mut(&waiting) {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        ready.push(waiting);
+                    }
                 }
             }
-            Some(_) => self.held_hashes.extend(hashes),
         }
+        order
     }
 }
 
-fn row_changes(row: &HeldRow) -> Result<Vec<Change>, StoreError> {
-    let damaged = || StoreError::Damaged(format!("held item {}", row.number));
-    let bytes = BASE64.decode(&row.chunks).map_err(|_| damaged())?;
-    let mut changes = Vec::new();
-    changes_of(&bytes, &mut changes).map_err(|_| damaged())?;
-    Ok(changes)
+/// Hashes as rows have them.
+pub(super) fn hashes(texts: &[String]) -> impl Iterator<Item = ChangeHash> {
+    texts.iter().filter_map(|text| hash_from_hex(text))
 }

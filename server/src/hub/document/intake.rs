@@ -1,94 +1,224 @@
-//! Decides about what has arrived: which changes are taken, which are held.
+//! Decides about what has arrived: which changes are taken, which are held,
+//! and which deliveries are refused whole.
 
 use std::collections::{HashMap, HashSet};
 
 use automerge::{Change, ChangeHash};
 use duxue_document::PersonId;
 
-use crate::hub::rows::{ACTORS, ActorRow, document_key, reason};
+use crate::hub::quota::Amount;
+use crate::hub::rows::{ACTORS, ActorRow, HeldRow, document_key, reason};
 use crate::random;
 use crate::rounds::Writing;
-use crate::store::StoreError;
+use crate::store::{Delivery, StoreError};
 
 use super::Document;
-use super::plan::{Contribution, Plan};
+use super::build::hash_from_hex;
+use super::plan::{Contribution, Plan, Refusal};
+
+/// What deciding depends on beside the document.
+pub struct Intake<'a> {
+    /// What a person may do with this document now.
+    pub right: &'a dyn Fn(&PersonId) -> Writing,
+    /// Gives numbers for held items.
+    pub next_held: &'a dyn Fn() -> u64,
+    /// Takes room for held changes in a person's quota; false where there is
+    /// not enough.
+    pub reserve: &'a dyn Fn(&PersonId, Amount) -> bool,
+    /// What may be held of one document.
+    pub held_max: Amount,
+    /// Server clock.
+    pub now_ms: i64,
+}
+
+/// What the contributions before have done.
+#[derive(Default)]
+struct Before {
+    fresh: HashMap<Vec<u8>, ActorRow>,
+    seen: HashSet<ChangeHash>,
+    held: HashSet<ChangeHash>,
+    held_amount: Amount,
+}
+
+/// One contribution, sorted.
+struct Sorted {
+    take: Vec<Change>,
+    hold: [(Vec<Change>, &'static str); 3],
+    fresh: HashMap<Vec<u8>, ActorRow>,
+    /// Changes that were held for being relayed and that their owner brought.
+    own: HashSet<ChangeHash>,
+}
+
+impl Sorted {
+    fn held(&self) -> impl Iterator<Item = &Change> {
+        self.hold.iter().flat_map(|(changes, _)| changes)
+    }
+
+    fn amount(&self) -> Amount {
+        let one = |change: &Change| Amount { changes: 1, bytes: change.raw_bytes().len() as u64 };
+        self.held().map(one).fold(Amount::default(), |all, one| all + one)
+    }
+}
 
 impl Document {
-    /// Decides about what has arrived. `right` says what a person may do with
-    /// this document now; `next_held` gives numbers for held items.
+    /// Decides about what has arrived.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
-    pub fn plan(
-        &self,
-        contributions: Vec<Contribution>,
-        right: &dyn Fn(&PersonId) -> Writing,
-        next_held: &mut dyn FnMut() -> u64,
-        now_ms: i64,
-    ) -> Result<Plan, StoreError> {
+    pub fn plan(&self, contributions: Vec<Contribution>, intake: &Intake<'_>) -> Result<Plan, StoreError> {
         let mut plan = Plan::default();
-        let mut fresh: HashMap<Vec<u8>, ActorRow> = HashMap::new();
-        let mut seen = HashSet::new();
-        let mut held_now = HashSet::new();
-        for contribution in contributions {
-            let Contribution { session, delivery, write, changes } = contribution;
-            let (mut take, mut hold, mut other) = (Vec::new(), Vec::new(), Vec::new());
-            let own = |change: &&Change| {
-                let owner = self.actors.get(change.actor_id().to_bytes());
-                owner.is_some_and(|owner| owner.is(&delivery)) && self.relayed.contains(&change.hash())
-            };
-            let own: HashSet<ChangeHash> = changes.iter().filter(own).map(Change::hash).collect();
-            for change in changes {
-                let known = self.knows(&change.hash()) && !own.contains(&change.hash());
-                if write == Writing::No || known || !seen.insert(change.hash()) {
+        let mut before = Before::default();
+        for Contribution { session, delivery, write, changes } in contributions {
+            if write == Writing::No {
+                continue;
+            }
+            let sorted = self.sort(changes, &delivery, write, intake, &before);
+            match self.room(&sorted, &delivery.person, intake, &before) {
+                Ok(amount) if amount == Amount::default() => {}
+                Ok(amount) => {
+                    before.held_amount += amount;
+                    plan.reserved.push((delivery.person.clone(), amount));
+                }
+                Err((limit, code)) => {
+                    plan.refused.push(Refusal { session, limit, code });
                     continue;
                 }
-                let actor = change.actor_id().to_bytes();
-                let owner = self.actors.get(actor).or_else(|| fresh.get(actor)).cloned();
-                let owner = owner.unwrap_or_else(|| {
-                    let row = ActorRow {
-                        actor: random::hex(actor),
-                        person: delivery.person.clone(),
-                        device: delivery.device.clone(),
-                    };
-                    fresh.insert(actor.to_vec(), row.clone());
-                    row
-                });
-                // What a session brings whose own right has ended is held even
-                // if it names another's actor: actor ids are claims.
-                if write == Writing::Ended || right(&owner.person) != Writing::Yes {
-                    held_now.insert(change.hash());
-                    hold.push(change);
-                } else if !owner.is(&delivery) {
-                    // Until devices seal their changes nothing else says that
-                    // a change is its actor's. One that is only passed on is
-                    // taken as soon as the owner brings it.
-                    held_now.insert(change.hash());
-                    other.push(change);
-                } else {
-                    take.push(change);
-                }
             }
-            let outside =
-                |d: &ChangeHash| held_now.contains(d) || self.held_hashes.contains(d) && !own.contains(d);
-            let (take, depends) = apart(take, outside);
-            held_now.extend(depends.iter().map(Change::hash));
-            if !take.is_empty() {
-                plan.take(self.id, Some(session), Some(&delivery), take, now_ms);
-            }
-            let held =
-                [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
-            for (changes, reason) in held {
-                if !changes.is_empty() {
-                    plan.hold(self.id, session, next_held(), &delivery, reason, &changes, now_ms)?;
-                }
-            }
+            before.seen.extend(sorted.take.iter().chain(sorted.held()).map(Change::hash));
+            before.held.extend(sorted.held().map(Change::hash));
+            before.fresh.extend(sorted.fresh.clone());
+            self.add(&mut plan, sorted, session, &delivery, intake, &before.held)?;
         }
-        for (actor, row) in fresh {
+        for (actor, row) in before.fresh {
             plan.records.push(ACTORS.put(&document_key(&self.id, &actor), &row)?);
             plan.actors.push((actor, row));
         }
+        let moved = plan.moved.clone();
+        for row in self.held.items_of(&moved) {
+            let stays = |hash: &&String| hash_from_hex(hash).is_none_or(|hash| !moved.contains(&hash));
+            let left = row.hashes.iter().filter(stays).cloned().collect();
+            plan.shrink(&self.name, row, left)?;
+        }
         Ok(plan)
+    }
+
+    /// Sorts a contribution by what becomes of its changes.
+    fn sort(
+        &self,
+        changes: Vec<Change>,
+        delivery: &Delivery,
+        write: Writing,
+        intake: &Intake<'_>,
+        before: &Before,
+    ) -> Sorted {
+        let (mut take, mut hold, mut other) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut seen, mut held, mut own) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut fresh: HashMap<Vec<u8>, ActorRow> = HashMap::new();
+        for change in changes {
+            let (hash, actor) = (change.hash(), change.actor_id().to_bytes());
+            let brought_by_owner =
+                self.held.is_relayed(&hash) && self.actors.get(actor).is_some_and(|owner| owner.is(delivery));
+            let known = self.knows(&hash) && !brought_by_owner;
+            if known || before.seen.contains(&hash) || !seen.insert(hash) {
+                continue;
+            }
+            if brought_by_owner {
+                own.insert(hash);
+            }
+            let owner =
+                self.actors.get(actor).or_else(|| before.fresh.get(actor)).or_else(|| fresh.get(actor));
+            let owner = owner.cloned().unwrap_or_else(|| {
+                let (person, device) = (delivery.person.clone(), delivery.device.clone());
+                let row = ActorRow { actor: random::hex(actor), person, device };
+                fresh.insert(actor.to_vec(), row.clone());
+                row
+            });
+            // What a session brings whose own right has ended is held even if
+            // it names another's actor: actor ids are claims.
+            if write == Writing::Ended || (intake.right)(&owner.person) != Writing::Yes {
+                held.insert(hash);
+                hold.push(change);
+            } else if !owner.is(delivery) {
+                // Until devices seal their changes nothing else says that a
+                // change is its actor's. One that is only passed on is taken
+                // as soon as the owner brings it.
+                held.insert(hash);
+                other.push(change);
+            } else {
+                take.push(change);
+            }
+        }
+        let outside = |hash: &ChangeHash| {
+            held.contains(hash)
+                || before.held.contains(hash)
+                || self.held.contains(hash) && !own.contains(hash)
+        };
+        let (take, depends) = apart(take, outside);
+        let hold = [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
+        Sorted { take, hold, fresh, own }
+    }
+
+    /// Takes room for what a contribution would leave in the held area, or
+    /// names the limit that it is over.
+    fn room(
+        &self,
+        sorted: &Sorted,
+        person: &PersonId,
+        intake: &Intake<'_>,
+        before: &Before,
+    ) -> Result<Amount, (&'static str, &'static str)> {
+        let amount = sorted.amount();
+        if amount == Amount::default() {
+            return Ok(amount);
+        }
+        if !(self.held.amount() + before.held_amount + amount).within(intake.held_max) {
+            return Err(("held_changes_per_document", "held.document_full"));
+        }
+        if !(intake.reserve)(person, amount) {
+            return Err(("held_changes_per_person", "held.person_full"));
+        }
+        Ok(amount)
+    }
+
+    fn add(
+        &self,
+        plan: &mut Plan,
+        sorted: Sorted,
+        session: u64,
+        delivery: &Delivery,
+        intake: &Intake<'_>,
+        held_now: &HashSet<ChangeHash>,
+    ) -> Result<(), StoreError> {
+        plan.moved.extend(&sorted.own);
+        if !sorted.take.is_empty() {
+            plan.take(self.id, Some(session), Some(delivery), sorted.take, intake.now_ms);
+        }
+        for (changes, reason) in sorted.hold {
+            if changes.is_empty() {
+                continue;
+            }
+            let own: HashSet<ChangeHash> = changes.iter().map(Change::hash).collect();
+            let outside: HashSet<ChangeHash> = changes
+                .iter()
+                .flat_map(|change| change.deps().iter().copied())
+                .filter(|dep| !own.contains(dep) && (self.held.contains(dep) || held_now.contains(dep)))
+                .collect();
+            let row = HeldRow {
+                number: (intake.next_held)(),
+                document: self.id,
+                person: delivery.person.clone(),
+                device: delivery.device.clone(),
+                reason: reason.to_owned(),
+                received_ms: intake.now_ms,
+                hashes: Vec::new(),
+                waits_for: outside.iter().map(|hash| random::hex(&hash.0)).collect(),
+                bytes: 0,
+                decision: None,
+            };
+            plan.sessions.insert(session);
+            plan.hold(&self.name, row, &changes)?;
+        }
+        Ok(())
     }
 }
 

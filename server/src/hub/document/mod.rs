@@ -6,6 +6,7 @@
 //! the store gave after the flush.
 
 mod build;
+mod decide;
 mod held;
 mod intake;
 mod plan;
@@ -13,7 +14,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::sync::Message;
@@ -23,18 +24,32 @@ use duxue_document::DocumentId;
 use crate::rounds::DocumentName;
 use crate::store::JournalNumber;
 
-use super::rows::{ActorRow, HeldRow};
+use super::rows::ActorRow;
 use super::subscriber::Subscriber;
 
 pub use build::{Failed, Rows};
-pub use plan::{Contribution, Plan};
+pub use decide::{LetIn, held_changes};
+pub use intake::Intake;
+pub use plan::{Contribution, Plan, Refusal};
 pub use shared::Shared;
 
 use build::apply_guarded;
+use held::Held;
 use plan::Unit;
 
 /// Σ chunks below which no snapshot is made, in bytes.
 const SNAPSHOT_FLOOR: usize = 16 << 10;
+
+/// How Automerge took a sync message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It did.
+    Well,
+    /// The message makes no sense.
+    Malformed,
+    /// It panicked, and the document is not to be trusted.
+    Panicked,
+}
 
 /// An open document.
 pub struct Document {
@@ -42,12 +57,7 @@ pub struct Document {
     name: DocumentName,
     doc: Shared,
     actors: HashMap<Vec<u8>, ActorRow>,
-    /// Undecided.
-    held: BTreeMap<u64, HeldRow>,
-    held_hashes: HashSet<ChangeHash>,
-    /// Those of them that someone else than their actor's owner brought: the
-    /// owner may still bring them.
-    relayed: HashSet<ChangeHash>,
+    held: Held,
     set_aside: HashSet<ChangeHash>,
     /// Committed, but waiting in Automerge for what they depend on.
     waiting: HashSet<ChangeHash>,
@@ -86,12 +96,16 @@ impl Document {
     /// The chunks that could not be applied, or all of the plan's where
     /// Automerge does not say which.
     pub fn apply(&mut self, plan: Plan, first: JournalNumber) -> Result<(), Vec<Failed>> {
-        for row in plan.held {
-            self.remember_held(row);
+        for number in plan.emptied {
+            self.held.remove(number);
         }
+        self.held.forget(&plan.moved);
         for row in plan.decided {
-            self.held.remove(&row.number);
-            self.remember_held(row);
+            self.held.remove(row.number);
+            self.held.insert(row);
+        }
+        for row in plan.shrunk.into_iter().chain(plan.held) {
+            self.held.insert(row);
         }
         self.actors.extend(plan.actors);
         let number = |unit: &Unit| JournalNumber(first.0 + unit.record as u64);
@@ -104,7 +118,7 @@ impl Document {
             self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
         }
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
-        self.no_longer_held(&hashes);
+        self.held.forget(&hashes);
         let mut doc = self.doc.write();
         let outcome = apply_guarded(&mut doc, changes);
         if let Err(reason) = outcome {
@@ -125,6 +139,12 @@ impl Document {
     #[must_use]
     pub fn has(&self, hash: &ChangeHash) -> bool {
         self.doc.read().get_change_meta_by_hash(hash).is_some()
+    }
+
+    /// Whether a change is durable but held.
+    #[must_use]
+    pub fn holds(&self, hash: &ChangeHash) -> bool {
+        self.held.contains(hash)
     }
 
     /// The last chunk record that the document holds, if it is time for a
@@ -148,12 +168,15 @@ impl Document {
         }
     }
 
-    /// Tells a sync state what was received; false for a message that makes
-    /// no sense. Changes were dealt with before.
-    pub fn receive(&self, subscriber: &mut Subscriber, message: Message, had_changes: bool) -> bool {
+    /// Tells a sync state what was received. Changes were dealt with before.
+    /// After [`Received::Panicked`] the document must be rebuilt.
+    pub fn receive(&self, subscriber: &mut Subscriber, message: Message, had_changes: bool) -> Received {
         let mut doc = self.doc.write();
-        catch_unwind(AssertUnwindSafe(|| subscriber.receive(&mut doc, message, had_changes)))
-            .is_ok_and(|received| received.is_ok())
+        match catch_unwind(AssertUnwindSafe(|| subscriber.receive(&mut doc, message, had_changes))) {
+            Ok(Ok(())) => Received::Well,
+            Ok(Err(_)) => Received::Malformed,
+            Err(_) => Received::Panicked,
+        }
     }
 
     /// The message that is due to a subscriber, if one is.
@@ -173,7 +196,7 @@ impl Document {
     }
 
     fn knows(&self, hash: &ChangeHash) -> bool {
-        self.held_hashes.contains(hash)
+        self.held.contains(hash)
             || self.set_aside.contains(hash)
             || self.waiting.contains(hash)
             || self.has(hash)

@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 
-use automerge::Change;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use duxue_document::DocumentId;
+use automerge::{Change, ChangeHash};
+use duxue_document::{DocumentId, PersonId};
 
-use crate::hub::rows::{ActorRow, Decision, HELD, HeldRow, document_key};
+use crate::hub::quota::Amount;
+use crate::hub::rows::{ActorRow, Decision, HELD, HeldRow, held_key};
 use crate::random;
-use crate::rounds::Writing;
-use crate::store::{Delivery, Record, StoreError};
+use crate::rounds::{DocumentName, Writing};
+use crate::store::{Delivery, HELD_CHUNKS, Record, StoreError, held_chunks_key};
 
 /// What a session brought.
 pub struct Contribution {
@@ -24,6 +23,17 @@ pub struct Contribution {
     pub changes: Vec<Change>,
 }
 
+/// A delivery of which nothing is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The session that brought it.
+    pub session: u64,
+    /// The limit's name in the configuration.
+    pub limit: &'static str,
+    /// Stable code.
+    pub code: &'static str,
+}
+
 /// What is to be committed, and what follows when it was.
 #[derive(Default)]
 pub struct Plan {
@@ -31,9 +41,22 @@ pub struct Plan {
     pub records: Vec<Record>,
     /// Sessions that brought something new.
     pub sessions: HashSet<u64>,
+    /// Deliveries of which nothing is in the plan.
+    pub refused: Vec<Refusal>,
+    /// Room in quotas that was taken for the plan, to be given back if it is
+    /// not committed.
+    pub reserved: Vec<(PersonId, Amount)>,
+    /// Room in quotas that is to be given back once the plan is committed.
+    pub released: Vec<(PersonId, Amount)>,
     pub(super) taken: Vec<Unit>,
     pub(super) held: Vec<HeldRow>,
     pub(super) decided: Vec<HeldRow>,
+    /// Held changes that leave their items: they are taken, or held anew.
+    pub(super) moved: HashSet<ChangeHash>,
+    /// Items of which some changes moved.
+    pub(super) shrunk: Vec<HeldRow>,
+    /// Items of which all changes moved.
+    pub(super) emptied: Vec<u64>,
     pub(super) actors: Vec<(Vec<u8>, ActorRow)>,
 }
 
@@ -63,6 +86,11 @@ impl Plan {
         self.taken.iter().flat_map(|unit| &unit.changes).map(Change::len).sum()
     }
 
+    /// The hashes of the changes that the document gets.
+    pub(super) fn taken_hashes(&self) -> HashSet<ChangeHash> {
+        self.taken.iter().flat_map(|unit| &unit.changes).map(Change::hash).collect()
+    }
+
     pub(super) fn take(
         &mut self,
         document: DocumentId,
@@ -77,53 +105,73 @@ impl Plan {
         self.records.push(Record::Chunk { document, bytes, delivery: delivery.cloned(), received_ms });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one argument for each column of the row")]
+    /// Plans to hold changes: the record has the bytes, the row says that they
+    /// are there. `row` is complete but for what is computed from `changes`.
     pub(super) fn hold(
         &mut self,
-        document: DocumentId,
-        session: u64,
-        number: u64,
-        delivery: &Delivery,
-        reason: &str,
+        name: &DocumentName,
+        mut row: HeldRow,
         changes: &[Change],
-        received_ms: i64,
     ) -> Result<(), StoreError> {
-        self.sessions.insert(session);
         let bytes = concatenated(changes);
-        let row = HeldRow {
-            number,
-            document,
-            person: delivery.person.clone(),
-            device: delivery.device.clone(),
-            reason: reason.to_owned(),
-            received_ms,
-            hashes: changes.iter().map(|change| random::hex(&change.hash().0)).collect(),
-            chunks: BASE64.encode(&bytes),
-            decision: None,
-        };
+        row.hashes = changes.iter().map(|change| random::hex(&change.hash().0)).collect();
+        row.bytes = bytes.len() as u64;
         self.records.push(Record::Held {
-            document,
+            document: row.document,
+            number: row.number,
             bytes,
-            delivery: delivery.clone(),
-            reason: reason.to_owned(),
-            received_ms,
+            delivery: Delivery { person: row.person.clone(), device: row.device.clone() },
+            reason: row.reason.clone(),
+            received_ms: row.received_ms,
         });
-        self.records.push(HELD.put(&document_key(&document, &number.to_be_bytes()), &row)?);
+        self.records.push(HELD.put(&held_key(name, row.number), &row)?);
         self.held.push(row);
+        Ok(())
+    }
+
+    /// Plans that an item has fewer changes than `row`, the item as it was; an
+    /// item without changes goes from the list.
+    pub(super) fn shrink(
+        &mut self,
+        name: &DocumentName,
+        row: &HeldRow,
+        left: Vec<String>,
+    ) -> Result<(), StoreError> {
+        if left.is_empty() {
+            self.released.push((row.person.clone(), row.amount()));
+            self.records.push(HELD.remove(&held_key(name, row.number)));
+            self.records.push(no_chunks(row));
+            self.emptied.push(row.number);
+            return Ok(());
+        }
+        let shrunk = HeldRow { hashes: left, ..row.clone() };
+        self.released.push((row.person.clone(), row.amount().without(shrunk.amount())));
+        self.records.push(HELD.put(&held_key(name, row.number), &shrunk)?);
+        self.shrunk.push(shrunk);
         Ok(())
     }
 
     pub(super) fn decide(
         &mut self,
-        document: DocumentId,
+        name: &DocumentName,
         mut row: HeldRow,
         decision: Decision,
     ) -> Result<(), StoreError> {
+        self.released.push((row.person.clone(), row.amount()));
+        if decision.admitted {
+            // A chunk record has them now.
+            self.records.push(no_chunks(&row));
+        }
         row.decision = Some(decision);
-        self.records.push(HELD.put(&document_key(&document, &row.number.to_be_bytes()), &row)?);
+        self.records.push(HELD.put(&held_key(name, row.number), &row)?);
         self.decided.push(row);
         Ok(())
     }
+}
+
+fn no_chunks(row: &HeldRow) -> Record {
+    let key = held_chunks_key(&row.document, row.number);
+    Record::Row { table: HELD_CHUNKS.to_owned(), key, value: None }
 }
 
 fn concatenated(changes: &[Change]) -> Vec<u8> {

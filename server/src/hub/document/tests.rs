@@ -1,9 +1,12 @@
 //! What is taken, held and set aside, without a store.
 
 use automerge::transaction::Transactable;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use automerge::{ActorId, Automerge, AutomergeError, ROOT};
 use duxue_document::{DocumentKind, PersonId, genesis};
 
+use crate::hub::quota::{Amount, Quotas};
 use crate::hub::rows::reason;
 use crate::rounds::{DocumentName, Writing};
 use crate::store::{Delivery, JournalNumber, Record, StoredDocument};
@@ -61,84 +64,197 @@ fn contribution(session: u64, person: &str, write: Writing, changes: Vec<Change>
     Contribution { session, delivery, write, changes }
 }
 
+/// A document with a journal that only counts.
+struct World {
+    document: Document,
+    journal: u64,
+    numbers: AtomicU64,
+    /// What the document may hold, and what a person may.
+    held_max: Amount,
+    person_max: Amount,
+    quotas: Quotas,
+}
+
+const PLENTY: Amount = Amount { changes: 1_000, bytes: 1 << 20 };
+
+impl World {
+    fn new() -> Self {
+        let (document, _) = Document::load(name(), &stored(&[]), no_rows());
+        let numbers = AtomicU64::new(1);
+        Self {
+            document,
+            journal: 0,
+            numbers,
+            held_max: PLENTY,
+            person_max: PLENTY,
+            quotas: Quotas::default(),
+        }
+    }
+
+    fn plan(&self, brought: Vec<Contribution>, right: &dyn Fn(&PersonId) -> Writing) -> Plan {
+        let intake = Intake {
+            right,
+            next_held: &|| self.numbers.fetch_add(1, Ordering::Relaxed),
+            reserve: &|person, amount| self.quotas.take(person, amount, self.person_max),
+            held_max: self.held_max,
+            now_ms: 0,
+        };
+        self.document.plan(brought, &intake).expect("plans")
+    }
+
+    fn commit(&mut self, plan: Plan) {
+        let first = JournalNumber(self.journal + 1);
+        self.journal += plan.records.len() as u64;
+        for (person, amount) in &plan.released {
+            self.quotas.give_back(person, *amount);
+        }
+        self.document.apply(plan, first).expect("applies");
+    }
+
+    /// Brings changes with every right; gives the reasons of what is held.
+    fn bring(&mut self, person: &str, changes: Vec<Change>) -> Vec<String> {
+        let plan = self.plan(vec![contribution(1, person, Writing::Yes, changes)], &|_| Writing::Yes);
+        let reasons = plan.held.iter().map(|row| row.reason.clone()).collect();
+        self.commit(plan);
+        reasons
+    }
+
+    fn items(&self) -> Vec<u64> {
+        (1..self.numbers.load(Ordering::Relaxed)).filter(|n| self.document.held.item(*n).is_some()).collect()
+    }
+
+    /// The document as a device of this actor has it.
+    fn device(&self, actor: u8) -> Automerge {
+        let mut doc = self.document.shared().read().clone();
+        doc.set_actor(ActorId::from([actor; 16]));
+        doc
+    }
+}
+
+fn edit(doc: &mut Automerge, key: &str) -> Change {
+    let mut tx = doc.transaction();
+    tx.put(ROOT, key, 1).expect("puts");
+    tx.commit();
+    doc.get_last_local_change().expect("a change")
+}
+
 #[test]
 fn the_right_follows_the_person_an_actor_is_bound_to() {
-    let (mut document, _) = Document::load(name(), &stored(&[]), no_rows());
-    let all_may = |_: &PersonId| Writing::Yes;
     let only_b = |person: &PersonId| if person.as_str() == "b" { Writing::Yes } else { Writing::Ended };
-    let mut number = 0;
-    let mut next = || {
-        number += 1;
-        number
-    };
-    let first = change(1, "a");
-    let plan = document.plan(vec![contribution(1, "a", Writing::Yes, vec![first])], &all_may, &mut next, 0);
-    let plan = plan.expect("plans");
-    assert!(plan.changes_document());
-    document.apply(plan, JournalNumber(1)).expect("applies");
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
     // Someone else brings a change of the same actor after its owner's right has ended.
-    let mut doc = document.shared().read().clone();
-    doc.set_actor(ActorId::from([1; 16]));
-    let mut tx = doc.transaction();
-    tx.put(ROOT, "b", 1).expect("puts");
-    tx.commit();
-    let later = doc.get_last_local_change().expect("a change");
-    let brought = vec![contribution(2, "b", Writing::Yes, vec![later.clone()])];
-    let plan = document.plan(brought, &only_b, &mut next, 0).expect("plans");
+    let later = edit(&mut world.device(1), "b");
+    let plan = world.plan(vec![contribution(2, "b", Writing::Yes, vec![later.clone()])], &only_b);
     assert!(!plan.changes_document());
     assert!(matches!(plan.records[0], Record::Held { .. }), "{:?}", plan.records);
-    document.apply(plan, JournalNumber(3)).expect("applies");
-    assert!(document.holds(&later.hash()));
+    world.commit(plan);
+    assert!(world.document.holds(&later.hash()));
 }
 
 #[test]
 fn a_change_in_the_name_of_anothers_actor_is_held_until_its_owner_brings_it() {
-    let (mut document, _) = Document::load(name(), &stored(&[]), no_rows());
-    let may = |_: &PersonId| Writing::Yes;
-    let mut number = 0;
-    let mut next = || {
-        number += 1;
-        number
-    };
-    let mut bring = |document: &mut Document, person: &str, changes: Vec<Change>, journal: u64| {
-        let brought = vec![contribution(1, person, Writing::Yes, changes)];
-        let plan = document.plan(brought, &may, &mut next, 0).expect("plans");
-        let reasons: Vec<String> = plan.held.iter().map(|row| row.reason.clone()).collect();
-        document.apply(plan, JournalNumber(journal)).expect("applies");
-        reasons
-    };
-    let edit = |doc: &mut Automerge, key: &str| {
-        let mut tx = doc.transaction();
-        tx.put(ROOT, key, 1).expect("puts");
-        tx.commit();
-        doc.get_last_local_change().expect("a change")
-    };
+    let mut world = World::new();
     let first = change(1, "a");
-    assert!(bring(&mut document, "a", vec![first.clone()], 1).is_empty());
-    let mut of_a = document.shared().read().clone();
-    of_a.set_actor(ActorId::from([1; 16]));
-    let mut forger = of_a.clone();
+    assert!(world.bring("a", vec![first.clone()]).is_empty());
+    let (mut of_a, mut forger) = (world.device(1), world.device(1));
     let (forged, own) = (edit(&mut forger, "forged"), edit(&mut of_a, "own"));
     let later = edit(&mut of_a, "later");
     // What the document has already is nothing new, whoever brings it.
-    assert_eq!(bring(&mut document, "b", vec![first, forged.clone()], 10), [reason::OTHER_ACTOR]);
+    assert_eq!(world.bring("b", vec![first, forged.clone()]), [reason::OTHER_ACTOR]);
     // Passing on what the owner has not brought yet is held too.
     let passed_on = vec![own.clone(), later.clone()];
-    assert_eq!(bring(&mut document, "b", passed_on.clone(), 20), [reason::OTHER_ACTOR]);
-    assert!([&forged, &own, &later].iter().all(|change| document.holds(&change.hash())));
-    // Neither stands in the owner's way, in whichever order they come.
-    assert!(bring(&mut document, "a", vec![later.clone(), own.clone()], 30).is_empty());
-    assert!(document.has(&own.hash()) && document.has(&later.hash()) && !document.has(&forged.hash()));
-    assert!(bring(&mut document, "b", passed_on, 40).is_empty());
+    assert_eq!(world.bring("b", passed_on.clone()), [reason::OTHER_ACTOR]);
+    assert!([&forged, &own, &later].iter().all(|change| world.document.holds(&change.hash())));
+    assert_eq!(world.items(), [1, 2]);
+    // Neither stands in the owner's way, in whichever order they come, and
+    // what is taken is no longer listed.
+    assert!(world.bring("a", vec![later.clone(), own.clone()]).is_empty());
+    assert!(world.document.has(&own.hash()) && world.document.has(&later.hash()));
+    assert!(!world.document.has(&forged.hash()));
+    assert_eq!(world.items(), [1]);
+    assert!(world.bring("b", passed_on).is_empty());
+}
+
+#[test]
+fn an_item_loses_what_its_owner_brings_and_lets_in_what_waited_for_it() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let mut of_a = world.device(1);
+    let (one, two) = (edit(&mut of_a, "one"), edit(&mut of_a, "two"));
+    assert_eq!(world.bring("b", vec![one.clone(), two.clone()]), [reason::OTHER_ACTOR]);
+    // Someone builds on the first of them.
+    let mut of_c = world.device(3);
+    of_c.apply_changes([one.clone()]).expect("applies");
+    let built = edit(&mut of_c, "built");
+    assert_eq!(world.bring("c", vec![built.clone()]), [reason::DEPENDS]);
+    let before = world.document.held.amount();
+    let plan = world.plan(vec![contribution(1, "a", Writing::Yes, vec![one.clone()])], &|_| Writing::Yes);
+    assert_eq!(world.document.followers(&plan), [2]);
+    let mut plan = plan;
+    world.document.follow(&mut plan, vec![(2, vec![built.clone()])], 0).expect("plans");
+    world.commit(plan);
+    assert!(world.document.has(&one.hash()) && world.document.has(&built.hash()));
+    assert!(world.document.holds(&two.hash()) && !world.document.has(&two.hash()));
+    assert_eq!(world.items(), [1]);
+    assert_eq!((before.changes, world.document.held.amount().changes), (3, 1));
+}
+
+#[test]
+fn a_delivery_over_a_quota_is_refused_whole() {
+    let cases = [
+        ("the document's changes", Amount { changes: 2, ..PLENTY }, PLENTY, "held.document_full"),
+        ("the document's bytes", Amount { bytes: 300, ..PLENTY }, PLENTY, "held.document_full"),
+        ("the person's changes", PLENTY, Amount { changes: 2, ..PLENTY }, "held.person_full"),
+        ("the person's bytes", PLENTY, Amount { bytes: 300, ..PLENTY }, "held.person_full"),
+    ];
+    for (case, held_max, person_max, code) in cases {
+        let mut world = World { held_max, person_max, ..World::new() };
+        assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+        let mut forger = world.device(1);
+        let forged: Vec<Change> = ["1", "2", "3", "4", "5"].map(|key| edit(&mut forger, key)).to_vec();
+        let own = change(2, "own");
+        let brought = forged.iter().cloned().chain([own.clone()]).collect();
+        let plan = world.plan(vec![contribution(7, "b", Writing::Yes, brought)], &|_| Writing::Yes);
+        assert_eq!(
+            plan.refused.iter().map(|refusal| (refusal.session, refusal.code)).collect::<Vec<_>>(),
+            [(7, code)],
+            "{case}"
+        );
+        assert!(plan.is_empty() && plan.reserved.is_empty(), "{case}: nothing of it is kept");
+        // What fits is held, and counts for whoever brought it.
+        assert_eq!(world.bring("b", vec![forged[0].clone()]), [reason::OTHER_ACTOR], "{case}");
+        // The actor's owner is not concerned.
+        let mut of_a = world.device(1);
+        assert!(world.bring("a", vec![edit(&mut of_a, "mine")]).is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn a_decision_gives_the_room_back() {
+    for admit in [true, false] {
+        let mut world = World { person_max: Amount { changes: 1, ..PLENTY }, ..World::new() };
+        assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+        let forged = edit(&mut world.device(1), "forged");
+        assert_eq!(world.bring("b", vec![forged.clone()]), [reason::OTHER_ACTOR]);
+        let let_in: LetIn = if admit { vec![(1, vec![forged.clone()])] } else { Vec::new() };
+        assert_eq!(world.document.concerned(1, admit), Some(let_in.iter().map(|(n, _)| *n).collect()));
+        let by = "s".parse().expect("an id");
+        let plan = world.document.decide(1, admit, &by, let_in, 0).expect("plans");
+        world.commit(plan);
+        assert_eq!(world.document.has(&forged.hash()), admit);
+        assert_eq!(world.document.held.amount(), Amount::default());
+        let again = edit(&mut world.device(1), "again");
+        assert_eq!(world.bring("b", vec![again]), [reason::OTHER_ACTOR], "there is room again");
+    }
 }
 
 #[test]
 fn what_is_known_is_not_committed_again() {
-    let (mut document, _) = Document::load(name(), &stored(&[]), no_rows());
-    let may = |_: &PersonId| Writing::Yes;
+    let mut world = World::new();
     let bring = |session| contribution(session, "a", Writing::Yes, vec![change(1, "a")]);
-    let plan = document.plan(vec![bring(1), bring(2)], &may, &mut || 1, 0).expect("plans");
+    let plan = world.plan(vec![bring(1), bring(2)], &|_| Writing::Yes);
     assert_eq!(plan.records.len(), 2, "one chunk and one binding");
-    document.apply(plan, JournalNumber(1)).expect("applies");
-    assert!(document.plan(vec![bring(3)], &may, &mut || 1, 0).expect("plans").is_empty());
+    world.commit(plan);
+    assert!(world.plan(vec![bring(3)], &|_| Writing::Yes).is_empty());
 }

@@ -1,0 +1,313 @@
+//! The `[limits]` section: everything that a peer or a person can be over,
+//! each with its unit, default and reason, and what is counted when it is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use duxue_protocol::scan::ScanLimits;
+use duxue_protocol::wire;
+use serde::{Deserialize, Serialize};
+
+use crate::hub::HubLimits;
+use crate::hub::quota::Amount;
+use crate::photos;
+use crate::transport;
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
+        /// The `[limits]` section of the settings. Each must be at least 1.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")] pub $name: u64,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        /// The names of all limits.
+        const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+        impl Limits {
+            /// Each limit's name and value.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)+]
+            }
+        }
+    };
+}
+
+limits! {
+    /// Connections at once, open WebSockets among them; more wait in the system's queue. A county has some 300
+    /// people with a few connections each, and all may come back at once after a break of the network.
+    connections = 10_000;
+    /// WebSockets of one person at once: some tabs and devices, each with a dying predecessor. One person cannot
+    /// take everybody's place.
+    connections_per_person = 64;
+    /// Requests worked on at once, WebSockets and running answers apart; more are refused, because each holds a body.
+    requests = 1_024;
+    /// Seconds that a request may take, uploads of files apart.
+    request_seconds = 60;
+    /// Bytes of a request's headers, which also bounds the read buffer of a connection.
+    header_bytes = 16 << 10;
+    /// Seconds for a request's headers, and between requests; a client that sends a byte a minute would keep its place.
+    header_seconds = 15;
+    /// Seconds for the TLS handshake: three round trips on a bad mobile line.
+    tls_seconds = 10;
+    /// Requests at once on one HTTP/2 connection; a page loads some twenty.
+    streams = 64;
+    /// Seconds for running requests and sockets to end when the server stops; service managers wait 30 to 90.
+    stop_seconds = 20;
+
+    /// Bytes of a sync frame. A first upload of a school measured 2.6 kB per 40 changes; this is a thousand visits.
+    frame_bytes = 4 << 20;
+    /// Bytes of one text in a frame: peer ids are 30, heads 50.
+    frame_text_bytes = 4_096;
+    /// Containers inside containers of a frame; the protocol needs four.
+    frame_depth = 8;
+    /// Keys, values and list members of a frame. A desk that follows a large county sends some two thousand.
+    frame_items = 16_384;
+
+    /// Operations of one change. An imported equipment list of a large school has some thousands.
+    scan_ops_per_change = 20_000;
+    /// Operations of one sync message: Automerge takes about 700 bytes for each, so this allows it 70 MB.
+    scan_ops = 100_000;
+    /// Changes of one sync message. A device that was offline for a term brings some thousands.
+    scan_changes = 20_000;
+    /// Bytes that the deflated parts of one sync message may inflate to.
+    scan_inflated_bytes = 32 << 20;
+    /// Actors that one chunk may name.
+    scan_actors = 1_000;
+    /// Bytes of one actor; ours have 16.
+    scan_actor_bytes = 64;
+    /// Dependencies of one change: heads that were merged at once.
+    scan_deps = 1_000;
+    /// Operations that the operations of one chunk may replace.
+    scan_replaced = 200_000;
+    /// Bytes of a key or commit message; Automerge repeats a key for each operation of a run.
+    scan_text_bytes = 1_024;
+    /// Bytes that a change may carry for later versions.
+    scan_extra_bytes = 1_024;
+    /// Hashes in one list of a sync message: heads, `need`, last sync. Each costs a look-up.
+    scan_hashes = 4_096;
+    /// Summaries of what the peer has; every implementation sends one.
+    scan_haves = 16;
+    /// Bytes of a Bloom filter: 10 bits for each change that was not synced yet.
+    scan_bloom_bytes = 64 << 10;
+
+    /// Documents that one connection may subscribe to. A desk of a large county follows some two thousand.
+    documents_per_connection = 4_096;
+    /// Bytes of sync messages that are worked on at once; what is over it waits in the sockets.
+    in_flight_bytes = 64 << 20;
+    /// Frames that may wait for one socket. What does not fit is not queued: it is computed again when there is room.
+    outbound_frames = 8;
+    /// Bytes of frames that may wait for one socket before no more are computed. A single message may be larger.
+    outbound_bytes = 1 << 20;
+    /// Bytes that one socket may hold while a frame is written: the largest document that can be sent whole.
+    socket_write_bytes = 32 << 20;
+    /// Bytes of a socket's read buffer; it is resident for each idle client.
+    socket_read_bytes = 4 << 10;
+    /// Bytes of an ephemeral message: a cursor or a presence.
+    ephemeral_bytes = 16 << 10;
+    /// Ephemeral messages of one connection in a second; each goes to all who have the document open.
+    ephemeral_per_second = 50;
+    /// Seconds from the upgrade to the first message of a socket.
+    join_seconds = 10;
+    /// Seconds between two pings; a socket that is silent for two of them ends, so a phone that went away costs
+    /// at most two.
+    ping_seconds = 5;
+    /// Seconds that a document without subscribers stays open, so that a phone that comes back finds it loaded.
+    document_idle_seconds = 60;
+
+    /// Changes that one person may leave in the held area, over all documents.
+    held_changes_per_person = 20_000;
+    /// Bytes that one person may leave in the held area.
+    held_bytes_per_person = 16 << 20;
+    /// Changes that may be held of one document; their hashes are in memory while it is open.
+    held_changes_per_document = 50_000;
+    /// Bytes that may be held of one document: more than one person may leave, so that nobody can fill it alone.
+    held_bytes_per_document = 64 << 20;
+
+    /// Bytes of one photo: phones make 3 to 12 MB.
+    photo_bytes = 40 << 20;
+    /// Unfinished uploads of one person: a day without network.
+    uploads_per_person = 500;
+    /// Declared bytes of the unfinished uploads of one person.
+    upload_bytes_per_person = 4 << 30;
+    /// Seconds that an unfinished upload is kept: a week in the field.
+    upload_seconds = 604_800;
+    /// Seconds that an upload's connection may send nothing.
+    upload_idle_seconds = 60;
+    /// Bytes kept of uploads whose hash did not match.
+    upload_aside_bytes = 1 << 30;
+}
+
+impl Limits {
+    /// Whether every limit can be kept.
+    ///
+    /// # Errors
+    /// A message that names the setting.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some((name, _)) = self.all().into_iter().find(|(_, value)| *value == 0) {
+            return Err(format!("limits.{name} 必须至少为 1。 · limits.{name} must be at least 1."));
+        }
+        Ok(())
+    }
+
+    /// Of a frame.
+    #[must_use]
+    pub fn wire(&self) -> wire::Limits {
+        wire::Limits {
+            frame_bytes: size(self.frame_bytes),
+            text_bytes: size(self.frame_text_bytes),
+            depth: size(self.frame_depth),
+            items: size(self.frame_items),
+        }
+    }
+
+    /// Of what is in a sync message.
+    #[must_use]
+    pub fn scan(&self) -> ScanLimits {
+        ScanLimits {
+            ops_per_change: self.scan_ops_per_change,
+            ops: self.scan_ops,
+            changes: self.scan_changes,
+            inflated_bytes: self.scan_inflated_bytes,
+            actors: self.scan_actors,
+            actor_bytes: self.scan_actor_bytes,
+            deps: self.scan_deps,
+            replaced: self.scan_replaced,
+            text_bytes: self.scan_text_bytes,
+            extra_bytes: self.scan_extra_bytes,
+            hashes: self.scan_hashes,
+            haves: self.scan_haves,
+            bloom_bytes: self.scan_bloom_bytes,
+        }
+    }
+
+    /// Of the sync hub.
+    #[must_use]
+    pub fn hub(&self) -> HubLimits {
+        HubLimits {
+            wire: self.wire(),
+            scan: self.scan(),
+            sessions_per_person: size(self.connections_per_person),
+            documents: size(self.documents_per_connection),
+            in_flight: size(self.in_flight_bytes),
+            outbound_frames: size(self.outbound_frames),
+            outbound_bytes: size(self.outbound_bytes),
+            ephemeral_bytes: size(self.ephemeral_bytes),
+            ephemeral_rate: u32::try_from(self.ephemeral_per_second).unwrap_or(u32::MAX),
+            idle: Duration::from_secs(self.document_idle_seconds),
+            ping: Duration::from_secs(self.ping_seconds),
+            handshake: Duration::from_secs(self.join_seconds),
+            held_per_person: Amount {
+                changes: self.held_changes_per_person,
+                bytes: self.held_bytes_per_person,
+            },
+            held_per_document: Amount {
+                changes: self.held_changes_per_document,
+                bytes: self.held_bytes_per_document,
+            },
+        }
+    }
+
+    /// Of connections and requests.
+    #[must_use]
+    pub fn transport(&self) -> transport::Limits {
+        transport::Limits {
+            connections: size(self.connections),
+            requests: size(self.requests),
+            tls_handshake: Duration::from_secs(self.tls_seconds),
+            headers: Duration::from_secs(self.header_seconds),
+            header_bytes: size(self.header_bytes),
+            streams: u32::try_from(self.streams).unwrap_or(u32::MAX),
+            stop: Duration::from_secs(self.stop_seconds),
+            ..transport::Limits::default()
+        }
+    }
+
+    /// Of a WebSocket.
+    #[must_use]
+    pub fn socket(&self) -> transport::SocketLimits {
+        transport::SocketLimits {
+            message_bytes: size(self.frame_bytes),
+            frame_bytes: size(self.frame_bytes),
+            read_buffer_bytes: size(self.socket_read_bytes),
+            write_buffer_bytes: size(self.socket_write_bytes),
+        }
+    }
+
+    /// Of uploads, kept in a folder.
+    #[must_use]
+    pub fn photos(&self, folder: PathBuf) -> photos::Settings {
+        photos::Settings {
+            photo_bytes: self.photo_bytes,
+            uploads_per_person: size(self.uploads_per_person),
+            staged_bytes_per_person: self.upload_bytes_per_person,
+            expiry_ms: i64::try_from(self.upload_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX),
+            idle: Duration::from_secs(self.upload_idle_seconds),
+            aside_bytes: self.upload_aside_bytes,
+            ..photos::Settings::new(folder)
+        }
+    }
+
+    /// Shows every limit in the metrics, and a count of refusals from zero.
+    pub fn show(&self) {
+        for (name, value) in self.all() {
+            let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
+            metrics::gauge!("duxue_limit", "limit" => name).set(value);
+            metrics::counter!("duxue_limit_refused_total", "limit" => name).increment(0);
+        }
+    }
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// Counts that something was over a limit, by the limit's name here.
+pub fn refused(limit: &'static str) {
+    metrics::counter!("duxue_limit_refused_total", "limit" => limit).increment(1);
+}
+
+/// The same for a limit of the frame (`frame_`) or the scan (`scan_`), by its
+/// name there.
+pub fn refused_within(prefix: &str, what: &str) {
+    if let Some(limit) = NAMES.iter().find(|name| name.strip_prefix(prefix) == Some(what)) {
+        refused(limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_that_each_part_was_made_for() {
+        let limits = Limits::default();
+        assert_eq!(limits.wire(), wire::Limits::default());
+        assert_eq!(limits.scan(), ScanLimits::default());
+        assert_eq!(limits.socket(), transport::SocketLimits::default());
+        assert_eq!(limits.transport(), transport::Limits::default());
+        let (ours, theirs) = (limits.photos(PathBuf::new()), photos::Settings::new(PathBuf::new()));
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_an_error_with_its_name() {
+        for (name, _) in Limits::default().all() {
+            let text = format!("{name} = 0");
+            let limits: Limits =
+                figment::Figment::from(figment::providers::Serialized::defaults(Limits::default()))
+                    .merge(<figment::providers::Toml as figment::providers::Format>::string(&text))
+                    .extract()
+                    .expect("reads");
+            assert!(limits.check().is_err_and(|error| error.contains(name)), "{name}");
+        }
+    }
+}

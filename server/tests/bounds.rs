@@ -1,0 +1,251 @@
+//! What a peer may cost: each limit ends what is over it with its code, is
+//! counted, and leaves everyone else alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use automerge::Automerge;
+use common::{Client, County, ROUND, Said, document, entries, local, put, receipt};
+use duxue_document::DocumentKind::{Review, Survey};
+use duxue_protocol::api::{Assignment, Role};
+use duxue_protocol::wire::Message as Wire;
+use duxue_server::config::Limits;
+
+const PUPILS: &str = "quantities/pupils:primary";
+
+/// A count of the metrics; none is zero.
+async fn counted(county: &County, line: &str) -> u64 {
+    let (_, text) = county.server.get("", "/metrics").await;
+    let text = text.as_str().unwrap().to_owned();
+    text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok()).unwrap_or(0)
+}
+
+async fn refusals(county: &County, limit: &str) -> u64 {
+    counted(county, &format!("duxue_limit_refused_total{{limit=\"{limit}\"}}")).await
+}
+
+/// Reads until the server has closed; what it said at last.
+async fn end(client: &mut Client) -> (Said, Said) {
+    let mut last = client.hear().await;
+    loop {
+        let said = client.hear().await;
+        if matches!(said, Said::Closed(..) | Said::Gone) {
+            return (last, said);
+        }
+        last = said;
+    }
+}
+
+async fn held(county: &County) -> Vec<serde_json::Value> {
+    let (status, held) =
+        county.server.get(county.token("supervisor"), &format!("/api/rounds/{ROUND}/held")).await;
+    assert_eq!(status, 200, "{held}");
+    held.as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_is_over_the_quota_of_held_changes_is_refused_whole() {
+    for (limits, limit, code) in [
+        (Limits { held_changes_per_person: 4, ..Limits::default() }, "person", "held.person_full"),
+        (Limits { held_changes_per_document: 4, ..Limits::default() }, "document", "held.document_full"),
+    ] {
+        let county = County::within(limits).await;
+        let id = document(0, Survey);
+        let mut doc = local(Survey, 2);
+        county.client("second").await.sync(id, &mut doc).await;
+        county.assign("second", &[]).await;
+        let before = county.server.app.store.last();
+        let limit = format!("held_changes_per_{limit}");
+        let refused = refusals(&county, &limit).await;
+
+        let mut whole = doc.clone();
+        for pupils in 0..5 {
+            put(&mut whole, PUPILS, &pupils.to_string());
+        }
+        let mut client = county.client("second").await;
+        // The server answers the first message, then refuses what it asked for.
+        client.speak(id, &whole).await;
+        let mut last = Said::Gone;
+        loop {
+            match client.hear().await {
+                Said::Sync(_, data) => {
+                    client.take(id, &mut whole, &data);
+                    client.speak(id, &whole).await;
+                }
+                closed @ (Said::Closed(..) | Said::Gone) => {
+                    assert_eq!(last, Said::Error(code.to_owned()));
+                    assert_eq!(closed, Said::Closed(1008, code.to_owned()));
+                    break;
+                }
+                other => last = other,
+            }
+        }
+        assert_eq!(county.server.app.store.last(), before, "nothing was written");
+        assert_eq!(held(&county).await, Vec::<serde_json::Value>::new());
+        assert!(refusals(&county, &limit).await > refused, "{limit}");
+
+        // What fits is held.
+        put(&mut doc, PUPILS, "7");
+        county.client("second").await.exchange(&county, id, &mut doc).await;
+        assert_eq!(held(&county).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_its_owner_brings_leaves_the_list_and_lets_in_what_waited() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut owner, mut other) = (local(Survey, 1), local(Survey, 2));
+    put(&mut owner, PUPILS, "1");
+    county.client("first").await.sync(id, &mut owner).await;
+    let mut relayed = owner.clone();
+    put(&mut relayed, PUPILS, "2");
+    county.client("second").await.exchange(&county, id, &mut relayed.clone()).await;
+    // Someone builds on what is held, in their own name.
+    other.merge(&mut relayed.clone()).unwrap();
+    put(&mut other, "quantities/books:whole", "9");
+    county.client("second").await.exchange(&county, id, &mut other).await;
+    let reasons: Vec<String> =
+        held(&county).await.iter().map(|item| item["reason"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(reasons, ["other_actor", "depends"]);
+
+    county.client("first").await.exchange(&county, id, &mut relayed).await;
+    let now = entries(&county).await;
+    assert_eq!(now[PUPILS]["value"]["value"]["value"], "2", "{now}");
+    assert!(now["quantities/books:whole"].is_object(), "what waited for it follows");
+    let left = held(&county).await;
+    assert!(left.iter().all(|item| item["admitted"] == true), "nothing waits for a decision: {left:?}");
+    assert!(left.iter().all(|item| item["reason"] != "other_actor"), "{left:?}");
+    assert!(receipt(&county, "second", id, &other).await["held_heads"].as_object().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_decides_about_held_changes_of_their_own() {
+    let mut county = County::new().await;
+    let admin = county.token("admin").to_owned();
+    for name in ["two", "three"] {
+        let person = common::add_person(&county.server, &admin, name).await;
+        let assignment = Assignment {
+            person,
+            role: Role::Supervisor,
+            schools: std::collections::BTreeSet::new(),
+            ended: false,
+        };
+        let path = format!("/api/rounds/{ROUND}/assignments");
+        assert_eq!(county.server.post(&admin, &path, &assignment).await.0, 204);
+        let session = county.server.login(name).await;
+        county.tokens.insert(name, session);
+    }
+    let id = document(0, Review);
+    let edit = |doc: &mut Automerge, key: &str| {
+        let mut tx = doc.transaction();
+        automerge::transaction::Transactable::put(&mut tx, automerge::ROOT, key, 1).unwrap();
+        tx.commit();
+    };
+    let mut doc = local(Review, 5);
+    edit(&mut doc, "x");
+    county.client("two").await.sync(id, &mut doc).await;
+    // In the name of an actor of another supervisor.
+    edit(&mut doc, "y");
+    county.client("supervisor").await.exchange(&county, id, &mut doc).await;
+    let items = held(&county).await;
+    let decide = format!("/api/rounds/{ROUND}/held/{}", items[0]["number"]);
+    let admit = serde_json::json!({ "admit": true });
+    for (name, status, code) in [
+        ("supervisor", 409, Some("held.own")),
+        ("two", 409, Some("held.own")),
+        ("three", 204, None),
+        ("three", 409, Some("held.decided")),
+    ] {
+        let (answered, body) = county.server.post(county.token(name), &decide, &admit).await;
+        assert_eq!((answered, body["code"].as_str()), (status, code), "{name}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn one_person_cannot_take_every_place() {
+    let county = County::within(Limits { connections_per_person: 2, ..Limits::default() }).await;
+    let id = document(0, Survey);
+    let address = county.server.address;
+    let mut first = county.client("first").await;
+    let second = Client::connect(address, county.token("first"), "tab").await;
+    let mut third = Client::open(address, county.token("first"), "tab").await;
+    third.join().await;
+    assert_eq!(end(&mut third).await.0, Said::Error("connections.too_many".to_owned()));
+    assert!(refusals(&county, "connections_per_person").await > 0);
+    // Neither the person's other sockets nor other people notice.
+    first.sync(id, &mut local(Survey, 1)).await;
+    county.client("second").await.sync(id, &mut local(Survey, 2)).await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn frames_and_documents_have_limits() {
+    let limits = Limits { documents_per_connection: 1, frame_bytes: 10_000, ..Limits::default() };
+    let county = County::within(limits).await;
+    let mut client = county.client("first").await;
+    client.sync(document(0, Survey), &mut local(Survey, 1)).await;
+    client.speak(document(1, Survey), &local(Survey, 1)).await;
+    assert_eq!(end(&mut client).await.0, Said::Error("documents.too_many".to_owned()));
+    let mut client = county.client("first").await;
+    client.say(document(0, Survey), vec![0; 20_000]).await;
+    assert_eq!(end(&mut client).await.0, Said::Error("frame.too_large".to_owned()));
+    for limit in ["documents_per_connection", "frame_bytes"] {
+        assert!(refusals(&county, limit).await > 0, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_has_open_is_closed_and_opens_again() {
+    let county = County::within(Limits { document_idle_seconds: 1, ..Limits::default() }).await;
+    let id = document(0, Survey);
+    let mut doc = local(Survey, 1);
+    put(&mut doc, PUPILS, "500");
+    let mut client = county.client("first").await;
+    client.sync(id, &mut doc).await;
+    assert!(county.server.app.hub.open_documents() > 0);
+    client.send(&Wire::Leave { sender_id: client.peer.clone() }).await;
+    for asked in 0.. {
+        let (_, health) = county.server.get("", "/health").await;
+        if health["open_documents"] == 0 {
+            break;
+        }
+        assert!(asked < 100_000, "{health}");
+    }
+    let mut again = local(Survey, 2);
+    county.client("second").await.sync(id, &mut again).await;
+    assert_eq!(again.get_heads(), doc.get_heads());
+}
+
+#[tokio::test]
+async fn a_socket_that_answers_no_ping_ends() {
+    let county = County::within(Limits { ping_seconds: 1, ..Limits::default() }).await;
+    let before = refusals(&county, "ping_seconds").await;
+    // Pings are answered while reading, and this one does not read.
+    let mut silent = county.client("first").await;
+    for asked in 0.. {
+        if refusals(&county, "ping_seconds").await > before {
+            break;
+        }
+        assert!(asked < 100_000);
+    }
+    assert_eq!(end(&mut silent).await.0, Said::Error("ping.unanswered".to_owned()));
+}
+
+#[tokio::test]
+async fn a_slow_reader_converges_when_it_reads_again() {
+    let limits = Limits { outbound_frames: 1, outbound_bytes: 1, ..Limits::default() };
+    let county = County::within(limits).await;
+    let id = document(0, Survey);
+    let (mut writing, mut slow) = (county.client("first").await, county.client("second").await);
+    let (mut of_first, mut of_second) = (local(Survey, 1), local(Survey, 2));
+    slow.sync(id, &mut of_second).await;
+    for batch in 0..100 {
+        for edit in 0..20 {
+            put(&mut of_first, PUPILS, &(batch * 20 + edit).to_string());
+        }
+        writing.sync(id, &mut of_first).await;
+    }
+    let now = of_first.get_heads();
+    slow.until(id, &mut of_second, |doc| doc.get_heads() == now).await;
+}
