@@ -7,3 +7,4 @@ pub mod node;
 pub mod processes;
 pub mod reference;
 pub mod round;
+pub mod simulation;

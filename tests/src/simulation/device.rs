@@ -1,0 +1,128 @@
+//! A client's device: an engine, and a disk that survives it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use duxue_client_core::identity::Identity;
+use duxue_client_core::{
+    Engine, HttpId, HttpRequest, LinkId, StorageAnswer, StorageError, StorageId, StorageTask,
+};
+
+use super::ledger::markers_in;
+use super::machine::Answer;
+use super::prototype::packet;
+
+/// What a device's disk holds.
+pub type Disk = BTreeMap<String, Vec<u8>>;
+
+/// A device.
+pub struct Device {
+    /// For people.
+    pub name: String,
+    /// The product.
+    pub engine: Engine,
+    /// What survives.
+    pub disk: Disk,
+    /// Names the physical store; see `StoreInfo`.
+    pub stamp: String,
+    /// Whether there is no room.
+    pub full: bool,
+    /// Who is logged in.
+    pub identity: Identity,
+    /// Tasks that the disk has not done yet.
+    pub storage: VecDeque<(StorageId, StorageTask)>,
+    /// Requests that have not left yet.
+    pub outgoing: VecDeque<(HttpId, HttpRequest)>,
+    /// Requests that the server works on.
+    pub asked: Vec<(HttpId, Answer)>,
+    /// The connection that is being opened.
+    pub connecting: Option<LinkId>,
+    /// Each crash begins a new life; what was meant for an earlier one reaches
+    /// nobody.
+    pub life: u64,
+    /// When the engine wants to be woken.
+    pub timer: Option<i64>,
+    /// The marker that each command carries, until it is answered.
+    pub captures: BTreeMap<u64, u64>,
+    /// The number of the next command.
+    pub next_command: u64,
+    /// An earlier copy of the disk.
+    pub backup: Option<Disk>,
+}
+
+impl Device {
+    /// A device that was enrolled and has its packet.
+    ///
+    /// # Panics
+    /// If its records cannot be written as JSON.
+    #[must_use]
+    pub fn new(name: &str, identity: Identity) -> Self {
+        let json = |value: serde_json::Result<Vec<u8>>| value.expect("plain records");
+        let disk = BTreeMap::from([
+            ("identity".to_owned(), json(serde_json::to_vec(&identity))),
+            ("packet/round-1".to_owned(), json(serde_json::to_vec(&packet()))),
+        ]);
+        Self {
+            name: name.to_owned(),
+            engine: Engine::new(),
+            disk,
+            stamp: name.to_owned(),
+            full: false,
+            identity,
+            storage: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            asked: Vec::new(),
+            connecting: None,
+            life: 0,
+            timer: None,
+            captures: BTreeMap::new(),
+            next_command: 1,
+            backup: None,
+        }
+    }
+
+    /// The program ends: only the disk is left.
+    pub fn crash(&mut self) {
+        self.engine = Engine::new();
+        self.life += 1;
+        self.storage.clear();
+        self.outgoing.clear();
+        self.asked.clear();
+        self.captures.clear();
+        self.connecting = None;
+        self.timer = None;
+    }
+
+    /// Does a storage task, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`] where `full` says so.
+    pub fn store(&mut self, task: StorageTask, full: bool) -> Result<StorageAnswer, StorageError> {
+        match task {
+            StorageTask::LoadRange { prefix } => {
+                let rows = self.disk.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+                Ok(StorageAnswer::Range(rows.map(|(key, value)| (key.clone(), value.clone())).collect()))
+            }
+            StorageTask::Write { puts, .. } if full && !puts.is_empty() => Err(StorageError::Full),
+            StorageTask::Write { puts, deletes } => {
+                self.disk.extend(puts);
+                for key in deletes {
+                    self.disk.remove(&key);
+                }
+                Ok(StorageAnswer::Written)
+            }
+        }
+    }
+
+    /// The markers on its disk.
+    #[must_use]
+    pub fn markers(&self) -> BTreeSet<u64> {
+        let documents = self.disk.range("doc/".to_owned()..).take_while(|(key, _)| key.starts_with("doc/"));
+        documents.flat_map(|(_, bytes)| markers_in(bytes)).collect()
+    }
+
+    /// Whether nothing waits on it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.storage.is_empty() && self.outgoing.is_empty() && self.asked.is_empty()
+    }
+}

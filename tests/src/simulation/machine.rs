@@ -1,0 +1,378 @@
+//! The server's machine: a disk that survives, and the server that runs on it
+//! until it is killed or the power goes.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::Automerge;
+use duxue_client_core::{HttpAnswer, HttpRequest, identity::Identity};
+use duxue_document::{DocumentId, DocumentKind};
+use duxue_server::app::App;
+use duxue_server::clock::now_ms;
+use duxue_server::hub::session::Admission;
+use duxue_server::store::faulty::{DiskFaults, FaultyStore, SimulatedDisk, StoreFaults};
+use duxue_server::store::{JournalNumber, Record, Store};
+use duxue_server::transport::Stop;
+use duxue_server::{Config, http};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::ledger::{Ledger, SharedLedger, lock};
+use super::prototype::{self, Prototype, key_text};
+use super::socket::Wire;
+use super::store::SimulatedStore;
+
+/// A disk without limits for this world.
+const ROOMY: u64 = 1 << 30;
+
+/// An answer that is not there yet.
+pub type Answer = oneshot::Receiver<HttpAnswer>;
+
+/// A copy of the journal's files.
+pub type Backup = Vec<(String, Vec<u8>)>;
+
+/// One life of the server.
+struct Life {
+    app: Arc<App>,
+    store: Arc<SimulatedStore>,
+    faulty: Arc<FaultyStore>,
+    routes: BoxedFilter<(Response,)>,
+    runtime: Runtime,
+}
+
+/// The machine.
+pub struct Machine {
+    disk: SimulatedDisk,
+    folder: tempfile::TempDir,
+    seed: u64,
+    life: Option<Life>,
+    /// What the last life acknowledged; not known of the first.
+    acknowledged: Option<Vec<Record>>,
+    /// What was being flushed when the power went: it may be there or not.
+    in_flight: Vec<Record>,
+    /// The judge.
+    pub ledger: SharedLedger,
+}
+
+impl Machine {
+    /// A machine with nothing on it.
+    ///
+    /// # Panics
+    /// If there is no room for its folder.
+    #[must_use]
+    pub fn empty(disk: SimulatedDisk) -> Self {
+        let ledger = Arc::new(std::sync::Mutex::new(Ledger::new(&prototype::documents())));
+        let folder = tempfile::tempdir().expect("a folder");
+        let (acknowledged, in_flight) = (None, Vec::new());
+        Self { disk, folder, seed: 0, life: None, acknowledged, in_flight, ledger }
+    }
+
+    /// A machine with the prototype's data.
+    ///
+    /// # Panics
+    /// If its key cannot be written.
+    #[must_use]
+    pub fn like(prototype: &Prototype, seed: u64) -> Self {
+        let mut machine = Self::empty(SimulatedDisk::new(seed));
+        machine.seed = seed;
+        for (name, bytes) in &prototype.files {
+            machine.disk.put(name, bytes);
+        }
+        let key = machine.folder().join(duxue_server::receipts::KEY_FILE);
+        std::fs::write(key, &prototype.key).expect("a key file");
+        lock(&machine.ledger).server_key.clone_from(&prototype.server_key);
+        machine
+    }
+
+    /// The data folder, without the journal.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether the server runs.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+
+    /// Starts the server, on a disk that works. `restored` says that a backup
+    /// was put back: what was acknowledged later is gone by intention.
+    ///
+    /// # Panics
+    /// If a runtime cannot be made.
+    pub fn start(&mut self, restored: bool) {
+        self.disk.set_faults(DiskFaults::default());
+        let expected = self.acknowledged.take().filter(|_| !restored);
+        let at_least = expected.as_ref().map_or(0, Vec::len) as u64;
+        let store = match SimulatedStore::open(&self.disk, JournalNumber(at_least)) {
+            Ok(store) => Arc::new(store),
+            Err(error) => {
+                lock(&self.ledger).violation(format!("the store does not open: {error}"));
+                return;
+            }
+        };
+        let found = store.acknowledged();
+        let in_flight = std::mem::take(&mut self.in_flight);
+        if let Some(expected) = expected {
+            self.compare(&expected, &in_flight, &found);
+        }
+        lock(&self.ledger).reopened(&prototype::documents(), &found, restored);
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let faulty = Arc::new(FaultyStore::new(Arc::clone(&store) as Arc<dyn Store>, self.seed));
+        let config = Config { data: self.folder().to_owned(), ..Config::default() };
+        let app = runtime.block_on(App::start(&config, Arc::clone(&faulty) as Arc<dyn Store>, None));
+        match app {
+            Ok(app) => {
+                store.flush_at_once(false);
+                let routes = http::routes(&app, &Stop::default());
+                self.life = Some(Life { app, store, faulty, routes, runtime });
+            }
+            Err(error) => lock(&self.ledger).violation(format!("the server does not start: {error}")),
+        }
+    }
+
+    /// The journal after a crash: what was acknowledged, then what was being
+    /// flushed or nothing.
+    fn compare(&self, expected: &[Record], in_flight: &[Record], found: &[Record]) {
+        let rest = found.strip_prefix(expected);
+        if !rest.is_some_and(|rest| rest.is_empty() || rest == in_flight) {
+            lock(&self.ledger).violation(format!(
+                "the journal holds {} records after a restart; {} were acknowledged and {} in flight",
+                found.len(),
+                expected.len(),
+                in_flight.len()
+            ));
+        }
+    }
+
+    /// The process ends at once; what was written and not flushed is still in
+    /// the page cache.
+    pub fn kill(&mut self) {
+        if let Some(life) = self.life.take() {
+            self.acknowledged = Some(life.store.acknowledged());
+            let Life { app, store, faulty, routes, runtime } = life;
+            runtime.shutdown_background();
+            drop((routes, app, faulty, store));
+        }
+    }
+
+    /// The power goes: of what was not flushed anything may be on the disk.
+    pub fn lose_power(&mut self) {
+        self.kill();
+        self.disk.crash();
+    }
+
+    /// The power goes in the middle of a flush, after so many changes of the
+    /// disk.
+    pub fn lose_power_while_flushing(&mut self, changes: u64) {
+        if let Some(life) = &self.life {
+            self.disk.cut_power_after(changes);
+            if let Some(flushed) = life.store.flush() {
+                match flushed.outcome {
+                    Ok(_) => lock(&self.ledger).flushed(&flushed.records),
+                    Err(_) => self.in_flight = flushed.records,
+                }
+            }
+        }
+        self.lose_power();
+    }
+
+    /// A copy of the journal, as a backup tool makes it.
+    #[must_use]
+    pub fn backup(&self) -> Backup {
+        use duxue_server::store::journal::Disk;
+        let names = self.disk.list().unwrap_or_default();
+        let segments = names.into_iter().filter(|name| !name.ends_with(".torn"));
+        segments.filter_map(|name| Some((name.clone(), self.disk.bytes(&name)?))).collect()
+    }
+
+    /// Puts a backup back on a new disk and starts.
+    pub fn restore(&mut self, backup: &Backup) {
+        self.kill();
+        self.disk = SimulatedDisk::new(self.seed);
+        for (name, bytes) in backup {
+            self.disk.put(name, bytes);
+        }
+        self.start(true);
+    }
+
+    /// How often the disk and the store fail from now on.
+    pub fn set_faults(&self, disk: DiskFaults, store: StoreFaults) {
+        self.disk.set_faults(disk);
+        if let Some(life) = &self.life {
+            life.faulty.set_faults(store);
+        }
+    }
+
+    /// Fills the disk but for some bytes, or empties it.
+    pub fn leave_room(&self, bytes: Option<u64>) {
+        self.disk.set_quota_bytes(bytes.map_or(ROOMY, |bytes| self.disk.used_bytes() + bytes));
+    }
+
+    /// Commits that wait for a flush.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.life.as_ref().map_or(0, |life| life.store.waiting())
+    }
+
+    /// Flushes the first commit that waits. False if there is none.
+    pub fn flush(&mut self) -> bool {
+        let Some(life) = &self.life else { return false };
+        let Some(flushed) = life.store.flush() else { return false };
+        if flushed.outcome.is_ok() {
+            lock(&self.ledger).flushed(&flushed.records);
+        } else if life.store.stopped().is_some() {
+            // The disk could not be brought back to what it was; the next
+            // opening decides.
+            self.in_flight = flushed.records;
+        }
+        self.run();
+        true
+    }
+
+    /// Whether the journal has stopped writing for good.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.store.stopped().is_some())
+    }
+
+    /// Runs the server until it can do no more.
+    pub fn run(&mut self) {
+        self.pass(Duration::from_millis(1));
+    }
+
+    /// Lets time pass for the server.
+    pub fn pass(&mut self, time: Duration) {
+        if let Some(life) = &self.life {
+            // Tokio's clock stands still while anything can run, and then goes
+            // to the next timer: this one comes last.
+            let idle = async { tokio::time::timeout(time, std::future::pending::<()>()).await };
+            let _ = life.runtime.block_on(idle);
+        }
+    }
+
+    /// A client opens the socket.
+    pub fn connect(&mut self, identity: &Identity, wire: &Wire) {
+        let Some(life) = &self.life else { return };
+        let token = identity.token.clone();
+        let admission = match life.app.accounts.caller(&token, now_ms()) {
+            Some(caller) => Admission::Caller { caller, token },
+            None => Admission::Stranger,
+        };
+        let (app, end) = (Arc::clone(&life.app), wire.server_end(Arc::clone(&self.ledger)));
+        life.runtime.spawn(async move {
+            let accounts = Arc::clone(&app.accounts);
+            app.hub.session(admission, accounts, end, std::future::pending()).await;
+        });
+        self.run();
+    }
+
+    /// A client sends a request; the answer comes when it comes.
+    pub fn request(&mut self, request: &HttpRequest, body: Vec<u8>) -> Option<Answer> {
+        let life = self.life.as_ref()?;
+        let path = request.url.strip_prefix(prototype::SERVER).unwrap_or(&request.url);
+        let mut call = warp::test::request().method(request.method).path(path).body(body);
+        for (name, value) in &request.headers {
+            call = call.header(*name, value);
+        }
+        let (routes, (tell, answer)) = (life.routes.clone(), oneshot::channel());
+        let ledger = request.url.ends_with("/api/receipts").then(|| Arc::clone(&self.ledger));
+        life.runtime.spawn(async move {
+            let reply = call.reply(&routes).await;
+            if let (Some(ledger), true) = (ledger, reply.status().is_success()) {
+                lock(&ledger).hear_receipt(reply.body());
+            }
+            let headers = reply.headers().iter();
+            let headers = headers
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+                .collect();
+            let (status, body) = (reply.status().as_u16(), reply.body().to_vec());
+            // The client may be gone.
+            let _ = tell.send(HttpAnswer { status, headers, body });
+        });
+        self.run();
+        Some(answer)
+    }
+
+    /// A supervisor lets in everything that is held. False if there is nothing.
+    pub fn admit_held(&mut self) -> bool {
+        let Some(life) = &self.life else { return false };
+        let held = life.runtime.block_on(life.app.hub.held()).unwrap_or_default();
+        let open: Vec<u64> = held.iter().filter(|row| row.decision.is_none()).map(|row| row.number).collect();
+        let supervisor = prototype::prototype().supervisor.clone();
+        let (survey, _) = prototype::documents()[0];
+        for number in &open {
+            let (app, by, number) = (Arc::clone(&life.app), supervisor.clone(), *number);
+            life.runtime.spawn(async move {
+                if let Some(name) = app.rounds.document(&survey) {
+                    // One may have come in with another.
+                    let _ = app.hub.decide(&name, number, true, &by).await;
+                }
+            });
+        }
+        self.run();
+        !open.is_empty()
+    }
+
+    /// Whether something is held and nobody has decided about it.
+    #[must_use]
+    pub fn has_held(&self) -> bool {
+        let Some(life) = &self.life else { return false };
+        let held = life.runtime.block_on(life.app.hub.held()).unwrap_or_default();
+        held.iter().any(|row| row.decision.is_none())
+    }
+
+    /// What a restart would find.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        match &self.life {
+            Some(life) => life.store.acknowledged(),
+            None => self.acknowledged.clone().unwrap_or_default(),
+        }
+    }
+
+    /// A document as the server has it.
+    #[must_use]
+    pub fn document(&self, id: &DocumentId) -> Option<Automerge> {
+        let life = self.life.as_ref()?;
+        let name = life.app.rounds.document(id)?;
+        let shared = life.runtime.block_on(life.app.hub.read(&name)).ok()?;
+        let document = shared.read().clone();
+        Some(document)
+    }
+
+    /// The documents that everyone keeps.
+    #[must_use]
+    pub fn documents(&self) -> Vec<(DocumentKind, Option<Automerge>)> {
+        prototype::documents().iter().map(|(id, kind)| (*kind, self.document(id))).collect()
+    }
+
+    /// The key that receipts are checked with.
+    #[must_use]
+    pub fn server_key(&self) -> String {
+        let life = self.life.as_ref();
+        life.map(|life| key_text(life.app.key.verifying_key().as_bytes())).unwrap_or_default()
+    }
+
+    /// Does something to the server while commits are flushed at once.
+    ///
+    /// # Panics
+    /// If the server does not run.
+    pub fn setting_up<T>(
+        &mut self,
+        work: impl for<'a> FnOnce(&'a App) -> Pin<Box<dyn Future<Output = T> + 'a>>,
+    ) -> T {
+        let life = self.life.as_ref().expect("a running server");
+        life.store.flush_at_once(true);
+        let done = life.runtime.block_on(work(&life.app));
+        life.store.flush_at_once(false);
+        done
+    }
+}

@@ -1,0 +1,177 @@
+//! The county that every world begins with: set up once, copied many times.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use duxue_client_core::Subject;
+use duxue_client_core::identity::{Identity, hex};
+use duxue_document::school::{Declared, School, SchoolKind, Setting};
+use duxue_document::{DocumentId, DocumentKind, PersonId};
+use duxue_protocol::api::{Assignment, NewRound, Role, RoundSettings};
+use duxue_server::accounts::NewPerson;
+use duxue_server::app::App;
+use duxue_server::clock::now_ms;
+use duxue_server::receipts::KEY_FILE;
+use duxue_server::store::faulty::SimulatedDisk;
+use duxue_server::store::journal::Disk;
+
+use super::machine::Machine;
+
+/// Inspectors who have a device each.
+pub const INSPECTORS: usize = 4;
+/// Where the devices believe the server to be.
+pub const SERVER: &str = "https://server.test";
+/// Any point of the curve: no device signs anything here.
+const PUBLIC_KEY: &str = "5866666666666666666666666666666666666666666666666666666666666666";
+
+/// A server's data after its set-up, and the devices that joined.
+pub struct Prototype {
+    /// The journal's files.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// The text of the receipt key's file.
+    pub key: String,
+    /// The key that receipts are checked with.
+    pub server_key: String,
+    /// Who is on each device.
+    pub identities: Vec<Identity>,
+    /// Who admits what is held.
+    pub supervisor: PersonId,
+}
+
+/// The school that everyone works on.
+#[must_use]
+pub fn subject() -> Subject {
+    Subject { round: fixed("round-1"), school: fixed("3402070001") }
+}
+
+/// The documents that devices keep, by kind.
+#[must_use]
+pub fn documents() -> Vec<(DocumentId, DocumentKind)> {
+    let subject = subject();
+    let kinds = [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling];
+    kinds.map(|kind| (DocumentId::derive(&subject.round, subject.school.as_str(), kind), kind)).to_vec()
+}
+
+fn fixed<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text} is well formed"))
+}
+
+/// The school's row in the register.
+#[must_use]
+pub fn school() -> School {
+    School {
+        id: subject().school,
+        name: "镜湖小学".to_owned(),
+        jurisdiction: fixed("340207"),
+        kind: SchoolKind::Primary,
+        parent: None,
+        attached: BTreeSet::new(),
+        setting: Setting::Urban,
+        sponsor: 4,
+        built_year: None,
+        boarding: false,
+        dense_centre: false,
+        place: None,
+    }
+}
+
+/// What a device of an inspector was given to work with, as JSON. Without the
+/// standard: nobody assesses here, and reading it costs more than all else.
+#[must_use]
+pub fn packet() -> serde_json::Value {
+    serde_json::json!({
+        "round": {
+            "id": subject().round,
+            "name": "试验",
+            "jurisdiction": "340207",
+            "standard": "cn-youzhi-2017",
+            "overlays": [],
+            "settings": RoundSettings::default(),
+            "schools": 1,
+        },
+        "roles": [Role::Inspector],
+        "schools": [{ "school": school(), "declared": Declared::default(), "assigned": true }],
+        "standards": [],
+        "actors": {},
+        "server_time_ms": 0,
+        "journal": 0,
+    })
+}
+
+/// The prototype; made at the first call.
+///
+/// # Panics
+/// If the server cannot be set up.
+pub fn prototype() -> &'static Prototype {
+    static PROTOTYPE: OnceLock<Prototype> = OnceLock::new();
+    PROTOTYPE.get_or_init(make)
+}
+
+fn make() -> Prototype {
+    let disk = SimulatedDisk::new(0);
+    let mut machine = Machine::empty(disk.clone());
+    machine.start(false);
+    let (identities, supervisor) = machine.setting_up(|app| Box::pin(set_up(app)));
+    let server_key = machine.server_key();
+    machine.kill();
+    let names = disk.list().unwrap_or_default();
+    let files = names.into_iter().filter_map(|name| Some((name.clone(), disk.bytes(&name)?))).collect();
+    let key = std::fs::read_to_string(machine.folder().join(KEY_FILE)).expect("the server made its key");
+    let with_key = |identity| Identity { server_key: server_key.clone(), ..identity };
+    let identities = identities.into_iter().map(with_key).collect();
+    Prototype { files, key, server_key, identities, supervisor }
+}
+
+async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
+    let round = NewRound {
+        id: subject().round,
+        name: "试验".to_owned(),
+        jurisdiction: fixed("340207"),
+        standard: "cn-youzhi-2017".to_owned(),
+        overlays: Vec::new(),
+        settings: RoundSettings::default(),
+    };
+    app.open_round(round, None).await.expect("a round");
+    let schools = vec![(school(), Declared::default())];
+    app.rounds.import(&subject().round, schools, None, None, 0).await.expect("a school");
+    let supervisor = person(app, "supervisor").await;
+    let assignment = Assignment {
+        person: supervisor.clone(),
+        role: Role::Supervisor,
+        schools: BTreeSet::new(),
+        ended: false,
+    };
+    app.rounds.assign(&subject().round, assignment, None, 0).await.expect("an assignment");
+    let mut identities = Vec::new();
+    for number in 0..INSPECTORS {
+        let inspector = person(app, &format!("inspector-{number}")).await;
+        let schools = BTreeSet::from([subject().school]);
+        let code = app.accounts.new_code(&inspector, &subject().round, schools, now_ms()).await;
+        let (code, _) = code.expect("a code");
+        let session =
+            app.accounts.enrol(&app.rounds, &code, PUBLIC_KEY, &format!("device {number}"), now_ms()).await;
+        let session = session.expect("a session");
+        identities.push(Identity {
+            server: SERVER.to_owned(),
+            token: session.token,
+            person: session.caller.person,
+            device: session.caller.device,
+            expires_ms: i64::MAX,
+            server_key: String::new(),
+            clock_offset_ms: 0,
+            device_secret: None,
+        });
+    }
+    (identities, supervisor)
+}
+
+async fn person(app: &App, name: &str) -> PersonId {
+    let new = NewPerson { id: Some(fixed(name)), name: name.to_owned(), login: None, administrator: false };
+    app.accounts.add_person(new, now_ms()).await.expect("a person").id
+}
+
+/// A key as it is written on a device.
+#[must_use]
+pub fn key_text(bytes: &[u8]) -> String {
+    hex(bytes)
+}

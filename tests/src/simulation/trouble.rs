@@ -1,0 +1,129 @@
+//! What breaks: programs, machines and disks on both sides.
+
+use duxue_server::store::faulty::{DiskFaults, StoreFaults};
+
+use super::device::Device;
+use super::world::{Faults, World};
+
+/// The most devices in a world.
+const DEVICES_MAX: usize = 5;
+
+impl World {
+    /// Something breaks, perhaps.
+    pub(super) fn trouble(&mut self) -> bool {
+        let faults = self.faults;
+        let device = self.below(self.devices.len());
+        if self.chance(faults.crash) {
+            self.crash(device);
+        } else if self.chance(faults.cut) && !self.links.is_empty() {
+            let link = self.below(self.links.len());
+            self.cut(link);
+        } else if self.chance(faults.device_restore) {
+            self.restore_device(device);
+        } else if self.chance(faults.device_copy) && self.devices.len() < DEVICES_MAX {
+            self.copy_device(device);
+        } else if self.chance(faults.kill) {
+            self.kill_server(false);
+        } else if self.chance(faults.power) {
+            self.kill_server(true);
+        } else if self.chance(faults.restore) {
+            self.restore_server();
+        } else if self.chance(faults.server_full) {
+            let room = self.below(2_000) as u64;
+            let full = self.chance(500);
+            self.machine.leave_room(full.then_some(room));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Someone starts a server that is down, and starts one again whose
+    /// journal has stopped, after a while.
+    pub(super) fn see_to_the_server(&mut self) -> bool {
+        let at_once = self.faults.kill + self.faults.power == 0;
+        if self.machine.is_up() && !self.machine.has_stopped() || !at_once && !self.chance(60) {
+            return false;
+        }
+        self.machine.kill();
+        self.start_server();
+        true
+    }
+
+    /// Starts the server; its disk works while it starts and fails after that.
+    pub fn start_server(&mut self) {
+        self.machine.leave_room(None);
+        self.machine.start(false);
+        self.apply_faults();
+    }
+
+    /// Sets how often the disk and the store of the server fail.
+    pub fn apply_faults(&mut self) {
+        let Faults { disk, read, .. } = self.faults;
+        let disk = DiskFaults { write: disk, sync: disk, create: disk };
+        let store = StoreFaults { read_fails: read, compact_fails: read, ..StoreFaults::default() };
+        self.machine.set_faults(disk, store);
+    }
+
+    /// The server ends. With the power some of what was being written goes.
+    pub fn kill_server(&mut self, power: bool) {
+        if power && self.chance(500) {
+            let changes = self.below(4) as u64;
+            self.machine.lose_power_while_flushing(changes);
+        } else if power {
+            self.machine.lose_power();
+        } else {
+            self.machine.kill();
+        }
+    }
+
+    /// Makes a copy of the server's disk, or puts the last one back.
+    pub fn restore_server(&mut self) {
+        let put_back = self.chance(500);
+        match self.backup.take().filter(|_| put_back) {
+            Some(backup) => {
+                self.machine.restore(&backup);
+                self.apply_faults();
+                self.forget_what_no_disk_has();
+            }
+            None if self.machine.is_up() && !self.machine.has_stopped() => {
+                self.backup = Some(self.machine.backup());
+            }
+            None => {}
+        }
+    }
+
+    /// Makes a copy of a device's disk, or puts the last one back behind the
+    /// engine's back, so that it goes on under the same actor.
+    pub fn restore_device(&mut self, device: usize) {
+        let put_back = self.chance(500);
+        match self.devices[device].backup.take().filter(|_| put_back) {
+            Some(disk) => {
+                self.devices[device].disk = disk;
+                self.forget_what_no_disk_has();
+                self.devices[device].storage.clear();
+                self.crash(device);
+            }
+            None => self.devices[device].backup = Some(self.devices[device].disk.clone()),
+        }
+    }
+
+    /// Another device begins with a copy of this one's disk.
+    pub fn copy_device(&mut self, device: usize) {
+        let original = &self.devices[device];
+        let name = format!("{}-copy-{}", original.name, self.devices.len());
+        let mut copy = Device::new(&name, original.identity.clone());
+        copy.disk = original.disk.clone();
+        self.devices.push(copy);
+        self.wake(self.devices.len() - 1);
+    }
+
+    /// Nobody can be asked to keep what an old copy took away everywhere.
+    fn forget_what_no_disk_has(&mut self) {
+        let mut kept = self.server_markers_on_disk();
+        for device in &self.devices {
+            kept.extend(device.markers());
+        }
+        self.captured.retain(|marker| kept.contains(marker));
+    }
+}

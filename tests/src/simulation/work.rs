@@ -1,0 +1,78 @@
+//! What inspectors do.
+
+use std::collections::BTreeMap;
+
+use duxue_client_core::{Command, Statement};
+use duxue_document::path::{ItemKind, Section};
+use duxue_document::{EntryPath, FieldId, Scalar, Value};
+
+use super::prototype::subject;
+use super::world::World;
+
+/// Entries that everyone writes to, so that there are conflicts.
+const QUANTITIES: [&str; 3] = ["pupils", "books", "classes"];
+
+fn field(name: &str) -> FieldId {
+    name.parse().unwrap_or_else(|_| panic!("{name} is well formed"))
+}
+
+fn number(name: &str, text: &str) -> Value {
+    let number = text.parse().unwrap_or_else(|_| panic!("{text} is a number"));
+    Value::from([(field(name), Scalar::Number(number))])
+}
+
+fn statement(value: Value) -> Statement {
+    Statement { value, ..Statement::default() }
+}
+
+/// States a quantity; its value is the marker.
+#[must_use]
+pub fn quantity(name: &str, marker: u64) -> Command {
+    let path: EntryPath = format!("quantities/{name}:primary").parse().unwrap_or_else(|_| unreachable!());
+    let claims = vec![(path, statement(number("value", &marker.to_string())))];
+    Command::PutClaims { subject: subject(), claims, photos: Vec::new(), mark: None }
+}
+
+/// Adds a room; its number is the marker.
+#[must_use]
+pub fn room(marker: u64) -> Command {
+    let identity = Value::from([
+        (field("number"), Scalar::Text(marker.to_string())),
+        (field("purpose"), Scalar::Text("music".to_owned())),
+    ]);
+    let mut size = number("length_m", "9.2");
+    size.extend(number("width_m", "8"));
+    let fields = BTreeMap::from([(field("identity"), statement(identity)), (field("size"), statement(size))]);
+    Command::AddItem { subject: subject(), kind: ItemKind::Rooms, fields, photos: Vec::new(), mark: None }
+}
+
+impl World {
+    /// Someone does something.
+    pub fn work(&mut self) {
+        let device = self.below(self.devices.len());
+        match self.below(12) {
+            0 => {
+                let wanted = self.chance(600);
+                self.command(device, Command::Online { wanted });
+            }
+            1 => {
+                let (subject, complete) = (subject(), self.chance(700));
+                let section = Section::ALL[self.below(Section::ALL.len())];
+                self.command(device, Command::MarkSection { subject, section, complete });
+            }
+            2 => {
+                let (form, text) = ("form".to_owned(), "a draft".to_owned());
+                self.command(device, Command::SaveDraft { form, text });
+            }
+            3 | 4 => {
+                let marker = self.new_marker();
+                self.capture(device, marker, room(marker));
+            }
+            _ => {
+                let marker = self.new_marker();
+                let name = QUANTITIES[self.below(QUANTITIES.len())];
+                self.capture(device, marker, quantity(name, marker));
+            }
+        }
+    }
+}
