@@ -13,9 +13,10 @@ pub const ROUND: &str = "foreign";
 
 /// A server that has a round of the demonstration county.
 pub struct Round {
+    // Before the folder, so that it ends before its data goes.
+    server: Option<Server>,
     folder: tempfile::TempDir,
     listen: String,
-    server: Option<Server>,
     administrator: Api,
 }
 
@@ -46,7 +47,7 @@ impl Round {
         let register = register.to_str().expect("a plain path");
         let report = operator.value(&["--round", ROUND, "import", register]);
         assert_eq!(report["written"], true, "{report}");
-        Self { folder, listen, server: Some(server), administrator }
+        Self { server: Some(server), folder, listen, administrator }
     }
 
     /// The server's address; the same after a restart.

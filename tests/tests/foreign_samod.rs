@@ -125,7 +125,7 @@ fn put_quantity(document: &DocHandle, key: &str, value: &str) {
 fn quantity(doc: &Automerge, key: &str) -> Option<String> {
     let quantities = doc.get(ROOT, "quantities").ok()??.1;
     let claim = doc.get(quantities, key).ok()??.1;
-    Some(doc.get(claim, "value").ok()??.0.to_str()?.to_owned())
+    Some(doc.get(claim, "value").ok()??.0.as_str()?.to_owned())
 }
 
 async fn until_quantity(document: &DocHandle, key: &str, value: &str) {
