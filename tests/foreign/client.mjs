@@ -8,7 +8,7 @@ import { connect, documentId, login, putQuantity, receipt } from "./duxue.mjs"
 
 console.log = console.info = console.debug = console.error
 
-let server, token, repo, adapter
+let server, token, repo, adapter, closed
 const handles = new Map()
 const heard = new Map()
 
@@ -18,10 +18,19 @@ const commands = {
     token = given ?? (await login(server, name, password))
     const storage = folder ? new NodeFSStorageAdapter(folder) : undefined
     ;({ repo, adapter } = connect(server, token, storage, 100))
-    return { token }
+    closed = new Promise(resolve => {
+      const { onClose } = adapter
+      adapter.onClose = event => {
+        resolve({ code: event.code, reason: event.reason })
+        onClose(event)
+      }
+    })
   },
 
   token: () => token,
+
+  /** Waits until the server has closed the socket for the first time. */
+  closed: () => closed,
 
   id: ({ round, subject, kind }) => documentId(round, subject, kind),
 

@@ -356,6 +356,16 @@ fn who_has_no_rights_hears_that_the_document_is_unavailable() {
     }
 }
 
+/// A Node process dies of an upgrade that is refused, so the reason comes after it.
+#[test]
+fn a_token_that_does_not_stand_is_told_and_ends_no_process() {
+    let round = Round::open();
+    let mut stranger = Node::open(json!({ "server": round.url(), "token": "none" }));
+    let closed = stranger.call("closed", json!({}));
+    assert_eq!(closed, json!({ "code": 1008, "reason": "session.missing" }));
+    assert_eq!(stranger.call("token", json!({})), "none", "it goes on");
+}
+
 /// What someone writes into a document that they may only read stays theirs:
 /// it is not taken, and no receipt names it.
 #[test]
