@@ -12,6 +12,7 @@ use ed25519_dalek::SigningKey;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::accounts::{Accounts, NewPerson};
+use crate::audit::By;
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::fault::{self, Fault};
@@ -23,6 +24,7 @@ use crate::random;
 use crate::readmodel::ReadModel;
 use crate::receipts;
 use crate::rounds::{DocumentName, Round, Rounds};
+use crate::scrub;
 use crate::store::{Store, StoreError};
 use crate::transport::SocketLimits;
 
@@ -44,6 +46,8 @@ pub struct App {
     pub key: SigningKey,
     /// Photos by hash.
     pub photos: Arc<Photos>,
+    /// What the last check of the journal found.
+    pub journal_check: scrub::Found,
     watch: Arc<crate::watched::Watched>,
     metrics: Option<PrometheusHandle>,
     request_time: Duration,
@@ -92,7 +96,7 @@ impl App {
         let accounts = Arc::new(Accounts::load(Arc::clone(&store)).await?);
         let rounds = Arc::new(Rounds::load(Arc::clone(&store)).await?);
         let feed = Arc::new(Feed::new(Arc::clone(&store), Arc::clone(&rounds)));
-        let readmodel = Arc::new(ReadModel::new(Arc::clone(&rounds)));
+        let readmodel = Arc::new(ReadModel::new(Arc::clone(&rounds), Arc::clone(&store)));
         let server_id = format!("duxue-{}", &random::hex(key.verifying_key().as_bytes())[..16]);
         let hub = Hub::new(
             Arc::clone(&store),
@@ -115,6 +119,7 @@ impl App {
             readmodel,
             key,
             photos,
+            journal_check: scrub::Found::default(),
             watch,
             metrics,
             request_time,
@@ -144,7 +149,7 @@ impl App {
             login: Some((config.administrator.clone(), password)),
             administrator: true,
         };
-        self.accounts.add_person(new, now_ms()).await.map_err(failed)?;
+        self.accounts.add_person(new, &By::CommandLine, now_ms()).await.map_err(failed)?;
         Ok(made_up)
     }
 
@@ -183,7 +188,7 @@ impl App {
     ///
     /// # Errors
     /// `round.standard`, `exists`, or what the store says.
-    pub async fn open_round(&self, new: NewRound, by: Option<&PersonId>) -> Result<Arc<Round>, Fault> {
+    pub async fn open_round(&self, new: NewRound, by: &By) -> Result<Arc<Round>, Fault> {
         if date::parse(&new.settings.as_of).is_none() {
             return Err(fault::invalid().with_detail("settings.as_of"));
         }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod fault;
@@ -16,6 +17,7 @@ pub mod readmodel;
 pub mod receipts;
 pub mod rounds;
 pub mod rows;
+pub mod scrub;
 pub mod server;
 pub mod store;
 pub mod transport;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use duxue_protocol::api::{Assignment, NewRound, Role};
 use duxue_server::accounts::NewPerson;
+use duxue_server::audit::By;
 use duxue_server::clock::now_ms;
 use duxue_server::fault::Fault;
 use duxue_server::{Config, Server, import, transport};
@@ -118,7 +119,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
                 administrator,
             };
             let app = server.app();
-            let person = app.accounts.add_person(new, now_ms()).await.map_err(said)?;
+            let person = app.accounts.add_person(new, &By::CommandLine, now_ms()).await.map_err(said)?;
             if let (Some(round), Some(role)) = (round, role) {
                 let assignment = Assignment {
                     person: person.id.clone(),
@@ -126,7 +127,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
                     schools: std::collections::BTreeSet::new(),
                     ended: false,
                 };
-                app.rounds.assign(&round, assignment, None, now_ms()).await.map_err(said)?;
+                app.rounds.assign(&round, assignment, &By::CommandLine, now_ms()).await.map_err(said)?;
             }
             println!("{}", person.id);
             Ok(())
@@ -136,7 +137,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             let mut settings = duxue_protocol::api::RoundSettings { synthetic, ..Default::default() };
             settings.as_of = as_of.unwrap_or(settings.as_of);
             let new = NewRound { id, name, jurisdiction: county, standard, overlays: Vec::new(), settings };
-            let round = server.app().open_round(new, None).await.map_err(said)?;
+            let round = server.app().open_round(new, &By::CommandLine).await.map_err(said)?;
             println!("{}", round.row.id);
             Ok(())
         }
@@ -154,7 +155,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
                     "文件有错误，未写入任何内容。 · The file has errors; nothing was written.".to_owned()
                 );
             }
-            app.rounds.import(&round, parsed.schools, parsed.county, None, now_ms()).await.map_err(said)?;
+            let by = By::CommandLine;
+            app.rounds.import(&round, parsed.schools, parsed.county, &by, now_ms()).await.map_err(said)?;
             Ok(())
         }
     }

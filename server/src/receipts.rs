@@ -10,15 +10,16 @@ use duxue_document::DocumentId;
 use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
 use duxue_protocol::receipt::{PURPOSE, Receipt, Statement};
 use ed25519_dalek::SigningKey;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Caller;
 use crate::app::App;
+use crate::audit::{By, event};
 use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::hub::task::Durable;
 use crate::random;
-use crate::store::Record;
 
 /// Name of the key's file in the data folder.
 pub const KEY_FILE: &str = "receipt.key";
@@ -87,12 +88,12 @@ pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Resu
     let receipt = Receipt::sign(&statement, &app.key).map_err(|_| fault::internal())?;
     // The journal keeps which statement was signed, without repeating it.
     let digest = random::hex(&Sha256::digest(receipt.statement.as_bytes()));
-    let record = Record::Event {
-        kind: "receipt".to_owned(),
-        person: Some(caller.person.clone()),
-        detail: format!("{{\"statement_sha256\":\"{digest}\"}}"),
-        at_ms: server_time_ms,
-    };
+    let details = [
+        ("statement_sha256", json!(digest)),
+        ("documents", json!(statement.heads.len())),
+        ("photos", json!(statement.photos.len())),
+    ];
+    let record = event("receipt", &By::from(caller), server_time_ms, details);
     app.store.commit(vec![record]).await?;
     Ok(ReceiptAnswer { receipt, missing_heads: answer.missing, held_heads: answer.held, missing_photos })
 }

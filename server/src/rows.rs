@@ -22,6 +22,12 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         Self { name, row: PhantomData }
     }
 
+    /// The name that the table's records carry.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The record that puts a row.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::app::{App, StartError, store_folder};
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::http;
+use crate::scrub;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::{Store, StoreError};
 use crate::transport::{self, Ended, Stop};
@@ -96,9 +97,16 @@ impl Server {
         let stop = Stop::default();
         let routes = http::routes(&self.app, &stop);
         let limits = self.config.limits.transport();
-        let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.app)));
+        let readmodel = Arc::clone(&self.app.readmodel);
+        let background = [
+            tokio::spawn(keep_house(Arc::clone(&self.app))),
+            tokio::spawn(async move { readmodel.run().await }),
+            tokio::spawn(scrub::keep_checking(Arc::clone(&self.app))),
+        ];
         let ended = transport::serve(listener, tls, routes, limits, stop, shutdown).await;
-        housekeeping.abort();
+        for task in background {
+            task.abort();
+        }
         self.app.hub.stop().await;
         Ok(ended)
     }

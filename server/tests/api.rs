@@ -9,6 +9,7 @@ use common::{County, PASSWORD, ROUND, add_person, document, heads, local, put, r
 use duxue_document::DocumentKind::Survey;
 use duxue_protocol::api::{DeviceSession, Enrol, NewEnrolment, ReceiptAnswer};
 use duxue_server::accounts::device_statement;
+use duxue_server::audit::By;
 use duxue_server::random::hex;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
@@ -162,7 +163,7 @@ async fn an_assessment_is_for_those_who_may_see_every_campus_in_it() {
     let mut branch = common::register_row(1);
     branch.parent = Some(school(0));
     let rows = vec![(branch, duxue_document::school::Declared::default())];
-    county.server.app.rounds.import(&common::round(), rows, None, None, 0).await.unwrap();
+    county.server.app.rounds.import(&common::round(), rows, None, &By::CommandLine, 0).await.unwrap();
     county.server.app.register_changed(&common::round());
     let path = |index: usize| format!("/api/rounds/{ROUND}/schools/{}/assessment", common::SCHOOLS[index]);
     let missing = county.server.get(county.token("bureau"), "/api/no-such-thing").await;

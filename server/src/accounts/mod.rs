@@ -10,9 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use duxue_document::{DeviceId, PersonId, RoundId, SchoolId};
 use ed25519_dalek::{Signature, VerifyingKey};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::audit::{By, event};
 use crate::fault::{self, Fault};
+use crate::policy::Service;
 use crate::random;
 use crate::rounds::Rounds;
 use crate::rounds::rows::AssignmentRow;
@@ -144,7 +147,7 @@ impl Accounts {
     /// # Errors
     /// `exists` for an id or login name in use, `request.invalid` for names or
     /// passwords that do not fit.
-    pub async fn add_person(&self, new: NewPerson, now_ms: i64) -> Result<Person, Fault> {
+    pub async fn add_person(&self, new: NewPerson, by: &By, now_ms: i64) -> Result<Person, Fault> {
         let _writing = self.writing.lock().await;
         let name = checked_name(&new.name)?;
         let id = match new.id {
@@ -167,7 +170,12 @@ impl Accounts {
         let person = Person { id, name, login, password, administrator: new.administrator };
         let records = vec![
             PEOPLE.put(person.id.as_str().as_bytes(), &person)?,
-            event("person.added", Some(&person.id), now_ms),
+            event(
+                "person.added",
+                by,
+                now_ms,
+                [("person", json!(person.id)), ("administrator", json!(person.administrator))],
+            ),
         ];
         self.store.commit(records).await?;
         self.write(|cache| cache.add_person(person.clone()));
@@ -198,7 +206,11 @@ impl Accounts {
             metrics::counter!("duxue_logins_refused_total").increment(1);
             let noted = self.attempts.lock().unwrap_or_else(PoisonError::into_inner).note(now_ms);
             if noted {
-                self.store.commit(vec![event("login.refused", None, now_ms)]).await?;
+                // Whose name was tried, if it is anyone's: the name itself may
+                // be a password in the wrong field.
+                let tried = self.by_login(name);
+                let refused = event("login.refused", &By::Stranger, now_ms, [("person", json!(tried))]);
+                self.store.commit(vec![refused]).await?;
             }
             return Err(fault::login_refused());
         };
@@ -207,9 +219,19 @@ impl Accounts {
             &person.id,
             None,
             now_ms + DESK_SESSION_MS,
-            vec![event("login", Some(&person.id), now_ms)],
+            vec![event("login", &By::Person(person.id.clone(), None), now_ms, [])],
         )
         .await
+    }
+
+    /// Whether the caller may give a device to someone who is known already: a
+    /// device speaks with all rights of its person, also with those that have
+    /// ended, so they must not reach further than what the caller could give.
+    #[must_use]
+    pub fn may_enrol(&self, rounds: &Rounds, caller: &Caller, person: &PersonId) -> bool {
+        let account = self.person(person);
+        let device_only = account.is_some_and(|account| account.login.is_none() && !account.administrator);
+        caller.administrator || (device_only && rounds.may_assign_all(caller, person))
     }
 
     /// Makes a one-time code with which a device of the person joins.
@@ -218,16 +240,25 @@ impl Accounts {
     /// What the store says.
     pub async fn new_code(
         &self,
+        rounds: &Rounds,
+        by: &Caller,
         person: &PersonId,
         round: &RoundId,
         schools: BTreeSet<SchoolId>,
         now_ms: i64,
     ) -> Result<(String, i64), Fault> {
         let code = random::hex(&random::bytes::<16>()?);
-        let row =
-            Code { person: person.clone(), round: round.clone(), schools, expires_ms: now_ms + CODE_MS };
+        let row = Code {
+            person: person.clone(),
+            round: round.clone(),
+            schools,
+            by: Some(by.person.clone()),
+            turns: rounds.turns(person),
+            expires_ms: now_ms + CODE_MS,
+        };
         let hash = hash_of(&code);
-        let records = vec![CODES.put(&hash, &row)?, event("enrolment.code", Some(person), now_ms)];
+        let made = event("enrolment.code", &By::from(by), now_ms, code_details(&row));
+        let records = vec![CODES.put(&hash, &row)?, made];
         self.store.commit(records).await?;
         let expires_ms = row.expires_ms;
         self.write(|cache| cache.codes.insert(hash, row));
@@ -237,8 +268,11 @@ impl Accounts {
     /// A device joins with its code: the code is used up, the device is known,
     /// and the person is assigned to the code's schools, in one commit.
     ///
+    /// Rights are those of this moment: a code whose maker could no longer make
+    /// it, or whose person has lost or changed a role since, is used up too.
+    ///
     /// # Errors
-    /// `enrol.refused` for a code that is unknown, used or too old;
+    /// `enrol.refused` for a code that is unknown, used, too old or overtaken;
     /// `request.invalid` for a key or name that does not fit.
     pub async fn enrol(
         &self,
@@ -265,12 +299,19 @@ impl Accounts {
             public_key: random::hex(&key),
             enrolled_ms: now_ms,
         };
+        let _unchanged = rounds.hold_writes().await;
+        if !self.stands(rounds, &row) {
+            let refused = event("enrolment.refused", &By::Stranger, now_ms, code_details(&row));
+            self.store.commit(vec![CODES.remove(&hash), refused]).await?;
+            self.write(|cache| cache.codes.remove(&hash));
+            return Err(fault::code_refused());
+        }
+        let by = By::Person(row.person.clone(), Some(device.id.clone()));
         let mut records = vec![
             CODES.remove(&hash),
             DEVICES.put(device.id.as_str().as_bytes(), &device)?,
-            event("enrolled", Some(&row.person), now_ms),
+            event("enrolled", &by, now_ms, code_details(&row)),
         ];
-        let _unchanged = rounds.hold_writes().await;
         let assignment = rounds.assignment_added(&row.round, &row.person, &row.schools)?;
         if let Some(row) = &assignment {
             records.push(row.record()?);
@@ -286,6 +327,17 @@ impl Accounts {
             rounds.assigned(row);
         }
         Ok(session)
+    }
+
+    /// Whether a code may still be redeemed, by the assignments of now.
+    fn stands(&self, rounds: &Rounds, code: &Code) -> bool {
+        let maker = code.by.as_ref().and_then(|by| self.person(by));
+        let Some((maker, round)) = maker.zip(rounds.get(&code.round)) else { return false };
+        let maker =
+            Caller { person: maker.id, device: None, administrator: maker.administrator, expires_ms: 0 };
+        rounds.turns(&code.person) == code.turns
+            && round.may(&maker, Service::Assign)
+            && self.may_enrol(rounds, &maker, &code.person)
     }
 
     /// Random bytes (hex) that a device signs to open a new session. Unknown
@@ -328,7 +380,8 @@ impl Accounts {
         if for_device != *device || expires_ms <= now_ms || !signed {
             return Err(fault::device_refused());
         }
-        let records = vec![event("device.session", Some(&row.person), now_ms)];
+        let by = By::Person(row.person.clone(), Some(device.clone()));
+        let records = vec![event("device.session", &by, now_ms, [])];
         self.open_session(&row.person, Some(device.clone()), now_ms + DEVICE_SESSION_MS, records).await
     }
 
@@ -336,9 +389,10 @@ impl Accounts {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn logout(&self, token: &str) -> Result<(), Fault> {
+    pub async fn logout(&self, token: &str, caller: &Caller, now_ms: i64) -> Result<(), Fault> {
         let hash = hash_of(token);
-        self.store.commit(vec![SESSIONS.remove(&hash)]).await?;
+        let ended = event("logout", &By::from(caller), now_ms, []);
+        self.store.commit(vec![SESSIONS.remove(&hash), ended]).await?;
         self.write(|cache| cache.sessions.remove(&hash));
         Ok(())
     }
@@ -459,10 +513,14 @@ fn hash_key(key: Vec<u8>) -> Result<TokenHash, StoreError> {
     key.try_into().map_err(|_| StoreError::Damaged("a key of the sessions or codes table".to_owned()))
 }
 
-/// An event for the audit log.
-#[must_use]
-pub fn event(kind: &str, person: Option<&PersonId>, at_ms: i64) -> Record {
-    Record::Event { kind: kind.to_owned(), person: person.cloned(), detail: String::new(), at_ms }
+/// What the audit log says of a code.
+fn code_details(code: &Code) -> [(&'static str, serde_json::Value); 4] {
+    [
+        ("person", json!(code.person)),
+        ("round", json!(code.round)),
+        ("schools", json!(code.schools)),
+        ("made_by", json!(code.by)),
+    ]
 }
 
 impl AssignmentRow {

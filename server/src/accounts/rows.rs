@@ -66,6 +66,12 @@ pub struct Code {
     pub round: RoundId,
     /// For which schools.
     pub schools: BTreeSet<SchoolId>,
+    /// Who made it.
+    #[serde(default)]
+    pub by: Option<PersonId>,
+    /// The turns of the person's assignments when it was made.
+    #[serde(default)]
+    pub turns: u64,
     /// Server clock.
     pub expires_ms: i64,
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use duxue_document::PersonId;
 use duxue_protocol::api::{
     Challenge, DeviceSession, Enrol, Enrolment, Login, Me, NewChallenge, NewEnrolment, NewPerson,
     PersonSummary, Role, Session,
@@ -14,6 +13,7 @@ use warp::reply::Response;
 
 use crate::accounts::{Caller, NewSession};
 use crate::app::App;
+use crate::audit::By;
 use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::policy::Service;
@@ -106,7 +106,7 @@ async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
     }
     let person = match person {
         Some(person) if app.accounts.person(&person).is_some() => {
-            if !may_enrol(&app, &caller, &person) {
+            if !app.accounts.may_enrol(&app.rounds, &caller, &person) {
                 return Err(fault::not_found());
             }
             person
@@ -118,15 +118,16 @@ async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
                 login: None,
                 administrator: false,
             };
-            app.accounts.add_person(new, now_ms()).await?.id
+            app.accounts.add_person(new, &By::from(&caller), now_ms()).await?.id
         }
     };
-    let (code, expires_ms) = app.accounts.new_code(&person, &round.row.id, schools, now_ms()).await?;
+    let (code, expires_ms) =
+        app.accounts.new_code(&app.rounds, &caller, &person, &round.row.id, schools, now_ms()).await?;
     reply::json_with(StatusCode::CREATED, &Enrolment { code, person, expires_ms })
 }
 
 async fn people(app: Arc<App>, token: Token, body: Body) -> Answer {
-    administrator(&app, &token)?;
+    let caller = administrator(&app, &token)?;
     let new: NewPerson = reply::read(body).await?;
     let new = crate::accounts::NewPerson {
         id: new.person,
@@ -134,7 +135,7 @@ async fn people(app: Arc<App>, token: Token, body: Body) -> Answer {
         login: new.login.map(|login| (login.name, login.password)),
         administrator: new.administrator,
     };
-    let person = app.accounts.add_person(new, now_ms()).await?;
+    let person = app.accounts.add_person(new, &By::from(&caller), now_ms()).await?;
     reply::json_with(StatusCode::CREATED, &PersonSummary { person: person.id, name: person.name })
 }
 
@@ -151,8 +152,8 @@ fn me(app: &App, token: &Token) -> Answer {
 }
 
 async fn logout(app: Arc<App>, token: Token) -> Answer {
-    token.caller(&app)?;
-    app.accounts.logout(token.0.as_deref().unwrap_or_default()).await?;
+    let caller = token.caller(&app)?;
+    app.accounts.logout(token.0.as_deref().unwrap_or_default(), &caller, now_ms()).await?;
     Ok(reply::nothing())
 }
 
@@ -165,21 +166,6 @@ async fn device_sessions(app: Arc<App>, body: Body) -> Answer {
     let DeviceSession { device, challenge, signature } = reply::read_small(body).await?;
     let session = app.accounts.device_session(&device, &challenge, &signature, now_ms()).await?;
     reply::json(&session_of(&app, session))
-}
-
-/// Whether the caller may give a device to someone who is known already: a
-/// device speaks with all rights of its person, so they must not reach further
-/// than what the caller could give.
-fn may_enrol(app: &App, caller: &Caller, person: &PersonId) -> bool {
-    let account = app.accounts.person(person);
-    let device_only = account.is_some_and(|account| account.login.is_none() && !account.administrator);
-    let inspector_here = || {
-        app.rounds.all().iter().all(|round| {
-            let roles = round.assignments.values().filter(|row| row.person == *person && row.stands);
-            roles.into_iter().all(|row| row.role == Role::Inspector && round.may(caller, Service::Assign))
-        })
-    };
-    caller.administrator || (device_only && inspector_here())
 }
 
 /// The answer for those who do not operate the server is that there is no

@@ -1,6 +1,8 @@
 //! The HTTP interface: one module for each group of routes.
 
 pub mod accounts;
+pub mod audit;
+pub mod evidence;
 pub mod feed;
 pub mod ops;
 pub mod photos;
@@ -27,9 +29,13 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
     sync::routes(app, stop)
         .or(accounts::routes(app))
         .unify()
+        .or(audit::routes(app))
+        .unify()
         .or(rounds::routes(app))
         .unify()
         .or(schools::routes(app))
+        .unify()
+        .or(evidence::routes(app))
         .unify()
         .or(photos::routes(app))
         .unify()

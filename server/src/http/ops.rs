@@ -11,6 +11,7 @@ use warp::reply::Response;
 
 use crate::app::App;
 use crate::fault::{self, Fault};
+use crate::scrub::Journal;
 use crate::transport::Peer;
 
 use super::reply::{self, Answer};
@@ -28,6 +29,9 @@ struct Health {
     journal: u64,
     /// Whether the last write to the store succeeded.
     store: &'static str,
+    /// What the last check of the whole journal found: `intact`, `damaged`, or
+    /// `unchecked` before the first.
+    journal_check: &'static str,
     /// Documents that are open.
     open_documents: usize,
     /// The server's version.
@@ -76,11 +80,12 @@ fn metrics(app: &App, peer: Option<Peer>) -> Answer {
 
 fn health(app: &App, peer: Option<Peer>) -> Answer {
     local_only(peer)?;
-    let works = app.store_works();
+    let works = app.store_works() && app.journal_check.journal() != Journal::Damaged;
     let health = Health {
         status: if works { "ok" } else { "failing" },
         journal: app.store.last().0,
-        store: if works { "ok" } else { "failing" },
+        store: if app.store_works() { "ok" } else { "failing" },
+        journal_check: app.journal_check.journal().word(),
         open_documents: app.hub.open_documents(),
         version: env!("CARGO_PKG_VERSION"),
     };

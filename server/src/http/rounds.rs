@@ -13,6 +13,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::app::App;
+use crate::audit::By;
 use crate::clock::now_ms;
 use crate::fault;
 use crate::feed::Change;
@@ -106,7 +107,7 @@ fn list(app: &App, token: &Token) -> Answer {
 async fn open(app: Arc<App>, token: Token, body: Body) -> Answer {
     let caller = administrator(&app, &token)?;
     let new: NewRound = reply::read(body).await?;
-    let round = app.open_round(new, Some(&caller.person)).await?;
+    let round = app.open_round(new, &By::from(&caller)).await?;
     reply::json_with(StatusCode::CREATED, &round.summary())
 }
 
@@ -152,7 +153,8 @@ async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: 
         return reply::json(&parsed.report(false));
     }
     let report = parsed.report(true);
-    app.rounds.import(&round.row.id, parsed.schools, parsed.county, Some(&caller.person), now_ms()).await?;
+    let by = By::from(&caller);
+    app.rounds.import(&round.row.id, parsed.schools, parsed.county, &by, now_ms()).await?;
     app.register_changed(&round.row.id);
     reply::json(&report)
 }
@@ -167,7 +169,7 @@ async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answe
     if app.accounts.person(&assignment.person).is_none() {
         return Err(fault::invalid().with_detail("person"));
     }
-    app.rounds.assign(&round.row.id, assignment, Some(&caller.person), now_ms()).await?;
+    app.rounds.assign(&round.row.id, assignment, &By::from(&caller), now_ms()).await?;
     app.register_changed(&round.row.id);
     Ok(reply::nothing())
 }

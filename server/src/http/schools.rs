@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duxue_document::{DocumentId, SchoolId};
+use duxue_document::{DocumentId, PhotoHash, SchoolId};
 use duxue_protocol::api::{ConflictView, SchoolRow, SchoolView};
 use duxue_protocol::problem::Problem;
 use duxue_standards::assess::{MadeFrom, SchoolAssessment};
-use duxue_standards::what_if::Change;
+use duxue_standards::what_if::{self, Change};
 use serde::{Deserialize, Serialize};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -15,7 +15,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::app::App;
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::policy::Service;
 use crate::random;
 use crate::readmodel::school::{SchoolModel, Summary, number};
@@ -83,18 +83,19 @@ async fn list(round: String, app: Arc<App>, token: Token) -> Answer {
     let summaries = app
         .readmodel
         .look(&round.row.id, |model| {
-            let schools = model.schools().iter_mut();
+            let schools = model.schools().iter();
             let seen = schools.filter(|(id, _)| round.may_for(&caller, Service::Schools, id));
             Ok(seen
                 .map(|(id, school)| (id.clone(), school.summary().clone(), counts(school)))
                 .collect::<Vec<_>>())
         })
         .await?;
+    let photos: BTreeSet<PhotoHash> =
+        summaries.iter().flat_map(|(_, summary, _)| summary.photos.iter().copied()).collect();
+    let (arrived, _) = app.photos_here(photos).await?;
     let mut rows = Vec::with_capacity(summaries.len());
     for (id, summary, (sections_complete, findings)) in summaries {
         let Summary { entries, conflicts, photos } = summary;
-        let known = number(photos.len());
-        let (here, _) = app.photos_here(photos).await?;
         let Some((school, _)) = round.schools.get(&id) else { continue };
         rows.push(SchoolRow {
             school: school.clone(),
@@ -103,8 +104,8 @@ async fn list(round: String, app: Arc<App>, token: Token) -> Answer {
             entries,
             conflicts,
             findings,
-            photos: known,
-            photos_here: number(here.len()),
+            photos: number(photos.len()),
+            photos_here: number(photos.intersection(&arrived).count()),
         });
     }
     reply::json(&rows)
@@ -116,7 +117,6 @@ fn counts(school: &SchoolModel) -> (u32, u32) {
 
 async fn school_view(round: String, school: String, app: Arc<App>, token: Token) -> Answer {
     let (_, round, id) = token.in_school(&app, &round, &school, Service::School)?;
-    let actors = app.actors(round.school_documents(&id)).await?;
     let (consolidated, heads) = app
         .readmodel
         .look(&round.row.id, |model| {
@@ -124,6 +124,8 @@ async fn school_view(round: String, school: String, app: Arc<App>, token: Token)
             Ok((school.school().clone(), heads(&round, school)))
         })
         .await?;
+    // After the documents: whoever wrote in them is bound by then.
+    let actors = app.actors(round.school_documents(&id)).await?;
     reply::json(&SchoolView { consolidated, heads, actors })
 }
 
@@ -144,7 +146,7 @@ async fn conflicts(round: String, app: Arc<App>, token: Token, query: Query) -> 
         Some(school) => Some(school.parse().map_err(|_| fault::bad_request().with_detail("school"))?),
         None => None,
     };
-    let found = app.readmodel.look(&round.row.id, |model| Ok(model.conflicts())).await?;
+    let found = app.readmodel.conflicts(&round.row.id).await?;
     let mut views: Vec<ConflictView> = found
         .iter()
         .filter(|view| school.as_ref().is_none_or(|school| view.school == *school))
@@ -172,21 +174,20 @@ async fn school_assessment(round: String, school: String, app: Arc<App>, token: 
     if !round.unit(&id).all(|campus| round.may_for(&caller, Service::School, campus)) {
         return Err(fault::not_found());
     }
-    let actors = app.actors(round.documents()).await?;
-    let (mut made_from, assessment) =
-        app.readmodel.look(&round.row.id, |model| model.school_assessment(&actors, &id)).await?;
+    let assessor = app.readmodel.look(&round.row.id, |model| Ok(model.assessor())).await?;
+    let assessment = assessor.school(&id).ok_or_else(fault::not_found)?;
+    let mut made_from = assessor.made_from();
     // What the school's own result depends on; an inspector need not learn
     // which other documents there are.
     let own: BTreeSet<DocumentId> = round.school_documents(&id).map(|name| name.id()).collect();
     made_from.inputs.documents.retain(|document, _| own.contains(document));
-    reply::json(&SchoolResult { made_from, assessment: &assessment })
+    reply::json(&SchoolResult { made_from, assessment })
 }
 
 async fn assessment(round: String, app: Arc<App>, token: Token) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Desk)?;
-    let actors = app.actors(round.documents()).await?;
-    let assessment = app.readmodel.look(&round.row.id, |model| Ok(model.assessment(&actors))).await?;
-    reply::json(&assessment)
+    let assessor = app.readmodel.look(&round.row.id, |model| Ok(model.assessor())).await?;
+    apart(move || reply::json(&assessor.assessment())).await?
 }
 
 /// Changes to try: a list, or an object with the list.
@@ -203,14 +204,19 @@ async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answ
     if changes.len() > MOST_CHANGES {
         return Err(fault::invalid().with_detail("changes"));
     }
-    let actors = app.actors(round.documents()).await?;
-    let tried = app.readmodel.look(&round.row.id, |model| Ok(model.what_if(&actors, &changes))).await?;
-    match tried {
+    let assessor = app.readmodel.look(&round.row.id, |model| Ok(model.assessor())).await?;
+    apart(move || match what_if::what_if(&assessor, &changes) {
         Ok(result) => reply::json(&result),
         Err(error) => {
             let problem = Problem::new(error.code, error.message_zh, error.message_en);
             let problem = problem.with_detail(format!("changes[{}]", error.number - 1));
             Ok(reply::problem(StatusCode::UNPROCESSABLE_ENTITY, &problem))
         }
-    }
+    })
+    .await?
+}
+
+/// Runs much work where nobody else waits for it.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| fault::internal())
 }

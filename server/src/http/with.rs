@@ -30,9 +30,13 @@ pub struct Token(pub Option<String>);
 pub fn token() -> impl Filter<Extract = (Token,), Error = Infallible> + Clone {
     // A header that is not text is no token either.
     let header = warp::header::optional::<String>("authorization").or(warp::any().map(|| None)).unify();
-    header.map(|header: Option<String>| {
-        Token(header.and_then(|header| header.strip_prefix("Bearer ").map(|token| token.trim().to_owned())))
-    })
+    header.map(|header: Option<String>| Token(header.and_then(|header| bearer(&header).map(str::to_owned))))
+}
+
+/// The token in the value of an `Authorization` header.
+#[must_use]
+pub fn bearer(header: &str) -> Option<&str> {
+    header.strip_prefix("Bearer ").map(str::trim)
 }
 
 impl Token {

@@ -1,36 +1,18 @@
-//! Request bodies in parts, and answers.
+//! Request bodies in parts, headers, and answers.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use futures_util::StreamExt;
+use warp::Filter;
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
-use warp::{Buf, Filter, Rejection};
 
 use crate::fault::Fault;
+use crate::http::{reply, with};
 
-/// A request's body in parts.
-pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Vec<u8>, warp::Error>> + Send>>;
-
-/// The body, of any length: whoever reads it counts.
-pub(super) fn body() -> impl Filter<Extract = (Body,), Error = Rejection> + Clone {
-    warp::body::stream().map(|parts| -> Body { Box::pin(vectors(parts)) })
-}
-
-fn vectors<B: Buf>(
-    parts: impl Stream<Item = Result<B, warp::Error>> + Send,
-) -> impl Stream<Item = Result<Vec<u8>, warp::Error>> + Send {
-    parts.map(|part| {
-        part.map(|mut part| {
-            let mut bytes = vec![0; part.remaining()];
-            part.copy_to_slice(&mut bytes);
-            bytes
-        })
-    })
-}
+pub(super) use reply::Body;
+pub(super) use with::body;
 
 /// Reads a bounded rest of a refused body: an HTTP/2 client that is still
 /// sending would otherwise see its stream reset and not the answer.
@@ -61,16 +43,12 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The token of `Authorization: Bearer`.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
-    text(headers, "authorization")?.strip_prefix("Bearer ").map(str::trim)
+    with::bearer(text(headers, "authorization")?)
 }
 
 /// A fault as an answer with a problem body.
 pub(super) fn problem(fault: &Fault) -> Response {
-    let mut response = Response::new(serde_json::to_vec(&fault.problem).unwrap_or_default().into());
-    *response.status_mut() = fault.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    reply::problem(fault.status, &fault.problem)
 }
 
 /// Puts a header whose value is made of digits, tokens and base64 only.

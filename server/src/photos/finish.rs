@@ -1,7 +1,9 @@
 //! The last step of an upload: hash, bytes, row, and only then the answer.
 
+use serde_json::json;
+
+use crate::audit::{By, event};
 use crate::fault::Fault;
-use crate::store::Record;
 
 use super::blobs::BlobError;
 use super::rows::{self, LinkRow, PhotoRow};
@@ -77,13 +79,15 @@ impl Photos {
     /// recorded, and the client starts again.
     async fn refuse(&self, upload: &Upload) -> Result<Fault, Fault> {
         let info = &upload.info;
-        let event = Record::Event {
-            kind: "photo.hash_mismatch".to_owned(),
-            person: Some(info.person.clone()),
-            detail: serde_json::json!({ "upload": info.id, "declared": info.hash, "length": info.length })
-                .to_string(),
-            at_ms: (self.now)(),
-        };
+        let by = By::Person(info.person.clone(), info.device.clone());
+        let details = [
+            ("round", json!(info.round)),
+            ("school", json!(info.school)),
+            ("upload", json!(info.id)),
+            ("declared", json!(info.hash)),
+            ("length", json!(info.length)),
+        ];
+        let event = event("photo.hash_mismatch", &by, (self.now)(), details);
         self.store.commit(vec![event]).await?;
         self.staging
             .set_aside(upload, self.settings.aside_bytes)

@@ -13,6 +13,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use sha2::Digest;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use warp::filters::BoxedFilter;
 use warp::http::Response as HttpResponse;
 use warp::reply::Response;
@@ -319,62 +320,49 @@ async fn a_damaged_description_does_not_keep_the_server_from_starting() {
     assert_eq!(world.files("aside"), ["broken.json"]);
 }
 
-/// A bound server, because only a real connection breaks off and stalls.
-#[tokio::test]
-async fn a_stalled_connection_keeps_its_bytes_and_gives_way() {
-    let world = World::new();
-    let server = world.open().await;
-    let photo = noise(200_000);
-    let path = server.create(&photo).await;
+/// A bound server, because only a real connection breaks off and stalls: what
+/// was sent is on disk, and the connection waits for the rest.
+async fn half_sent(world: &World, server: &Server, photo: &[u8], sent: usize) -> (String, TcpStream) {
+    let path = server.create(photo).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let running = tokio::spawn(warp::serve(server.routes.clone()).incoming(listener).run());
+    tokio::spawn(warp::serve(server.routes.clone()).incoming(listener).run());
     let head = format!(
         "PATCH {path} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nAuthorization: Bearer li\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: {}\r\n\r\n",
         photo.len()
     );
-    let mut stalled = tokio::net::TcpStream::connect(address).await.unwrap();
-    stalled.write_all(head.as_bytes()).await.unwrap();
-    stalled.write_all(&photo[..90_000]).await.unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&photo[..sent]).await.unwrap();
     let id = path.rsplit('/').next().unwrap();
     let part = world.folder.path().join("staging").join(id).with_extension("part");
-    while std::fs::metadata(&part).unwrap().len() < 90_000 {
+    while std::fs::metadata(&part).unwrap().len() < u64::try_from(sent).unwrap() {
         tokio::task::yield_now().await;
     }
-    // Asking for the offset takes the upload from the connection that hangs.
-    assert_eq!(server.offset(&path).await, 90_000);
-    let mut answer = String::new();
-    stalled.read_to_string(&mut answer).await.unwrap_or_default();
-    assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("photo.preempted"), "{answer}");
-    assert_eq!(server.patch(&path, 90_000, &photo[90_000..]).await.status(), 204);
-    server.photos.verify(&PhotoHash::of(&photo)).await.unwrap();
-    running.abort();
+    (path, connection)
 }
 
+/// Whether the connection breaks off, or hangs and is asked to give way.
 #[tokio::test]
-async fn a_connection_that_breaks_off_keeps_its_bytes() {
-    let world = World::new();
-    let server = world.open().await;
-    let photo = noise(100_000);
-    let path = server.create(&photo).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let running = tokio::spawn(warp::serve(server.routes.clone()).incoming(listener).run());
-    let head = format!(
-        "PATCH {path} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nAuthorization: Bearer li\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: {}\r\n\r\n",
-        photo.len()
-    );
-    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
-    connection.write_all(head.as_bytes()).await.unwrap();
-    connection.write_all(&photo[..40_000]).await.unwrap();
-    let id = path.rsplit('/').next().unwrap();
-    let part = world.folder.path().join("staging").join(id).with_extension("part");
-    while std::fs::metadata(&part).unwrap().len() < 40_000 {
-        tokio::task::yield_now().await;
+async fn a_connection_that_ends_early_keeps_its_bytes() {
+    for (sent, hangs) in [(90_000, true), (40_000, false)] {
+        let world = World::new();
+        let server = world.open().await;
+        let photo = noise(200_000);
+        let (path, mut connection) = half_sent(&world, &server, &photo, sent).await;
+        if hangs {
+            // Asking for the offset takes the upload from the connection.
+            assert_eq!(server.offset(&path).await, sent);
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).await.unwrap_or_default();
+            assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("photo.preempted"), "{answer}");
+        } else {
+            drop(connection);
+            assert_eq!(server.offset(&path).await, sent);
+        }
+        assert_eq!(server.patch(&path, sent, &photo[sent..]).await.status(), 204);
+        server.photos.verify(&PhotoHash::of(&photo)).await.unwrap();
     }
-    drop(connection);
-    assert_eq!(server.offset(&path).await, 40_000);
-    running.abort();
 }
 
 #[tokio::test]

@@ -4,8 +4,12 @@
 //! the marked schools brought up to date first, each by its changed entries.
 //! So a reader never sees less than was acknowledged before, and many edits
 //! between two questions cost one update.
+//!
+//! What the open conflicts would do is dear. It is worked out in the
+//! background ([`inbox`]), at most once a tick.
 
 pub mod conflicts;
+pub mod inbox;
 pub mod round;
 pub mod school;
 
@@ -20,8 +24,9 @@ use crate::hub::document::Shared;
 use crate::hub::{Hub, Observer};
 use crate::rounds::rows::RoundRow;
 use crate::rounds::{DocumentName, Rounds};
-use crate::store::JournalNumber;
+use crate::store::{JournalNumber, Store};
 
+pub use inbox::TICK;
 pub use round::RoundModel;
 
 /// What has changed in a round since the last look.
@@ -32,19 +37,44 @@ struct Dirty {
     schools: BTreeSet<SchoolId>,
 }
 
-/// The read models of all rounds that anyone has asked for.
+/// One round's place.
+#[derive(Default)]
+struct Slot {
+    model: tokio::sync::Mutex<Option<RoundModel>>,
+    inbox: inbox::Latest,
+}
+
+/// Where a model reads what it is made from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The documents.
+    pub hub: &'a Hub,
+    /// Whose their actors are.
+    pub store: &'a dyn Store,
+}
+
+/// The read models of all rounds.
 pub struct ReadModel {
     rounds: Arc<Rounds>,
+    store: Arc<dyn Store>,
     hub: OnceLock<Hub>,
     dirty: Mutex<HashMap<RoundId, Dirty>>,
-    models: Mutex<HashMap<RoundId, Arc<tokio::sync::Mutex<Option<RoundModel>>>>>,
+    slots: Mutex<HashMap<RoundId, Arc<Slot>>>,
+    due: inbox::Due,
 }
 
 impl ReadModel {
-    /// Nothing is read until someone asks.
+    /// Nothing is read until someone asks, or [`ReadModel::run`] does.
     #[must_use]
-    pub fn new(rounds: Arc<Rounds>) -> Self {
-        Self { rounds, hub: OnceLock::new(), dirty: Mutex::default(), models: Mutex::default() }
+    pub fn new(rounds: Arc<Rounds>, store: Arc<dyn Store>) -> Self {
+        Self {
+            rounds,
+            store,
+            hub: OnceLock::new(),
+            dirty: Mutex::default(),
+            slots: Mutex::default(),
+            due: inbox::Due::default(),
+        }
     }
 
     /// Says where documents are read; the hub and its observer need each other.
@@ -57,7 +87,8 @@ impl ReadModel {
         self.mark(round, |dirty| dirty.register = true);
     }
 
-    /// Looks at a round that is up to date.
+    /// Looks at a round that is up to date. Keep it short: other readers of
+    /// the round wait.
     ///
     /// # Errors
     /// `not_found`, or `store.failed` where a document cannot be loaded.
@@ -67,36 +98,42 @@ impl ReadModel {
         look: impl FnOnce(&mut RoundModel) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let hub = self.hub.get().ok_or_else(fault::not_ready)?;
+        let sources = Sources { hub, store: &*self.store };
         self.rounds.get(id).ok_or_else(fault::not_found)?;
-        let slot = {
-            let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(models.entry(id.clone()).or_default())
-        };
-        let mut slot = slot.lock().await;
+        let slot = self.slot(id);
+        let mut place = slot.model.lock().await;
         // Out of its place while it is worked on: whatever ends that early, a
         // half refreshed model without its marks is not a state to answer from.
-        let known = slot.take();
+        let known = place.take();
         // Taken before the round and its documents are read: what is applied
         // meanwhile is marked again.
         let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default();
         let round = self.rounds.get(id).ok_or_else(fault::not_found)?;
         let current = match known {
             Some(mut model) => {
-                model.refresh(hub, round, dirty.register, dirty.county, &dirty.schools).await?;
+                model.refresh(sources, round, dirty.register, dirty.county, &dirty.schools).await?;
                 model
             }
             None => {
                 let standard = standard(&round.row)?;
-                RoundModel::load(hub, round, standard).await?
+                RoundModel::load(sources, round, standard).await?
             }
         };
-        let model = slot.insert(current);
+        let model = place.insert(current);
         crate::hub::task::heavy(usize::MAX, || look(model))
     }
 
+    fn slot(&self, id: &RoundId) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(id.clone()).or_default())
+    }
+
     fn mark(&self, round: &RoundId, mark: impl FnOnce(&mut Dirty)) {
-        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
-        mark(dirty.entry(round.clone()).or_default());
+        {
+            let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+            mark(dirty.entry(round.clone()).or_default());
+        }
+        self.due.add(round);
     }
 }
 

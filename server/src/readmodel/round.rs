@@ -1,31 +1,32 @@
-//! One round: its schools, their assessment, and what depends on open
-//! conflicts. What is dear is worked out once after each change.
+//! One round: its schools and their assessment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use automerge::Automerge;
+use automerge::ChangeHash;
 use duxue_document::consolidate::{Documents, Settings, consolidate_county};
+use duxue_document::consolidated::ConsolidatedCounty;
 use duxue_document::school::Declared;
 use duxue_document::{DocumentId, DocumentKind, SchoolId};
-use duxue_protocol::api::{ActorBinding, ConflictView};
+use duxue_protocol::api::ConflictView;
 use duxue_standards::Standard;
-use duxue_standards::assess::{Assessment, Assessor, MadeFrom, Provenance, SchoolAssessment, hash};
+use duxue_standards::assess::{Assessor, Provenance, hash};
 use duxue_standards::effects::effects_of;
 use duxue_standards::input::{InputSettings, county_input, school_input};
-use duxue_standards::what_if::{Change, ChangeError, WhatIf, what_if};
 
 use crate::fault::{self, Fault};
-use crate::hub::Hub;
 use crate::hub::document::Shared;
+use crate::hub::rows::{ACTORS, ActorRow};
 use crate::random;
 use crate::rounds::{DocumentName, Round};
 
-use super::conflicts;
-use super::school::SchoolModel;
+use super::school::{self, SchoolModel};
+use super::{Sources, conflicts};
 
-/// Actor bindings by hex.
-pub type Actors = BTreeMap<String, ActorBinding>;
+/// Numbers every state of every model, so that a model that is read anew is
+/// not taken for an earlier one.
+static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 /// A round as the desk sees it.
 pub struct RoundModel {
@@ -33,11 +34,52 @@ pub struct RoundModel {
     round: Arc<Round>,
     settings: Settings,
     input: InputSettings,
-    schools: BTreeMap<SchoolId, SchoolModel>,
-    county_heads: BTreeSet<String>,
-    assessor: Assessor,
-    /// Dropped with every change.
-    conflicts: Option<Arc<Vec<ConflictView>>>,
+    schools: BTreeMap<SchoolId, Arc<SchoolModel>>,
+    county: CountyModel,
+    /// Whose the actors in the documents are. A binding is stored with the
+    /// first change that it is about and never changes.
+    bindings: BTreeMap<DocumentId, BTreeMap<String, ActorRow>>,
+    assessor: Arc<Assessor>,
+    version: u64,
+    /// The version whose origin the assessor names.
+    named: u64,
+}
+
+/// The county's own document.
+#[derive(Default)]
+struct CountyModel {
+    consolidated: Option<Arc<ConsolidatedCounty>>,
+    heads: Vec<ChangeHash>,
+    actors: BTreeSet<String>,
+}
+
+/// What the conflicts of a round are worked out from, apart from the model.
+pub struct Snapshot {
+    version: u64,
+    schools: BTreeMap<SchoolId, Arc<SchoolModel>>,
+    assessor: Arc<Assessor>,
+}
+
+impl Snapshot {
+    /// The version of the model.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The open conflicts in the order of the inbox, without the people behind
+    /// them. The work grows with conflicts × candidates × schools.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<ConflictView> {
+        let mut all = Vec::new();
+        for (id, school) in &self.schools {
+            if !school.conflicts().is_empty() {
+                all.extend(conflicts::views(school, &effects_of(&self.assessor, id)));
+            }
+        }
+        conflicts::sort(&mut all);
+        all
+    }
 }
 
 impl RoundModel {
@@ -45,7 +87,11 @@ impl RoundModel {
     ///
     /// # Errors
     /// `store.failed` where a document cannot be loaded.
-    pub async fn load(hub: &Hub, round: Arc<Round>, standard: Arc<Standard>) -> Result<Self, Fault> {
+    pub async fn load(
+        sources: Sources<'_>,
+        round: Arc<Round>,
+        standard: Arc<Standard>,
+    ) -> Result<Self, Fault> {
         let given = &round.row.settings;
         let mut model = Self {
             round: Arc::clone(&round),
@@ -55,14 +101,16 @@ impl RoundModel {
             },
             input: InputSettings { tolerance: given.tolerance.clone() },
             schools: BTreeMap::new(),
-            county_heads: BTreeSet::new(),
-            assessor: Assessor::new(standard, given.as_of.clone()),
-            conflicts: None,
+            county: CountyModel::default(),
+            bindings: BTreeMap::new(),
+            assessor: Arc::new(Assessor::new(standard, given.as_of.clone())),
+            version: 0,
+            named: 0,
         };
         for school in round.schools.keys() {
-            model.read(hub, &round, school).await?;
+            model.read(sources, &round, school).await?;
         }
-        model.read_county(hub, &round).await?;
+        model.read_county(sources, &round).await?;
         Ok(model)
     }
 
@@ -72,7 +120,7 @@ impl RoundModel {
     /// `store.failed` where a document cannot be loaded.
     pub async fn refresh(
         &mut self,
-        hub: &Hub,
+        sources: Sources<'_>,
         round: Arc<Round>,
         register: bool,
         county: bool,
@@ -86,165 +134,187 @@ impl RoundModel {
         if register {
             self.set_register(&round);
             for school in round.schools.keys() {
-                self.read(hub, &round, school).await?;
+                self.read(sources, &round, school).await?;
             }
         }
         for school in schools {
-            self.read(hub, &round, school).await?;
+            self.read(sources, &round, school).await?;
         }
         if county || register {
-            self.read_county(hub, &round).await?;
+            self.read_county(sources, &round).await?;
         }
         Ok(())
     }
 
+    /// Grows whenever anything changes.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The schools in the order of their ids.
-    pub fn schools(&mut self) -> &mut BTreeMap<SchoolId, SchoolModel> {
-        &mut self.schools
+    #[must_use]
+    pub fn schools(&self) -> &BTreeMap<SchoolId, Arc<SchoolModel>> {
+        &self.schools
     }
 
     /// A school.
     ///
     /// # Errors
     /// `not_found`.
-    pub fn school(&mut self, id: &SchoolId) -> Result<&mut SchoolModel, Fault> {
-        self.schools.get_mut(id).ok_or_else(fault::not_found)
+    pub fn school(&self, id: &SchoolId) -> Result<&Arc<SchoolModel>, Fault> {
+        self.schools.get(id).ok_or_else(fault::not_found)
     }
 
-    /// The open conflicts of the round in the order of the inbox, without the
-    /// people behind them.
-    pub fn conflicts(&mut self) -> Arc<Vec<ConflictView>> {
-        if let Some(known) = &self.conflicts {
-            return Arc::clone(known);
-        }
-        let mut all = Vec::new();
-        for (id, school) in &self.schools {
-            if !school.conflicts().is_empty() {
-                all.extend(conflicts::views(school, &effects_of(&self.assessor, id)));
-            }
-        }
-        conflicts::sort(&mut all);
-        Arc::clone(self.conflicts.insert(Arc::new(all)))
-    }
-
-    /// The assessment of county and schools, naming what it was made from.
-    pub fn assessment(&mut self, actors: &Actors) -> Assessment {
-        self.set_provenance(actors);
-        self.assessor.assessment()
-    }
-
-    /// The assessment of one school, and what it was made from.
+    /// The county's own figures and answers.
     ///
     /// # Errors
-    /// `not_found`.
-    pub fn school_assessment(
-        &mut self,
-        actors: &Actors,
-        id: &SchoolId,
-    ) -> Result<(MadeFrom, Arc<SchoolAssessment>), Fault> {
-        let school = self.assessor.school(id).cloned().ok_or_else(fault::not_found)?;
-        self.set_provenance(actors);
-        Ok((self.assessor.made_from(), school))
+    /// `not_found`; never after the model was read.
+    pub fn county(&self) -> Result<Arc<ConsolidatedCounty>, Fault> {
+        self.county.consolidated.clone().ok_or_else(fault::not_found)
     }
 
-    /// The assessment with changes tried.
-    ///
-    /// # Errors
-    /// The first change that cannot be made.
-    pub fn what_if(&mut self, actors: &Actors, changes: &[Change]) -> Result<WhatIf, ChangeError> {
-        self.set_provenance(actors);
-        what_if(&self.assessor, changes)
+    /// What the conflicts are worked out from; copies no document.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            version: self.version,
+            schools: self.schools.clone(),
+            assessor: Arc::clone(&self.assessor),
+        }
     }
 
-    fn set_provenance(&mut self, actors: &Actors) {
-        let round = Arc::clone(&self.round);
+    /// The assessor of the round as it is now, naming what it was made from.
+    pub fn assessor(&mut self) -> Arc<Assessor> {
+        if self.named != self.version {
+            let provenance = self.provenance();
+            Arc::make_mut(&mut self.assessor).set_provenance(provenance);
+            self.named = self.version;
+        }
+        Arc::clone(&self.assessor)
+    }
+
+    fn provenance(&self) -> Provenance {
+        let round = &self.round;
         let declared: BTreeMap<&SchoolId, &Declared> =
             round.schools.iter().map(|(id, (_, declared))| (id, declared)).collect();
         let register: Vec<_> = round.schools.values().map(|(school, _)| school).collect();
-        self.assessor.set_provenance(Provenance {
+        Provenance {
             round: round.row.id.to_string(),
-            documents: self.document_heads(&round),
+            documents: self.document_heads(),
             declared: hash(&(&round.county, declared)),
             register: hash(&register),
-            actor_bindings: hash(actors),
+            actor_bindings: hash(&self.bindings),
             settings: hash(&round.row.settings),
             synthetic: round.row.settings.synthetic,
-        });
+        }
     }
 
-    fn document_heads(&self, round: &Round) -> BTreeMap<DocumentId, BTreeSet<String>> {
-        let mut heads: BTreeMap<_, _> = self
-            .schools
-            .iter()
-            .flat_map(|(id, school)| {
-                let named = |kind| name(round, Some(id), kind).id();
-                let heads = school.heads().iter();
-                heads.map(move |(kind, heads)| {
-                    (named(*kind), heads.iter().map(|h| random::hex(&h.0)).collect())
-                })
-            })
-            .collect();
-        heads.insert(name(round, None, DocumentKind::County).id(), self.county_heads.clone());
-        heads
+    /// Heads (hex) of every document that the model was made from.
+    #[must_use]
+    pub fn document_heads(&self) -> BTreeMap<DocumentId, BTreeSet<String>> {
+        let of_schools = self.schools.iter().flat_map(|(id, school)| {
+            let heads = school.heads().iter();
+            heads.map(|(kind, heads)| (name(&self.round, Some(id), *kind).id(), hex(heads)))
+        });
+        let county = (name(&self.round, None, DocumentKind::County).id(), hex(&self.county.heads));
+        of_schools.chain([county]).collect()
     }
 
     fn set_register(&mut self, round: &Round) {
-        self.conflicts = None;
+        self.changed();
         for (id, (school, declared)) in &round.schools {
             if let Some(model) = self.schools.get_mut(id) {
-                model.set_register(school, declared);
+                Arc::make_mut(model).set_register(school, declared);
                 self.assess(id);
             }
         }
     }
 
-    async fn read(&mut self, hub: &Hub, round: &Round, id: &SchoolId) -> Result<(), Fault> {
+    async fn read(&mut self, sources: Sources<'_>, round: &Round, id: &SchoolId) -> Result<(), Fault> {
         let Some((school, declared)) = round.schools.get(id) else { return Ok(()) };
-        let survey = hub.read(&name(round, Some(id), DocumentKind::Survey)).await?;
-        let review = hub.read(&name(round, Some(id), DocumentKind::Review)).await?;
-        let ruling = hub.read(&name(round, Some(id), DocumentKind::Ruling)).await?;
+        let named = |kind| name(round, Some(id), kind);
+        let survey = sources.hub.read(&named(DocumentKind::Survey)).await?;
+        let review = sources.hub.read(&named(DocumentKind::Review)).await?;
+        let ruling = sources.hub.read(&named(DocumentKind::Ruling)).await?;
         let changed =
             self.consolidate(id, [&survey, &review, &ruling], || (school.clone(), declared.clone()));
-        if changed {
-            self.assess(id);
+        if changed.is_empty() {
+            return Ok(());
         }
+        for kind in changed {
+            let written = self.schools.get(id).and_then(|school| school.actors().get(&kind)).cloned();
+            self.bind(sources, named(kind).id(), &written.unwrap_or_default()).await?;
+        }
+        self.assess(id);
         Ok(())
     }
 
-    /// Whether anything changed.
+    /// Which documents have changed.
     fn consolidate(
         &mut self,
         id: &SchoolId,
         [survey, review, ruling]: [&Shared; 3],
         register: impl FnOnce() -> (duxue_document::school::School, Declared),
-    ) -> bool {
+    ) -> BTreeSet<DocumentKind> {
         let (survey, review, ruling) = (survey.read(), review.read(), ruling.read());
         let documents = Documents { survey: &survey, review: &review, ruling: &ruling };
         if let Some(model) = self.schools.get_mut(id) {
-            return model.update(documents);
+            return Arc::make_mut(model).update(documents);
         }
         let (school, declared) = register();
         let model = SchoolModel::new(school, declared, self.settings.clone(), documents);
-        self.schools.insert(id.clone(), model);
-        true
+        self.schools.insert(id.clone(), Arc::new(model));
+        school::KINDS.into_iter().collect()
+    }
+
+    /// Learns whose these actors of a document are, and of no others: someone
+    /// may have begun to write since the document was read.
+    async fn bind(
+        &mut self,
+        sources: Sources<'_>,
+        document: DocumentId,
+        written: &BTreeSet<String>,
+    ) -> Result<(), Fault> {
+        let known = self.bindings.entry(document).or_default();
+        if written.iter().all(|actor| known.contains_key(actor)) {
+            return Ok(());
+        }
+        let rows = ACTORS.rows(sources.store, &document.0).await?;
+        let own = rows.into_iter().map(|(_, row)| row).filter(|row| written.contains(&row.actor));
+        known.extend(own.map(|row| (row.actor.clone(), row)));
+        Ok(())
     }
 
     fn assess(&mut self, id: &SchoolId) {
-        self.conflicts = None;
+        self.changed();
         if let Some(model) = self.schools.get(id) {
             let input = school_input(self.assessor.standard(), model.school(), &self.input);
-            self.assessor.set_school(input);
+            Arc::make_mut(&mut self.assessor).set_school(input);
         }
     }
 
-    async fn read_county(&mut self, hub: &Hub, round: &Round) -> Result<(), Fault> {
-        let county = hub.read(&name(round, None, DocumentKind::County)).await?;
-        let county = county.read();
-        self.county_heads = heads(&county);
-        self.conflicts = None;
-        let consolidated = consolidate_county(&round.county, &county);
-        self.assessor.set_county(county_input(self.assessor.standard(), &consolidated));
-        Ok(())
+    fn changed(&mut self) {
+        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn read_county(&mut self, sources: Sources<'_>, round: &Round) -> Result<(), Fault> {
+        let name = name(round, None, DocumentKind::County);
+        let county = sources.hub.read(&name).await?;
+        let (consolidated, heads, written) = {
+            let county = county.read();
+            let before = std::mem::take(&mut self.county.heads);
+            let heads = county.get_heads();
+            (consolidate_county(&round.county, &county), heads, school::actors(&county, &before))
+        };
+        self.changed();
+        let input = county_input(self.assessor.standard(), &consolidated);
+        Arc::make_mut(&mut self.assessor).set_county(input);
+        self.county.heads = heads;
+        self.county.consolidated = Some(Arc::new(consolidated));
+        self.county.actors.extend(written);
+        let written = self.county.actors.clone();
+        self.bind(sources, name.id(), &written).await
     }
 }
 
@@ -252,6 +322,6 @@ fn name(round: &Round, school: Option<&SchoolId>, kind: DocumentKind) -> Documen
     DocumentName { round: round.row.id.clone(), school: school.cloned(), kind }
 }
 
-fn heads(doc: &Automerge) -> BTreeSet<String> {
-    doc.get_heads().iter().map(|head| random::hex(&head.0)).collect()
+fn hex(heads: &[ChangeHash]) -> BTreeSet<String> {
+    heads.iter().map(|head| random::hex(&head.0)).collect()
 }

@@ -1,6 +1,7 @@
 //! One school's consolidated data, kept up to date by changed entry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use automerge::{Automerge, ChangeHash};
 use duxue_document::changed::Changed;
@@ -8,7 +9,7 @@ use duxue_document::conflict::{Conflict, ConflictSubject};
 use duxue_document::consolidate::{Consolidator, DecidedBefore, Documents, Settings};
 use duxue_document::consolidated::{ConsolidatedSchool, Entry, ValueState};
 use duxue_document::school::{Declared, School};
-use duxue_document::{DocumentKind, EntryPath, PhotoHash};
+use duxue_document::{DocumentKind, EntryPath, PhotoHash, genesis};
 
 /// The kinds of documents that a school's consolidated data is made from.
 pub const KINDS: [DocumentKind; 3] = [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling];
@@ -25,10 +26,12 @@ pub struct Summary {
 }
 
 /// A school in a round.
+#[derive(Clone)]
 pub struct SchoolModel {
     consolidator: Consolidator,
     heads: BTreeMap<DocumentKind, Vec<ChangeHash>>,
-    summary: Option<Summary>,
+    actors: BTreeMap<DocumentKind, BTreeSet<String>>,
+    summary: OnceLock<Summary>,
 }
 
 impl SchoolModel {
@@ -36,21 +39,24 @@ impl SchoolModel {
     #[must_use]
     pub fn new(school: School, declared: Declared, settings: Settings, documents: Documents<'_>) -> Self {
         let heads = KINDS.into_iter().map(|kind| (kind, of_kind(documents, kind).get_heads())).collect();
-        Self { consolidator: Consolidator::new(school, declared, settings, documents), heads, summary: None }
+        let actors = KINDS.into_iter().map(|kind| (kind, actors(of_kind(documents, kind), &[]))).collect();
+        let consolidator = Consolidator::new(school, declared, settings, documents);
+        Self { consolidator, heads, actors, summary: OnceLock::new() }
     }
 
-    /// Takes in what has changed in the documents since the last look; false
-    /// if nothing has. The work grows with the changes.
-    pub fn update(&mut self, documents: Documents<'_>) -> bool {
-        let mut changed = false;
+    /// Takes in what has changed in the documents since the last look, and
+    /// names the documents that did. The work grows with the changes.
+    pub fn update(&mut self, documents: Documents<'_>) -> BTreeSet<DocumentKind> {
+        let mut changed = BTreeSet::new();
         for kind in KINDS {
             let doc = of_kind(documents, kind);
             let now = doc.get_heads();
             let before = self.heads.insert(kind, now.clone()).unwrap_or_default();
             if before != now {
                 self.consolidator.update(documents, &Changed::since(kind, doc, &before));
-                self.summary = None;
-                changed = true;
+                self.actors.entry(kind).or_default().extend(actors(doc, &before));
+                self.summary = OnceLock::new();
+                changed.insert(kind);
             }
         }
         changed
@@ -74,6 +80,12 @@ impl SchoolModel {
         &self.heads
     }
 
+    /// Actors (hex) that wrote in the documents at those heads.
+    #[must_use]
+    pub fn actors(&self) -> &BTreeMap<DocumentKind, BTreeSet<String>> {
+        &self.actors
+    }
+
     /// Open conflicts.
     #[must_use]
     pub fn conflicts(&self) -> Vec<Conflict> {
@@ -87,10 +99,20 @@ impl SchoolModel {
     }
 
     /// Figures for lists, worked out once after each change.
-    pub fn summary(&mut self) -> &Summary {
-        let school = self.consolidator.school();
-        self.summary.get_or_insert_with(|| summarise(school))
+    pub fn summary(&self) -> &Summary {
+        self.summary.get_or_init(|| summarise(self.consolidator.school()))
     }
+}
+
+/// Who wrote in a document since these heads, by hex. The actor of the genesis
+/// is nobody.
+pub fn actors(doc: &Automerge, since: &[ChangeHash]) -> BTreeSet<String> {
+    let changes = doc.get_changes_meta(since);
+    let actors = changes.iter().map(|change| &change.actor);
+    actors
+        .filter(|actor| genesis::reserved(actor.to_bytes()).is_none())
+        .map(|actor| actor.to_hex_string())
+        .collect()
 }
 
 fn of_kind(documents: Documents<'_>, kind: DocumentKind) -> &Automerge {

@@ -10,9 +10,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use duxue_document::school::{Declared, School};
 use duxue_document::{DocumentId, PersonId, RoundId, SchoolId};
 use duxue_protocol::api::{Assignment, NewRound, Role};
+use serde_json::json;
 
-use crate::accounts::event;
+use crate::accounts::Caller;
+use crate::audit::{By, event};
 use crate::fault::{self, Fault};
+use crate::policy::Service;
 use crate::rows::key;
 use crate::store::{Store, StoreError};
 pub use round::{Access, DocumentName, Round, Writing};
@@ -76,7 +79,7 @@ impl Rounds {
     ///
     /// # Errors
     /// `exists`, `round.standard`, or what the store says.
-    pub async fn open(&self, new: NewRound, by: Option<&PersonId>, now_ms: i64) -> Result<Arc<Round>, Fault> {
+    pub async fn open(&self, new: NewRound, by: &By, now_ms: i64) -> Result<Arc<Round>, Fault> {
         let _writing = self.writing.lock().await;
         if self.get(&new.id).is_some() {
             return Err(fault::exists());
@@ -90,7 +93,13 @@ impl Rounds {
             settings: new.settings,
         };
         crate::readmodel::standard(&row)?;
-        let records = vec![ROUNDS.put(row.id.as_str().as_bytes(), &row)?, event("round.opened", by, now_ms)];
+        let details = [
+            ("round", json!(row.id)),
+            ("jurisdiction", json!(row.jurisdiction)),
+            ("standard", json!(row.standard)),
+        ];
+        let opened = event("round.opened", by, now_ms, details);
+        let records = vec![ROUNDS.put(row.id.as_str().as_bytes(), &row)?, opened];
         self.store.commit(records).await?;
         Ok(self.put(Round::new(row)))
     }
@@ -105,7 +114,7 @@ impl Rounds {
         id: &RoundId,
         schools: Vec<(School, Declared)>,
         county: Option<Declared>,
-        by: Option<&PersonId>,
+        by: &By,
         now_ms: i64,
     ) -> Result<Arc<Round>, Fault> {
         let _writing = self.writing.lock().await;
@@ -122,7 +131,9 @@ impl Rounds {
         if let Some(county) = &county {
             records.push(COUNTY_DECLARED.put(id.as_str().as_bytes(), county)?);
         }
-        records.push(event("round.imported", by, now_ms));
+        let details =
+            [("round", json!(id)), ("schools", json!(schools.len())), ("county", json!(county.is_some()))];
+        records.push(event("round.imported", by, now_ms, details));
         self.store.commit(records).await?;
         round
             .schools
@@ -142,7 +153,7 @@ impl Rounds {
         &self,
         id: &RoundId,
         assignment: Assignment,
-        by: Option<&PersonId>,
+        by: &By,
         now_ms: i64,
     ) -> Result<(), Fault> {
         let _writing = self.writing.lock().await;
@@ -158,13 +169,43 @@ impl Rounds {
         }
         let mut row = known_row(&round, &assignment.person, assignment.role);
         let county_wide = assignment.role != Role::Inspector;
+        let (stood, before) = (row.stands, std::mem::take(&mut row.schools));
         row.stands = !assignment.ended && (county_wide || !assignment.schools.is_empty());
         row.schools = if row.stands && !county_wide { assignment.schools } else { BTreeSet::new() };
         row.ever.extend(row.schools.iter().cloned());
-        let records = vec![ASSIGNMENTS.put(&row.key(), &row)?, event("assigned", by, now_ms)];
+        let begins_at_desk = county_wide && !stood;
+        row.turns += u64::from(!row.stands || begins_at_desk || !before.is_subset(&row.schools));
+        let details = [
+            ("round", json!(id)),
+            ("person", json!(row.person)),
+            ("role", json!(row.role)),
+            ("stands", json!(row.stands)),
+            ("schools", json!(row.schools)),
+            ("before", json!(before)),
+        ];
+        let records = vec![ASSIGNMENTS.put(&row.key(), &row)?, event("assigned", by, now_ms, details)];
         self.store.commit(records).await?;
         self.assigned(row);
         Ok(())
+    }
+
+    /// How often the person's rights turned, over all rounds; see
+    /// [`AssignmentRow::turns`].
+    #[must_use]
+    pub fn turns(&self, person: &PersonId) -> u64 {
+        self.all().iter().flat_map(|round| round.assignments_of(person)).map(|row| row.turns).sum()
+    }
+
+    /// Whether the caller could give everything that the person has or had:
+    /// assignments in the caller's rounds only, and none but an inspector's
+    /// that stands.
+    #[must_use]
+    pub fn may_assign_all(&self, caller: &Caller, person: &PersonId) -> bool {
+        self.all().iter().all(|round| {
+            round
+                .assignments_of(person)
+                .all(|row| (row.role == Role::Inspector || !row.stands) && round.may(caller, Service::Assign))
+        })
     }
 
     /// Keeps assignments as they are while the guard lives.
@@ -247,6 +288,7 @@ fn known_row(round: &Round, person: &PersonId, role: Role) -> AssignmentRow {
         stands: false,
         schools: BTreeSet::new(),
         ever: BTreeSet::new(),
+        turns: 0,
     })
 }
 

@@ -151,7 +151,8 @@ impl Round {
         self.assignments_of(person).filter(|assignment| assignment.stands)
     }
 
-    fn assignments_of(&self, person: &PersonId) -> impl Iterator<Item = &AssignmentRow> {
+    /// A person's assignments, ended ones too.
+    pub fn assignments_of(&self, person: &PersonId) -> impl Iterator<Item = &AssignmentRow> {
         let first = (person.clone(), Role::Inspector);
         let last = (person.clone(), Role::Administrator);
         self.assignments.range(first..=last).map(|(_, assignment)| assignment)

@@ -53,6 +53,10 @@ pub struct AssignmentRow {
     pub schools: BTreeSet<SchoolId>,
     /// Every school that the person was ever assigned to in this role.
     pub ever: BTreeSet<SchoolId>,
+    /// How often the role ended, lost a school, or began at the desk. An
+    /// enrolment code that was made before does not enrol any more.
+    #[serde(default)]
+    pub turns: u64,
 }
 
 impl AssignmentRow {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use automerge::sync::{State, SyncDoc};
 use automerge::{ActorId, Automerge};
+use duxue_document::decision::{Ruling, RulingChoice, Subject};
 use duxue_document::school::{Declared, School, SchoolKind, Setting};
 use duxue_document::{
     Captured, Claim, Decimal, DocumentId, DocumentKind, EntryPath, FieldId, RoundId, Scalar, SchoolId,
@@ -20,6 +21,7 @@ use duxue_protocol::api::{
 };
 use duxue_protocol::wire::{self, Limits, Message as Wire, Metadata};
 use duxue_server::app::App;
+use duxue_server::audit::By;
 use duxue_server::store::memory::MemoryStore;
 use duxue_server::store::{JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument};
 use duxue_server::{Config, Server};
@@ -129,6 +131,11 @@ pub fn document(index: usize, kind: DocumentKind) -> DocumentId {
     DocumentId::derive(&round(), SCHOOLS[index], kind)
 }
 
+/// The county's own document.
+pub fn county_document() -> DocumentId {
+    DocumentId::derive(&round(), ROUND, DocumentKind::County)
+}
+
 /// A county with two schools, and people: `admin`, `bureau`, `supervisor`,
 /// and the inspectors `first` (both schools) and `second` (the first school).
 pub struct County {
@@ -161,7 +168,7 @@ impl County {
         });
         assert_eq!(server.post(&admin, "/api/rounds", &new).await.0, 201);
         let schools = (0..SCHOOLS.len()).map(|index| (register_row(index), Declared::default())).collect();
-        server.app.rounds.import(&round(), schools, None, None, 0).await.unwrap();
+        server.app.rounds.import(&round(), schools, None, &By::CommandLine, 0).await.unwrap();
         for (name, role) in [("bureau", Role::Bureau), ("supervisor", Role::Supervisor)] {
             let person = add_person(&server, &admin, name).await;
             let assignment = Assignment { person, role, schools: BTreeSet::new(), ended: false };
@@ -264,6 +271,22 @@ pub fn local(kind: DocumentKind, actor: u8) -> Automerge {
 
 pub fn put(doc: &mut Automerge, at: &str, value: &str) {
     write::put_claims(doc, &[(path(at), claim(value))]).unwrap();
+}
+
+/// Writes a ruling that sets a value, whatever the candidates.
+pub fn rule(doc: &mut Automerge, id: &str, at: &str, value: &str) {
+    let ruling = Ruling {
+        subject: Subject::Entry {
+            path: path(at),
+            choice: RulingChoice::Set(claim(value).value),
+            saw: BTreeSet::new(),
+            verdicts: BTreeSet::new(),
+        },
+        reason: "复核".to_owned(),
+        supersedes: BTreeSet::new(),
+        captured: claim(value).captured,
+    };
+    write::put_ruling(doc, &id.parse().unwrap(), &ruling).unwrap();
 }
 
 /// What the server said.

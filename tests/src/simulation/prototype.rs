@@ -8,8 +8,9 @@ use duxue_client_core::identity::{Identity, hex};
 use duxue_document::school::{Declared, School, SchoolKind, Setting};
 use duxue_document::{DocumentId, DocumentKind, PersonId};
 use duxue_protocol::api::{Assignment, NewRound, Role, RoundSettings};
-use duxue_server::accounts::NewPerson;
+use duxue_server::accounts::{Caller, NewPerson};
 use duxue_server::app::App;
+use duxue_server::audit::By;
 use duxue_server::clock::now_ms;
 use duxue_server::receipts::KEY_FILE;
 use duxue_server::store::faulty::SimulatedDisk;
@@ -131,22 +132,29 @@ async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
         overlays: Vec::new(),
         settings: RoundSettings::default(),
     };
-    app.open_round(round, None).await.expect("a round");
+    app.open_round(round, &By::CommandLine).await.expect("a round");
     let schools = vec![(school(), Declared::default())];
-    app.rounds.import(&subject().round, schools, None, None, 0).await.expect("a school");
-    let supervisor = person(app, "supervisor").await;
+    app.rounds.import(&subject().round, schools, None, &By::CommandLine, 0).await.expect("a school");
+    let operator = Caller {
+        person: person(app, "operator", true).await,
+        device: None,
+        administrator: true,
+        expires_ms: i64::MAX,
+    };
+    let supervisor = person(app, "supervisor", false).await;
     let assignment = Assignment {
         person: supervisor.clone(),
         role: Role::Supervisor,
         schools: BTreeSet::new(),
         ended: false,
     };
-    app.rounds.assign(&subject().round, assignment, None, 0).await.expect("an assignment");
+    app.rounds.assign(&subject().round, assignment, &By::CommandLine, 0).await.expect("an assignment");
     let mut identities = Vec::new();
     for number in 0..INSPECTORS {
-        let inspector = person(app, &format!("inspector-{number}")).await;
+        let inspector = person(app, &format!("inspector-{number}"), false).await;
         let schools = BTreeSet::from([subject().school]);
-        let code = app.accounts.new_code(&inspector, &subject().round, schools, now_ms()).await;
+        let round = &subject().round;
+        let code = app.accounts.new_code(&app.rounds, &operator, &inspector, round, schools, now_ms()).await;
         let (code, _) = code.expect("a code");
         let session =
             app.accounts.enrol(&app.rounds, &code, PUBLIC_KEY, &format!("device {number}"), now_ms()).await;
@@ -165,9 +173,9 @@ async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
     (identities, supervisor)
 }
 
-async fn person(app: &App, name: &str) -> PersonId {
-    let new = NewPerson { id: Some(fixed(name)), name: name.to_owned(), login: None, administrator: false };
-    app.accounts.add_person(new, now_ms()).await.expect("a person").id
+async fn person(app: &App, name: &str, administrator: bool) -> PersonId {
+    let new = NewPerson { id: Some(fixed(name)), name: name.to_owned(), login: None, administrator };
+    app.accounts.add_person(new, &By::CommandLine, now_ms()).await.expect("a person").id
 }
 
 /// A key as it is written on a device.

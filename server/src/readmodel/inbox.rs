@@ -1,0 +1,130 @@
+//! What the open conflicts of a round would do, worked out in the background.
+//!
+//! One task works out the conflicts of the rounds that have changed, at most
+//! once a tick, from a copy of the model and not under its lock. A reader who
+//! has seen something acknowledged is given conflicts that know of it: who
+//! comes before they are finished waits for them. So all of an answer is of
+//! one moment, and neither edits nor readers multiply the work.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use duxue_document::RoundId;
+use duxue_protocol::api::ConflictView;
+use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::ReadModel;
+use crate::fault::{self, Fault};
+
+/// The shortest time between two workings of the background task.
+pub const TICK: Duration = Duration::from_millis(500);
+
+/// The open conflicts in the order of the inbox, without the people behind
+/// them.
+pub type Views = Arc<Vec<ConflictView>>;
+
+/// The last conflicts that were finished, by the version of the model that
+/// they were made from.
+pub(super) struct Latest(watch::Sender<Option<(u64, Result<Views, Fault>)>>);
+
+impl Default for Latest {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl Latest {
+    fn is_of(&self, version: u64) -> bool {
+        self.0.borrow().as_ref().is_some_and(|(finished, _)| *finished >= version)
+    }
+}
+
+/// The rounds whose conflicts are to be worked out.
+#[derive(Default)]
+pub(super) struct Due {
+    rounds: Mutex<BTreeSet<RoundId>>,
+    woken: Notify,
+    workings: AtomicU64,
+}
+
+impl Due {
+    pub(super) fn add(&self, round: &RoundId) {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).insert(round.clone());
+        self.woken.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<RoundId> {
+        std::mem::take(&mut *self.rounds.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ReadModel {
+    /// Reads the models of all rounds, and keeps working out the conflicts of
+    /// those that change. Runs until it is dropped; one is enough.
+    pub async fn run(&self) {
+        for round in self.rounds.all() {
+            self.due.add(&round.row.id);
+        }
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.due.woken.notified().await;
+            tick.tick().await;
+            for round in self.due.take() {
+                self.work_out(&round).await;
+            }
+        }
+    }
+
+    /// The open conflicts of the round as they are now or were after the
+    /// question came, with what each would do.
+    ///
+    /// # Errors
+    /// `not_found`, `store.failed` where a document cannot be loaded, or an
+    /// internal fault.
+    pub async fn conflicts(&self, id: &RoundId) -> Result<Views, Fault> {
+        let version = self.look(id, |model| Ok(model.version())).await?;
+        let slot = self.slot(id);
+        let mut latest = slot.inbox.0.subscribe();
+        if !slot.inbox.is_of(version) {
+            self.due.add(id);
+        }
+        let finished = latest
+            .wait_for(|latest| latest.as_ref().is_some_and(|(finished, _)| *finished >= version))
+            .await
+            .map_err(|_| fault::internal())?;
+        finished.as_ref().map_or_else(|| Err(fault::internal()), |(_, views)| views.clone())
+    }
+
+    /// How often conflicts were worked out.
+    #[must_use]
+    pub fn workings(&self) -> u64 {
+        self.due.workings.load(Ordering::Relaxed)
+    }
+
+    async fn work_out(&self, id: &RoundId) {
+        let slot = self.slot(id);
+        let copy = match self.look(id, |model| Ok(model.snapshot())).await {
+            Ok(copy) => copy,
+            Err(fault) => {
+                tracing::warn!(round = %id, code = %fault.problem.code, "a round could not be read");
+                if slot.inbox.0.receiver_count() > 0 {
+                    self.due.add(id);
+                }
+                return;
+            }
+        };
+        let version = copy.version();
+        if slot.inbox.is_of(version) {
+            return;
+        }
+        self.due.workings.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("duxue_conflicts_worked_out_total").increment(1);
+        let worked = tokio::task::spawn_blocking(move || Arc::new(copy.conflicts())).await;
+        // The panic hook reported it; who waits is told.
+        slot.inbox.0.send_replace(Some((version, worked.map_err(|_| fault::internal()))));
+    }
+}
