@@ -304,7 +304,7 @@ impl Machine {
     /// A supervisor lets in everything that is held. False if there is nothing.
     pub fn admit_held(&mut self) -> bool {
         let Some(life) = &self.life else { return false };
-        let held = life.runtime.block_on(life.app.hub.held()).unwrap_or_default();
+        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
         let open: Vec<u64> = held.iter().filter(|row| row.decision.is_none()).map(|row| row.number).collect();
         let supervisor = prototype::prototype().supervisor.clone();
         let (survey, _) = prototype::documents()[0];
@@ -325,7 +325,7 @@ impl Machine {
     #[must_use]
     pub fn has_held(&self) -> bool {
         let Some(life) = &self.life else { return false };
-        let held = life.runtime.block_on(life.app.hub.held()).unwrap_or_default();
+        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
         held.iter().any(|row| row.decision.is_none())
     }
 
