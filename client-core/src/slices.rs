@@ -137,7 +137,8 @@ mod tests {
         let bytes = first.raw_bytes().len();
         let cases = [
             Slice { bytes: usize::MAX, ops: 23, changes: usize::MAX },
-            Slice { bytes: 3 * bytes, ops: usize::MAX, changes: usize::MAX },
+            // All operations but one, since the whole document deflated is small.
+            Slice { bytes: 3 * bytes, ops: 399, changes: usize::MAX },
             Slice { bytes: usize::MAX, ops: usize::MAX, changes: 7 },
             Slice { bytes: usize::MAX, ops: 12, changes: 2 },
         ];
