@@ -24,16 +24,20 @@ async fn refusals(county: &County, limit: &str) -> u64 {
     counted(county, &format!("duxue_limit_refused_total{{limit=\"{limit}\"}}")).await
 }
 
-/// Reads until the server has closed; what it said at last.
+/// Reads until the server has closed; what it said at last. A server that does
+/// not close fails the test, which else would wait for ever.
 async fn end(client: &mut Client) -> (Said, Said) {
-    let mut last = client.hear().await;
-    loop {
-        let said = client.hear().await;
-        if matches!(said, Said::Closed(..) | Said::Gone) {
-            return (last, said);
+    let closing = async {
+        let mut last = client.hear().await;
+        loop {
+            let said = client.hear().await;
+            if matches!(said, Said::Closed(..) | Said::Gone) {
+                return (last, said);
+            }
+            last = said;
         }
-        last = said;
-    }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(120), closing).await.expect("the server closes")
 }
 
 async fn held(county: &County) -> Vec<serde_json::Value> {
