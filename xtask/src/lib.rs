@@ -5,6 +5,7 @@
 //! and still says what is wrong when something else does not build. The
 //! demonstration county is public for the tests of the whole.
 
+pub mod bench;
 pub mod demo;
 pub mod node;
 pub mod policy;

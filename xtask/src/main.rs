@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{demo, run, steps};
+use xtask::{bench, demo, run, steps};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The only build tool of Duxue")]
@@ -34,6 +34,15 @@ enum Task {
         #[arg(long, default_value = "127.0.0.1:7350")]
         listen: SocketAddr,
     },
+    /// Measures the server beside this machine's floors and, with --peers, beside other servers
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What the generator is told; `cargo xtask bench --help` lists it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Serves the document hook of the yardstick's own load generator
+    BenchHook,
     /// Writes the demonstration county's files to a folder
     Demo {
         /// Where to; made if it is not there
@@ -63,6 +72,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { quick } => steps::test(quick),
         Task::Run { fresh, release, listen } => run::run(&run::Options { fresh, release, listen }),
+        Task::Bench { arguments } => bench::bench(false, &arguments),
+        Task::BenchHook => bench::bench(true, &[]),
         Task::Demo { folder } => demo::write(&folder),
         Task::Fmt => steps::one("fmt"),
         Task::Tidy => steps::one("tidy"),

@@ -51,7 +51,8 @@ pub fn check(files: &[SourceFile], exists: &dyn Fn(&str) -> bool) -> Vec<Finding
 
 /// Whether `cargo xtask` has the sub-command.
 fn known_command(name: &str) -> bool {
-    ["test", "run", "demo"].contains(&name) || crate::steps::STEPS.iter().any(|step| step.name == name)
+    ["test", "run", "demo", "bench", "bench-hook"].contains(&name)
+        || crate::steps::STEPS.iter().any(|step| step.name == name)
 }
 
 /// Paths in code spans, without a final `/*` or `/`. In the map, the first
