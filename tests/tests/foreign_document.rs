@@ -94,6 +94,32 @@ fn no_code_is_left_out() {
     assert_eq!(missing, Vec::<String>::new(), "docs/sync.md does not name these");
 }
 
+/// The limits that a client can be over have the names of the settings.
+#[test]
+fn the_limits_are_those_of_the_settings() {
+    let settings = read("server/src/config/limits.rs");
+    let settings: Vec<&str> = settings
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(';')?.split_once(" = "))
+        .map(|(name, _)| name)
+        .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        .collect();
+    let text = document();
+    let table = text.split("| setting |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
+    let named: Vec<&str> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| ")?.split('|').next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    for name in &named {
+        assert!(settings.contains(name), "there is no setting {name} in {settings:?}");
+    }
+    let ours = ["frame_", "scan_", "held_", "ephemeral_", "upload", "documents_per_", "connections_per_"];
+    for name in settings.iter().filter(|name| ours.iter().any(|prefix| name.starts_with(prefix))) {
+        assert!(named.contains(name) || *name == "upload_aside_bytes", "docs/sync.md does not name {name}");
+    }
+}
+
 fn sources(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
