@@ -69,7 +69,8 @@ impl People {
         let kind = [Survey, Survey, Review, Ruling][who];
         let (id, actor) = (document(at, kind), self.actors + u8::try_from(16 * (who + 1) + at).unwrap());
         let doc = self.documents.entry((who, id)).or_insert_with(|| local(kind, actor));
-        let path = PATHS[below(random, PATHS.len())];
+        // Rulings here set a single number, which only quantities take.
+        let path = PATHS[below(random, if kind == Ruling { 3 } else { PATHS.len() })];
         let value = (below(random, 5) + 1).to_string();
         self.decisions += 1;
         let name = format!("decision-{}-{}", self.actors, self.decisions);
