@@ -12,7 +12,7 @@ use duxue_standards::standard::Level;
 use super::args::{CountyAction, YesNo};
 use super::batch::{Record, Target};
 use super::context::{Context, Failure};
-use super::{capture, desk, words};
+use super::{capture, desk, times, words};
 
 pub async fn county(cx: &mut Context, action: CountyAction) -> Result<(), Failure> {
     let round = cx.round()?.id;
@@ -133,10 +133,11 @@ pub async fn conflicts(cx: &Context, round: &RoundId) -> Result<usize, Failure> 
             let by = candidate.by.as_ref().map(|by| by.person_name.clone());
             let by = by.or_else(|| Some(cx.person(round, candidate.op.as_ref()?)));
             let note = found.and_then(|found| found.note.clone());
-            vec![value, by.unwrap_or_default(), note.unwrap_or_default()]
+            let when = found.map(|found| times::captured(&cx.out, &found.captured));
+            vec![value, by.unwrap_or_default(), when.unwrap_or_default(), note.unwrap_or_default()]
         };
         cx.out.table(
-            &[("取值", "value"), ("谁", "who"), ("备注", "remark")],
+            &[("取值", "value"), ("谁", "who"), ("设备时间", "device time"), ("备注", "remark")],
             conflict.candidates.iter().map(row).collect(),
         );
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::{Context, Failure, parsed};
 use super::sync::Delivery;
-use super::{capture, county, result, rule, words};
+use super::{capture, county, result, rule, times, words};
 
 /// Asks the server and reads the answer.
 pub async fn get<T: DeserializeOwned>(cx: &Context, path: &str) -> Result<T, Failure> {
@@ -111,14 +111,17 @@ fn show_conflict(cx: &Context, conflict: &ConflictView) {
             .iter()
             .map(|(indicator, found)| result::effect(&cx.out, indicator, found))
             .collect();
-        let note = candidate.candidate.as_ref().and_then(|found| found.note.clone()).unwrap_or_default();
-        vec![(index + 1).to_string(), value, by, note, effects.join("\n")]
+        let stated = candidate.candidate.as_ref();
+        let when = stated.map(|found| times::captured(&cx.out, &found.captured)).unwrap_or_default();
+        let note = stated.and_then(|found| found.note.clone()).unwrap_or_default();
+        vec![(index + 1).to_string(), value, by, when, note, effects.join("\n")]
     };
     cx.out.table(
         &[
             ("序号", "number"),
             ("取值", "value"),
             ("谁", "who"),
+            ("设备时间", "device time"),
             ("备注", "remark"),
             ("结果会是", "result would be"),
         ],

@@ -5,7 +5,7 @@ use duxue_document::history::PastClaim;
 use duxue_protocol::api::{EntryHistory, Role};
 
 use super::context::{Context, Failure, parsed};
-use super::{desk, words};
+use super::{desk, times, words};
 
 /// An inspector's comes from this device; the desk reads the server's.
 pub async fn history(cx: &Context, school: &str, entry: &str) -> Result<(), Failure> {
@@ -47,13 +47,15 @@ pub async fn history(cx: &Context, school: &str, entry: &str) -> Result<(), Fail
         let photos = past.claim.photos.len();
         let photos = if photos == 0 { String::new() } else { photos.to_string() };
         let (value, who) = (words::value(&past.claim.value), person(&past.op));
-        vec![(index + 1).to_string(), value, who, state, photos, note]
+        let when = times::captured(&cx.out, &past.claim.captured);
+        vec![(index + 1).to_string(), value, who, when, state, photos, note]
     };
     cx.out.table(
         &[
             ("序号", "number"),
             ("取值", "value"),
             ("谁", "who"),
+            ("设备时间", "device time"),
             ("状态", "state"),
             ("照片", "photos"),
             ("备注", "remark"),

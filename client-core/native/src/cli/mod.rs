@@ -21,6 +21,7 @@ mod rule;
 mod shown;
 mod survey;
 mod sync;
+mod times;
 mod words;
 
 use std::process::ExitCode;

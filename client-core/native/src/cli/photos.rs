@@ -10,6 +10,7 @@ use duxue_protocol::receipt::Receipt;
 use super::args::{Args, PhotoAction};
 use super::context::{self, Context, Failure, parsed};
 use super::out::{Out, bytes};
+use super::times;
 use crate::driver::Driver;
 
 pub async fn photo(cx: &mut Context, action: PhotoAction) -> Result<(), Failure> {
@@ -102,7 +103,9 @@ pub fn receipts(cx: &Context, verify: bool) -> Result<(), Failure> {
             Ok(said) => {
                 let heads: usize = said.heads.values().map(std::collections::BTreeSet::len).sum();
                 let (journal, photos) = (said.journal, said.photos.len());
-                (said.server_time_ms.to_string(), format!("#{journal} · {heads} heads · {photos} photos"))
+                let zh = format!("日志号 {journal}：更改 {heads} 处，照片 {photos} 张");
+                let en = format!("journal number {journal}: {heads} heads, {photos} photos");
+                (times::moment(said.server_time_ms), cx.out.say(&zh, &en).to_owned())
             }
             Err(error) => {
                 broken += 1;
