@@ -36,10 +36,21 @@ impl World {
             self.devices[device].full = false;
             self.command(device, Command::Online { wanted: true });
         }
+        self.come_to_rest()
+    }
+
+    /// Everyone works until nothing waits.
+    ///
+    /// # Errors
+    /// What still waits after a bounded number of steps.
+    pub fn come_to_rest(&mut self) -> Result<(), String> {
         for look in 0..STEPS_TO_REST / LOOK_EVERY {
             self.run(LOOK_EVERY as u64);
             // What a supervisor has to let in, one lets in now and then.
             let admitted = look % 16 == 15 && self.machine.admit_held();
+            if admitted {
+                self.count("held changes were admitted");
+            }
             if !admitted && self.is_at_rest() {
                 return Ok(());
             }

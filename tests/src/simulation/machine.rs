@@ -10,6 +10,8 @@ use std::time::Duration;
 use automerge::Automerge;
 use duxue_client_core::{HttpAnswer, HttpRequest, identity::Identity};
 use duxue_document::{DocumentId, DocumentKind};
+use duxue_protocol::api::ReceiptAnswer;
+use duxue_protocol::receipt::Receipt;
 use duxue_server::app::App;
 use duxue_server::clock::now_ms;
 use duxue_server::hub::session::Admission;
@@ -51,6 +53,7 @@ pub struct Machine {
     folder: tempfile::TempDir,
     seed: u64,
     life: Option<Life>,
+    lives: u64,
     /// What the last life acknowledged; not known of the first.
     acknowledged: Option<Vec<Record>>,
     /// What was being flushed when the power went: it may be there or not.
@@ -69,7 +72,7 @@ impl Machine {
         let ledger = Arc::new(std::sync::Mutex::new(Ledger::new(&prototype::documents())));
         let folder = tempfile::tempdir().expect("a folder");
         let (acknowledged, in_flight) = (None, Vec::new());
-        Self { disk, folder, seed: 0, life: None, acknowledged, in_flight, ledger }
+        Self { disk, folder, seed: 0, life: None, lives: 0, acknowledged, in_flight, ledger }
     }
 
     /// A machine with the prototype's data.
@@ -99,6 +102,12 @@ impl Machine {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.life.is_some()
+    }
+
+    /// How often the server has started.
+    #[must_use]
+    pub fn lives(&self) -> u64 {
+        self.lives
     }
 
     /// Starts the server, on a disk that works. `restored` says that a backup
@@ -131,6 +140,7 @@ impl Machine {
         match app {
             Ok(app) => {
                 store.flush_at_once(false);
+                self.lives += 1;
                 let routes = http::routes(&app, &Stop::default());
                 self.life = Some(Life { app, store, faulty, routes, runtime });
             }
@@ -274,8 +284,10 @@ impl Machine {
         self.run();
     }
 
-    /// A client sends a request; the answer comes when it comes.
-    pub fn request(&mut self, request: &HttpRequest, body: Vec<u8>) -> Option<Answer> {
+    /// A client sends a request; the answer comes when it comes. A receipt
+    /// says `now_ms` instead of the time of the machine under this test, so
+    /// that a seed gives the same bytes again.
+    pub fn request(&mut self, request: &HttpRequest, body: Vec<u8>, now_ms: i64) -> Option<Answer> {
         let life = self.life.as_ref()?;
         let path = request.url.strip_prefix(prototype::SERVER).unwrap_or(&request.url);
         let mut call = warp::test::request().method(request.method).path(path).body(body);
@@ -284,16 +296,19 @@ impl Machine {
         }
         let (routes, (tell, answer)) = (life.routes.clone(), oneshot::channel());
         let ledger = request.url.ends_with("/api/receipts").then(|| Arc::clone(&self.ledger));
+        let app = Arc::clone(&life.app);
         life.runtime.spawn(async move {
             let reply = call.reply(&routes).await;
+            let mut body = reply.body().to_vec();
             if let (Some(ledger), true) = (ledger, reply.status().is_success()) {
-                lock(&ledger).hear_receipt(reply.body());
+                lock(&ledger).hear_receipt(&body);
+                body = at_time(&body, now_ms, &app).unwrap_or(body);
             }
             let headers = reply.headers().iter();
             let headers = headers
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
                 .collect();
-            let (status, body) = (reply.status().as_u16(), reply.body().to_vec());
+            let status = reply.status().as_u16();
             // The client may be gone.
             let _ = tell.send(HttpAnswer { status, headers, body });
         });
@@ -375,4 +390,14 @@ impl Machine {
         life.store.flush_at_once(false);
         done
     }
+}
+
+/// The same receipt as if it had been signed at this time.
+fn at_time(body: &[u8], now_ms: i64, app: &App) -> Option<Vec<u8>> {
+    let mut answer: ReceiptAnswer = serde_json::from_slice(body).ok()?;
+    let server_key = key_text(app.key.verifying_key().as_bytes());
+    let mut statement = answer.receipt.verify(&server_key).ok()?;
+    statement.server_time_ms = now_ms;
+    answer.receipt = Receipt::sign(&statement, &app.key).ok()?;
+    serde_json::to_vec(&answer).ok()
 }

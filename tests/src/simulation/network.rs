@@ -41,9 +41,9 @@ impl World {
         };
         if self.chance(self.faults.repeat) {
             // Nobody hears the first answer.
-            let _ = self.machine.request(&request, body.clone());
+            let _ = self.machine.request(&request, body.clone(), self.now_ms);
         }
-        let answer = self.machine.request(&request, body);
+        let answer = self.machine.request(&request, body, self.now_ms);
         match answer.filter(|_| !self.chance(self.faults.lose)) {
             Some(answer) => self.devices[device].asked.push((id, answer)),
             None => self.feed(device, Event::Http { id, result: Err("lost".to_owned()) }),

@@ -14,21 +14,27 @@ impl World {
         let faults = self.faults;
         let device = self.below(self.devices.len());
         if self.chance(faults.crash) {
+            self.count("a device crashed");
             self.crash(device);
         } else if self.chance(faults.cut) && !self.links.is_empty() {
+            self.count("a connection broke");
             let link = self.below(self.links.len());
             self.cut(link);
         } else if self.chance(faults.device_restore) {
             self.restore_device(device);
         } else if self.chance(faults.device_copy) && self.devices.len() < DEVICES_MAX {
+            self.count("a device was copied");
             self.copy_device(device);
         } else if self.chance(faults.kill) {
+            self.count("the server was killed");
             self.kill_server(false);
         } else if self.chance(faults.power) {
+            self.count("the power went");
             self.kill_server(true);
         } else if self.chance(faults.restore) {
             self.restore_server();
         } else if self.chance(faults.server_full) {
+            self.count("the server's disk was full");
             let room = self.below(2_000) as u64;
             let full = self.chance(500);
             self.machine.leave_room(full.then_some(room));
@@ -44,6 +50,9 @@ impl World {
         let at_once = self.faults.kill + self.faults.power == 0;
         if self.machine.is_up() && !self.machine.has_stopped() || !at_once && !self.chance(60) {
             return false;
+        }
+        if self.machine.has_stopped() {
+            self.count("the journal stopped");
         }
         self.machine.kill();
         self.start_server();
@@ -82,6 +91,7 @@ impl World {
         let put_back = self.chance(500);
         match self.backup.take().filter(|_| put_back) {
             Some(backup) => {
+                self.count("the server was put back to a backup");
                 self.machine.restore(&backup);
                 self.apply_faults();
                 self.forget_what_no_disk_has();
@@ -99,6 +109,7 @@ impl World {
         let put_back = self.chance(500);
         match self.devices[device].backup.take().filter(|_| put_back) {
             Some(disk) => {
+                self.count("a device was put back to a backup");
                 self.devices[device].disk = disk;
                 self.forget_what_no_disk_has();
                 self.devices[device].storage.clear();

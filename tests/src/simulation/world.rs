@@ -1,9 +1,9 @@
 //! Everything that can happen, one thing at a time, drawn from one seed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use duxue_client_core::{Command, CommandId, Effect, Event, LinkId, Reply, StoreInfo};
+use duxue_client_core::{Command, CommandId, Effect, Event, LinkId, Notice, Reply, StoreInfo};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -52,13 +52,13 @@ impl Faults {
         repeat: 30,
         crash: 4,
         device_full: 40,
-        device_restore: 1,
+        device_restore: 4,
         device_copy: 1,
         kill: 2,
         power: 2,
-        restore: 1,
+        restore: 4,
         server_full: 2,
-        disk: 8,
+        disk: 15,
         read: 4,
     };
 }
@@ -98,6 +98,10 @@ pub struct World {
     next_marker: u64,
     /// What happened, to compare two runs of a seed.
     pub trace: u64,
+    /// Why devices were told that they are offline, and how often.
+    offline: BTreeMap<String, u64>,
+    /// How often each kind of trouble came, to know that it did.
+    pub troubles: BTreeMap<&'static str, u64>,
 }
 
 impl World {
@@ -116,6 +120,8 @@ impl World {
             backup: None,
             next_marker: FIRST_MARKER,
             trace: 0,
+            offline: BTreeMap::new(),
+            troubles: BTreeMap::new(),
         };
         world.machine.start(false);
         for (number, identity) in prototype().identities.iter().take(devices).enumerate() {
@@ -128,6 +134,10 @@ impl World {
     /// True in so many of a thousand cases.
     pub fn chance(&mut self, per_mille: u32) -> bool {
         self.rng.next_u32() % 1000 < per_mille
+    }
+
+    pub(super) fn count(&mut self, trouble: &'static str) {
+        *self.troubles.entry(trouble).or_default() += 1;
     }
 
     /// A number below the bound.
@@ -223,6 +233,9 @@ impl World {
                     self.captured.insert(marker);
                 }
             }
+            Effect::Notice(Notice::Offline { reason, .. }) => {
+                *self.offline.entry(reason).or_default() += 1;
+            }
             Effect::FreePhoto { .. } | Effect::Notice(_) => {}
         }
     }
@@ -276,6 +289,12 @@ impl World {
         self.devices[device].timer = None;
         self.feed(device, Event::Timer);
         true
+    }
+
+    /// How often a device was told this reason for being offline.
+    #[must_use]
+    pub fn closed_for(&self, reason: &str) -> u64 {
+        self.offline.get(reason).copied().unwrap_or(0)
     }
 
     /// So many steps, or until nothing can happen any more.
