@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use duxue_document::SchoolId;
 
-use crate::assess::{Assessor, Outcome};
-use crate::figure::{Figure, Subject, Term, Thing, Variable, VariableIndex, VariableOption};
+use crate::assess::{Assessor, CountyAssessment, Open, Outcome, SchoolAssessment};
+use crate::figure::{Figure, FigureRef, Subject, Term, Thing, Variable, VariableIndex, VariableOption};
 use crate::input::SchoolInput;
 use crate::what_if::{Shown, school_results};
 
@@ -117,24 +117,35 @@ fn touches_open(assessor: &Assessor, input: &SchoolInput, subject: &Subject) -> 
     let rule = school.stages.iter().filter_map(|row| row.rule.as_ref()).any(|rule| {
         rule.outcome == Outcome::Undetermined && rule.open.iter().any(|open| open.subject == *subject)
     });
-    named || rule || coefficients_open(assessor, school, subject)
+    let county = assessor.county();
+    let summed = county.indicators.iter().any(|result| {
+        let names = |open: &Open| open.school == *input.school.id.as_str() && open.subject == *subject;
+        result.outcome == Outcome::Undetermined && result.open.iter().any(names)
+    });
+    named || rule || summed || coefficients_open(&county, school, input, subject)
 }
 
+/// Whether a coefficient is open to which a figure in this conflict adds. What
+/// an item lists as open is no guide: it is met for certain however the
+/// conflict ends, while the coefficient may hang on it.
 fn coefficients_open(
-    assessor: &Assessor,
-    school: &crate::assess::SchoolAssessment,
+    county: &CountyAssessment,
+    school: &SchoolAssessment,
+    input: &SchoolInput,
     subject: &Subject,
 ) -> bool {
-    let county = assessor.county();
+    let in_conflict = |figure: &FigureRef| {
+        let own = input.figures.get(&figure.key).filter(|_| *figure.school == *input.school.id.as_str());
+        let mut variables = own.into_iter().flat_map(|figure| figure.variables());
+        variables.any(|variable| input.variables[variable].subject == *subject)
+    };
     school.stages.iter().any(|row| {
-        let Some(summary) = county.stages.iter().find(|summary| summary.stage == row.stage) else {
-            return false;
-        };
-        summary.coefficients.iter().any(|coefficient| {
+        let summary = county.stages.iter().find(|summary| summary.stage == row.stage);
+        let mut coefficients = summary.into_iter().flat_map(|summary| &summary.coefficients);
+        coefficients.any(|coefficient| {
             let item = row.indicators.iter().find(|result| result.id == coefficient.id);
-            let mean = coefficient.id == "mean";
-            let uses = item.is_some_and(|item| item.open.iter().any(|open| open.subject == *subject));
-            coefficient.outcome == Some(Outcome::Undetermined) && (uses || mean)
+            let uses = item.is_some_and(|item| item.figures.iter().any(in_conflict));
+            coefficient.outcome == Some(Outcome::Undetermined) && (uses || coefficient.id == "mean")
         })
     })
 }

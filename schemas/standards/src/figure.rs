@@ -68,13 +68,23 @@ pub struct Thing {
     pub certain: bool,
     /// Its area, pupils, value; 1 where only the number counts.
     pub size: Bounds,
+    /// Whether it stands for any number of things: nobody knows how many.
+    #[serde(skip)]
+    pub many: bool,
 }
 
 impl Thing {
     /// Certainly there, exactly so large.
     #[must_use]
     pub fn exactly(size: Amount) -> Self {
-        Self { certain: true, size: Bounds::exactly(size) }
+        Self { certain: true, size: Bounds::exactly(size), many: false }
+    }
+
+    /// Something that is not known: nothing, or any number of things that
+    /// together are at most `bound`.
+    #[must_use]
+    pub fn unknown(bound: Option<Amount>) -> Self {
+        Self { certain: false, size: Bounds::unknown(bound), many: true }
     }
 
     fn in_sum(self) -> Bounds {
@@ -242,8 +252,7 @@ impl Figure {
     /// Not known at all: anything from 0 to `bound`.
     #[must_use]
     pub fn missing(bound: Option<Amount>) -> Self {
-        let anything = Thing { certain: false, size: Bounds::unknown(bound) };
-        let mut figure = Self::of_things(Source::Missing, vec![anything]);
+        let mut figure = Self::of_things(Source::Missing, vec![Thing::unknown(bound)]);
         figure.gaps.insert(Gap::NotCaptured);
         figure
     }
@@ -271,15 +280,6 @@ impl Figure {
             entries: [one.entries, other.entries].concat(),
             gaps: one.gaps.union(&other.gaps).copied().collect(),
             beside: Vec::new(),
-        }
-    }
-
-    /// Whether nothing may give it under a partial choice.
-    fn may_be_missing(&self, choice: &Choice) -> bool {
-        let Some(Either { variable, sources }) = &self.either else { return self.source == Source::Missing };
-        match choice.get(*variable).copied().flatten() {
-            Some(chosen) => sources.get(chosen) == Some(&Source::Missing),
-            None => sources.contains(&Source::Missing),
         }
     }
 
@@ -312,14 +312,12 @@ impl Figure {
         must: impl Fn(Bounds) -> bool,
         may: impl Fn(Bounds) -> bool,
     ) -> Count {
-        let missing = self.may_be_missing(choice);
         let count = |things: &[Thing]| Count {
             least: things.iter().filter(|thing| thing.certain && must(thing.size)).count(),
-            // A missing figure stands for any number of things.
             most: things
                 .iter()
                 .filter(|thing| may(thing.size))
-                .try_fold(0, |n: usize, _| (!missing).then_some(n + 1)),
+                .try_fold(0, |n: usize, thing| (!thing.many).then_some(n + 1)),
         };
         self.fold(choice, Count { least: 0, most: Some(0) }, count, Count::plus)
     }

@@ -9,8 +9,8 @@ use duxue_document::school::{FigureKey, Part, RoomPurpose, Stage};
 use duxue_document::{Decimal, QuantityId, SchoolId};
 
 use crate::assess::{Assessment, Assessor, CountyAssessment, Outcome, SchoolAssessment};
-use crate::figure::{Bounds, Figure, SharedFigure, Source, Thing};
-use crate::input::SchoolInput;
+use crate::figure::{Figure, SharedFigure, Source, Thing};
+use crate::input::{List, SchoolInput, as_rooms, list};
 use crate::number::Amount;
 use crate::standard::Text;
 
@@ -75,7 +75,8 @@ pub enum Change {
 pub struct ChangeError {
     /// Which of the changes, counted from 1.
     pub number: usize,
-    /// Stable code: `what_if.school`, `what_if.figure`, `what_if.open`, `what_if.negative`.
+    /// Stable code: `what_if.school`, `what_if.figure`, `what_if.open`, `what_if.negative`,
+    /// `what_if.list`.
     pub code: &'static str,
     /// 给人看的说明.
     pub message_zh: &'static str,
@@ -91,6 +92,11 @@ const STILL_OPEN: Reason = (
     "what_if.open",
     "该数值缺失或有冲突,不能在其上增减",
     "the figure is missing or in conflict, so nothing can be added to it",
+);
+const A_LIST: Reason = (
+    "what_if.list",
+    "这是逐间或逐班的清单,不能增减一个数值;教室请逐间添加",
+    "this is a list of rooms or classes, to which no number can be added; add rooms one by one",
 );
 const NEGATIVE: Reason = ("what_if.negative", "数值不能为负", "the figure would be below zero");
 
@@ -167,10 +173,16 @@ fn changed(assessor: &Assessor, change: &Change) -> Result<Vec<SchoolInput>, Rea
         Change::SetQuantity { school, figure, value } => {
             let mut input = input(school)?;
             set(&mut input, figure, Amount::from(*value))?;
+            if list_of(assessor, figure) == Some(List::Rooms) {
+                as_rooms(figure_mut(&mut input, figure)?);
+            }
             Ok(vec![input])
         }
         Change::AddQuantity { school, figure, value } => {
             let mut input = input(school)?;
+            if list_of(assessor, figure).is_some() {
+                return Err(A_LIST);
+            }
             add(&mut input, figure, Amount::from(*value).parts())?;
             Ok(vec![input])
         }
@@ -191,6 +203,10 @@ fn changed(assessor: &Assessor, change: &Change) -> Result<Vec<SchoolInput>, Rea
     }
 }
 
+fn list_of(assessor: &Assessor, figure: &FigureKey) -> Option<List> {
+    assessor.standard().quantities.get(&figure.quantity).and_then(list)
+}
+
 fn add_room(
     input: &mut SchoolInput,
     purpose: RoomPurpose,
@@ -207,7 +223,7 @@ fn add_room(
     };
     if let Some(list) = list {
         let figure = figure_mut(input, &figure_key(list, Part::Whole)?)?;
-        figure.fixed.push(Thing { certain: true, size: Bounds::exactly(net.into()) });
+        figure.fixed.push(Thing::exactly(net.into()));
     }
     let gross = Amount::from(gross).parts();
     if gross > 0 {

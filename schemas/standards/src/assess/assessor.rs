@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duxue_document::SchoolId;
-use duxue_document::school::{FigureKey, Part, School, Stage};
+use duxue_document::school::{School, Stage};
 
 use super::coefficient::Sums;
 use super::county::{self, CountyAssessment};
 use super::difference::{self, CoefficientResult, Rows};
+use super::over_schools::{self, OverSchools, Share};
 use super::provenance::{Assessment, MadeFrom, Provenance};
 use super::row::{RowCases, row_cases};
 use super::rule::Scope;
@@ -17,9 +18,7 @@ use super::running::{Running, Step};
 use super::school::{self, SchoolAssessment};
 use super::unit::{Unit, no_schools};
 use super::{indicator, result};
-use crate::figure::Bounds;
 use crate::input::{CountyInput, SchoolInput};
-use crate::number::Amount;
 use crate::standard::{Level, Limit, Named, Standard};
 
 /// A coefficient's rows: a stage, and the item by its position.
@@ -30,6 +29,7 @@ type Column = (Stage, usize);
 struct State {
     assessment: Arc<SchoolAssessment>,
     rows: Arc<BTreeMap<Column, RowCases>>,
+    shares: Arc<Vec<Share>>,
     members: Vec<SchoolId>,
 }
 
@@ -47,6 +47,7 @@ pub struct Assessor {
     /// Schools whose rows are open, or for which a relief lets more count.
     unsettled: BTreeMap<Column, BTreeSet<SchoolId>>,
     running: Running,
+    over_schools: OverSchools,
 }
 
 impl Assessor {
@@ -64,6 +65,7 @@ impl Assessor {
             sums: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             running: Running::default(),
+            over_schools: OverSchools::default(),
         }
     }
 
@@ -226,7 +228,8 @@ impl Assessor {
                 rows.insert((row.stage, position), row_cases(&unit, row, item));
             }
         }
-        let state = State { assessment: Arc::new(assessment), rows: Arc::new(rows), members };
+        let shares = Arc::new(over_schools::shares(&unit));
+        let state = State { assessment: Arc::new(assessment), rows: Arc::new(rows), shares, members };
         self.change(root, &state, Step::Add);
         self.units.insert(root.clone(), state);
     }
@@ -234,6 +237,7 @@ impl Assessor {
     /// Changes the county's sums and tallies by one school.
     fn change(&mut self, root: &SchoolId, state: &State, step: Step) {
         self.running.change(&state.assessment, step);
+        self.over_schools.change(root, &state.shares, step);
         for (column, cases) in state.rows.iter() {
             let settled = cases.settled();
             if let Some(row) = settled {
@@ -290,24 +294,14 @@ impl Assessor {
     }
 
     fn county_indicators(&self) -> Vec<result::IndicatorResult> {
-        let schools = |quantity: &Named| self.sum_over_schools(quantity);
+        let schools = |quantity: &Named| self.over_schools.sum(&self.standard, quantity);
         let unit = Unit::new(&self.standard, Vec::new(), Some(&self.county), &schools, &self.as_of);
         let own = self.standard.indicators.iter().filter(|indicator| indicator.level == Level::County);
-        own.map(|item| indicator::decide(&unit, Scope::County, item, None)).collect()
-    }
-
-    /// A quantity over all schools, in all parts of compulsory education.
-    fn sum_over_schools(&self, quantity: &Named) -> Bounds {
-        if self.inputs.is_empty() {
-            return Bounds::unknown(None);
-        }
-        let mut sum = Bounds::exactly(Amount::ZERO);
-        for part in [Part::Whole, Part::Primary, Part::Junior] {
-            let key = FigureKey { quantity: quantity.id.clone(), part };
-            for figure in self.inputs.values().filter_map(|input| input.figures.get(&key)) {
-                sum = sum.plus(figure.total(&[]));
-            }
-        }
-        sum
+        own.map(|item| {
+            let mut result = indicator::decide(&unit, Scope::County, item, None);
+            self.over_schools.explain(&self.standard, item, &mut result);
+            result
+        })
+        .collect()
     }
 }

@@ -61,7 +61,7 @@ impl Span {
         Self { low: self.low.min(other.low), high: self.high.min(other.high) }
     }
 
-    fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self { low: self.low.max(other.low), high: self.high.max(other.high) }
     }
 }

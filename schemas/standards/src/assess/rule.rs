@@ -98,9 +98,12 @@ pub(crate) fn read<'a>(
             };
             let value = total(case, scope, of);
             let mut reading = bound(value, *compare, pick(limit), lack);
-            ease(case, condition, &mut reading, |effect| match effect {
-                Effect::Limit(limits) => Some(span(value, *compare, pick(limits).value)),
-                _ => None,
+            ease(case, condition, &mut reading, |effects| {
+                let limits = effects.iter().filter_map(|effect| match effect {
+                    Effect::Limit(limits) => Some(span(value, *compare, pick(limits).value)),
+                    _ => None,
+                });
+                limits.reduce(Span::or)
             });
             reading
         }
@@ -124,12 +127,12 @@ pub(crate) fn read<'a>(
     if who.possible { Reading { levels, ..reading } } else { Reading::new(Span::MET, reading.compare) }
 }
 
-/// Adds what the reliefs in force would give.
+/// Adds what the reliefs in force would give, each by itself and together.
 fn ease<'a>(
     case: &Case,
     condition: &'a Condition,
     reading: &mut Reading<'a>,
-    mut eased: impl FnMut(&Effect) -> Option<Span>,
+    eased: impl Fn(&[&Effect]) -> Option<Span>,
 ) {
     if reading.levels.strict.low == Grade::Met {
         return;
@@ -137,14 +140,26 @@ fn ease<'a>(
     let as_of = case.unit.as_of;
     let in_force =
         condition.reliefs.iter().filter(|relief| *relief.from <= *as_of && as_of <= relief.until.as_str());
+    let (mut possible, mut certain) = (Vec::new(), Vec::new());
     for relief in in_force {
         let who = relief.who.iter().map(|who| is_for(case, who)).reduce(super::scope::Holds::or);
         let Some(who) = who.filter(|who| who.possible) else { continue };
-        if let Some(span) = eased(&relief.effect) {
+        possible.push(&relief.effect);
+        if who.certain {
+            certain.push(&relief.effect);
+        }
+        if let Some(span) = eased(&[&relief.effect]) {
             reading.levels = reading.levels.with_relief(span, who.certain);
             if span.high > reading.levels.strict.low {
                 reading.reliefs.push(relief);
             }
+        }
+    }
+    for (effects, certain) in [(certain, true), (possible, false)] {
+        if effects.len() > 1
+            && let Some(span) = eased(&effects)
+        {
+            reading.levels = reading.levels.with_relief(span, certain);
         }
     }
 }
@@ -248,13 +263,13 @@ fn per_pupils<'a>(
         reading.floor_lacks = floor.map(|floor| to(floor.share_of(limit.value))).unwrap_or_default();
     }
     reading.value = Some((low, high));
-    ease(case, condition, &mut reading, |effect| match effect {
-        Effect::AlsoCount(ids) => {
-            let mut wider = of.clone();
-            wider.plus.extend(ids.iter().cloned());
-            Some(graded(&wider).0)
+    ease(case, condition, &mut reading, |effects| {
+        let mut wider = of.clone();
+        for effect in effects {
+            let Effect::AlsoCount(ids) = effect else { continue };
+            wider.plus.extend(ids.iter().filter(|id| !of.plus.contains(id)).cloned());
         }
-        _ => None,
+        Some(graded(&wider).0)
     });
     reading
 }
@@ -370,12 +385,15 @@ fn rooms_per_classes<'a>(
     let strict = span_for(&|room| area(&room.area_m2), &mut lacks);
     let mut reading = Reading::new(strict.strict, Compare::AtLeast);
     reading.lacks = lacks;
-    ease(case, condition, &mut reading, |effect| match effect {
-        Effect::Areas(areas) => {
-            let eased = |room: &RoomNeed| area(areas.get(&room.rooms.id).unwrap_or(&room.area_m2));
-            Some(span_for(&eased, &mut Vec::new()).strict)
-        }
-        _ => None,
+    ease(case, condition, &mut reading, |effects| {
+        let areas = |room: &RoomNeed| {
+            let eased = effects.iter().filter_map(|effect| match effect {
+                Effect::Areas(areas) => area(areas.get(&room.rooms.id)?),
+                _ => None,
+            });
+            eased.chain(area(&room.area_m2)).min()
+        };
+        Some(span_for(&areas, &mut Vec::new()).strict)
     });
     reading
 }
@@ -446,13 +464,15 @@ fn every_class<'a>(case: &Case, of: &Named, limits: &ByStage, lack: Option<&'a L
 
 fn yes_no<'a>(case: &Case, scope: Scope, question: &duxue_document::QuestionId, expect: bool) -> Reading<'a> {
     let answers: Vec<Bounds> = match scope {
-        Scope::County => vec![case.answer(None, question).unwrap_or(Bounds::unknown(Some(Amount::ONE)))],
+        Scope::County => {
+            let answer = case.answer(None, question).map(|(answer, _)| answer);
+            vec![answer.unwrap_or(Bounds::unknown(Some(Amount::ONE)))]
+        }
         _ => (0..case.unit.campuses.len())
             .filter_map(|campus| {
-                let answer = case.answer(Some(campus), question)?;
+                let (answer, given) = case.answer(Some(campus), question)?;
                 // A branch site that was not asked goes with its school.
-                let asked = campus == 0 || answer.value().is_some();
-                asked.then_some(answer)
+                (campus == 0 || given).then_some(answer)
             })
             .collect(),
     };

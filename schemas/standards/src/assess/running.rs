@@ -20,7 +20,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    fn count(self, number: &mut usize, by: usize) {
+    pub fn count(self, number: &mut usize, by: usize) {
         match self {
             Self::Add => *number += by,
             Self::TakeOut => *number -= by,

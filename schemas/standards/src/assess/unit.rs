@@ -9,7 +9,7 @@ use duxue_document::{QuantityId, QuestionId};
 
 use super::outcome::Levels;
 use super::result::{Missing, Open};
-use crate::figure::{Bounds, Choice, FigureRef, SharedFigure, VariableIndex};
+use crate::figure::{Bounds, Choice, FigureRef, SharedFigure, Source, VariableIndex};
 use crate::input::{CountyInput, SchoolInput, parts_of};
 use crate::number::Amount;
 use crate::standard::{Named, Standard, Text};
@@ -318,14 +318,15 @@ impl<'a> Case<'_, 'a> {
         stages.into_iter().fold(Bounds::exactly(Amount::ZERO), Bounds::plus)
     }
 
-    /// An answer of a campus (1 yes, 0 no); `None` if it is not asked there.
-    pub fn answer(&self, campus: Option<usize>, question: &QuestionId) -> Option<Bounds> {
+    /// An answer of a campus (1 yes, 0 no), and whether anybody gave one; `None`
+    /// if it is not asked there.
+    pub fn answer(&self, campus: Option<usize>, question: &QuestionId) -> Option<(Bounds, bool)> {
         let answers = match campus {
             Some(campus) => &self.unit.campuses.get(campus)?.answers,
             None => &self.unit.county?.answers,
         };
         let (question, figure) = answers.get_key_value(question)?;
         self.note(campus, What::Answer(question), figure);
-        Some(figure.total(self.choice_of(campus)))
+        Some((figure.total(self.choice_of(campus)), figure.source != Source::Missing))
     }
 }

@@ -23,7 +23,7 @@ const MOST_ROOMS: i128 = 10_000;
 /// A figure of one register.
 pub(super) fn single(read: &Read, bound: Option<Amount>, value: impl Fn(&Value) -> Option<Amount>) -> Figure {
     let mut figure = Figure::of_things(Source::ObservedRegister, Vec::new());
-    let unknown = Thing { certain: false, size: Bounds::unknown(bound) };
+    let unknown = Thing::unknown(bound);
     let mut cases = Vec::new();
     for option in &read.options {
         let thing = value(option).map(Thing::exactly);
@@ -43,19 +43,28 @@ pub(super) fn single(read: &Read, bound: Option<Amount>, value: impl Fn(&Value) 
     figure
 }
 
-/// Turns a number of rooms into so many rooms of unknown area.
-pub(super) fn as_count(figure: &mut Figure) {
-    let rooms = |things: &mut Vec<Thing>| {
+/// Turns a number of rooms into so many rooms of unknown area. A number that is
+/// not believed is any number.
+pub(crate) fn as_rooms(figure: &mut Figure) {
+    let mut believed = true;
+    let mut rooms = |things: &mut Vec<Thing>| {
         let number =
             things.iter().map(|thing| thing.size.value().and_then(Amount::as_whole)).sum::<Option<i128>>();
-        if let Some(number) = number.filter(|n| (0..=MOST_ROOMS).contains(n)) {
-            let room = Thing { certain: true, size: Bounds::unknown(None) };
-            *things = vec![room; usize::try_from(number).unwrap_or_default()];
-        }
+        *things = match number.filter(|number| (0..=MOST_ROOMS).contains(number)) {
+            Some(number) => {
+                let room = Thing { certain: true, size: Bounds::unknown(None), many: false };
+                vec![room; usize::try_from(number).unwrap_or_default()]
+            }
+            None => {
+                believed = false;
+                vec![Thing::unknown(None)]
+            }
+        };
     };
-    if figure.source != Source::Missing {
-        rooms(&mut figure.fixed);
-        figure.open.iter_mut().flat_map(|term| &mut term.cases).for_each(rooms);
+    rooms(&mut figure.fixed);
+    figure.open.iter_mut().flat_map(|term| &mut term.cases).for_each(&mut rooms);
+    if !believed && figure.gaps.is_empty() {
+        figure.gaps.insert(Gap::NotAValue);
     }
 }
 
@@ -90,7 +99,7 @@ fn measure(rule: ItemRule, stage: Option<Stage>, values: &[Option<&Value>]) -> O
     let first = values.first().copied().flatten();
     let second = values.get(1).copied().flatten();
     let sized = |certain: bool, size: Option<Amount>| {
-        Some(Thing { certain, size: size.map_or(Bounds::unknown(None), Bounds::exactly) })
+        Some(Thing { certain, size: size.map_or(Bounds::unknown(None), Bounds::exactly), many: false })
     };
     // Of the kind asked for: certainly, possibly (the field is not known), or not.
     let certain = |field: &str, fits: &dyn Fn(&str) -> bool| match first.and_then(|value| text(value, field))
@@ -294,10 +303,11 @@ impl<'a> Group<'a> {
         }
         let things: Vec<Option<Thing>> = choices.iter().map(|values| measure(values)).collect();
         let always = things.iter().all(Option::is_some);
-        let hull = things
-            .into_iter()
-            .flatten()
-            .reduce(|a, b| Thing { certain: a.certain && b.certain, size: a.size.around(b.size) })?;
+        let hull = things.into_iter().flatten().reduce(|a, b| Thing {
+            certain: a.certain && b.certain,
+            size: a.size.around(b.size),
+            many: false,
+        })?;
         Some(Thing { certain: hull.certain && always, ..hull })
     }
 }

@@ -20,6 +20,7 @@ use crate::number::Amount;
 use crate::standard::{ItemRule, Level, Quantity, SourceKind, Standard, Text};
 
 use entry::Entries;
+pub(crate) use items::as_rooms;
 use mark::{Mark, OpenMark};
 
 /// Settings of the round that decide what counts.
@@ -253,8 +254,8 @@ impl Reader<'_> {
         let read = self.entries.read(&path, entry)?;
         let value = |value: &duxue_document::Value| value_of(quantity, entry::number(value, "value")?);
         let mut figure = items::single(&read, quantity.bound, |option| value(option));
-        if is_room_list(quantity) {
-            items::as_count(&mut figure);
+        if list(quantity) == Some(List::Rooms) {
+            as_rooms(&mut figure);
         }
         Some(figure)
     }
@@ -286,8 +287,8 @@ impl Reader<'_> {
             return Some(figure);
         };
         let mut figure = Figure::known(Source::Declared, value);
-        if is_room_list(quantity) {
-            items::as_count(&mut figure);
+        if list(quantity) == Some(List::Rooms) {
+            as_rooms(&mut figure);
         }
         Some(figure)
     }
@@ -301,7 +302,9 @@ impl Reader<'_> {
                 let net = |area: Decimal| {
                     if area.is_negative() { Bounds::unknown(None) } else { Bounds::exactly(area.into()) }
                 };
-                Some(rooms.map(|room| Thing { certain: true, size: net(room.area_m2) }).collect())
+                Some(
+                    rooms.map(|room| Thing { certain: true, size: net(room.area_m2), many: false }).collect(),
+                )
             }
             ItemRule::ClassSizes => {
                 let classes = self.declared.classes.as_ref()?.iter().filter(|class| of_stage(class.stage));
@@ -334,10 +337,10 @@ impl Reader<'_> {
 
     fn compare(&mut self, quantity: &Quantity, key: &FigureKey, figure: &Figure) {
         let total = figure.total(&[]);
-        let highest = if is_class_list(quantity) { figure.largest() } else { total.high };
+        let highest = if list(quantity) == Some(List::Classes) { figure.largest() } else { total.high };
         if let (Some(max), Some(high)) = (quantity.plausible_max, highest)
             && high > max
-            && !is_room_list(quantity)
+            && list(quantity) != Some(List::Rooms)
         {
             let text = Text::new(
                 format!("{}为{high},大于合理上限{max}", quantity.name.zh),
@@ -348,7 +351,7 @@ impl Reader<'_> {
         let observed = matches!(figure.source, Source::ObservedRegister | Source::ObservedItems);
         let declared = self.declared.figures.get(key).filter(|declared| !declared.is_negative());
         let (Some(declared), true) = (declared.copied().map(Amount::from), observed) else { return };
-        if is_class_list(quantity) || is_room_list(quantity) {
+        if list(quantity).is_some() {
             return;
         }
         let tolerance =
@@ -410,12 +413,20 @@ fn count_key(part: Part) -> Option<FigureKey> {
     Some(FigureKey { quantity: QuantityId::new("classes").ok()?, part })
 }
 
-fn is_room_list(quantity: &Quantity) -> bool {
-    matches!(quantity.items, Some(ItemRule::Rooms { .. }))
+/// What a quantity is a list of, if it is not one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    Rooms,
+    Classes,
 }
 
-fn is_class_list(quantity: &Quantity) -> bool {
-    matches!(quantity.items, Some(ItemRule::ClassSizes))
+/// Whether a quantity is a list.
+pub(crate) fn list(quantity: &Quantity) -> Option<List> {
+    match quantity.items? {
+        ItemRule::Rooms { .. } => Some(List::Rooms),
+        ItemRule::ClassSizes => Some(List::Classes),
+        _ => None,
+    }
 }
 
 /// A value that the quantity can have at all.

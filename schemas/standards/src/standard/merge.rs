@@ -49,7 +49,14 @@ pub(super) fn load(texts: &[&str]) -> Result<Standard, Vec<StandardError>> {
 
 fn special(standard: &Standard) -> Special {
     let named = |id| standard.named(&QuantityId::new(id).ok()?);
+    let mut over_schools: Vec<Named> = Vec::new();
+    for quantity in standard.indicators.iter().flat_map(crate::assess::summed) {
+        if !over_schools.contains(quantity) {
+            over_schools.push(quantity.clone());
+        }
+    }
     Special {
+        over_schools,
         pupils: named("pupils"),
         max_class_size: named("max_class_size"),
         migrant_pupils: named("migrant_pupils"),

@@ -85,6 +85,8 @@ pub(crate) struct Special {
     pub pupils: Option<Named>,
     pub max_class_size: Option<Named>,
     pub migrant_pupils: Option<Named>,
+    /// Summed over all schools by indicators of the county, each once.
+    pub over_schools: Vec<Named>,
 }
 
 /// The basis of an area; one never fills the other.
