@@ -95,13 +95,22 @@ pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Resu
     ];
     let record = event("receipt", &By::from(caller), server_time_ms, details);
     app.store.commit(vec![record]).await?;
-    Ok(ReceiptAnswer { receipt, missing_heads: answer.missing, held_heads: answer.held, missing_photos })
+    Ok(ReceiptAnswer {
+        receipt,
+        missing_heads: answer.missing,
+        held_heads: answer.held,
+        left_out_heads: answer.left_out,
+        set_aside_heads: answer.set_aside,
+        missing_photos,
+    })
 }
 
 #[derive(Default)]
 struct Sorted {
     here: BTreeMap<DocumentId, BTreeSet<String>>,
     held: BTreeMap<DocumentId, BTreeSet<String>>,
+    left_out: BTreeMap<DocumentId, BTreeSet<String>>,
+    set_aside: BTreeMap<DocumentId, BTreeSet<String>>,
     missing: BTreeMap<DocumentId, BTreeSet<String>>,
 }
 
@@ -126,6 +135,8 @@ async fn sort_heads(
         let into = match word {
             Durable::Yes => &mut sorted.here,
             Durable::Held => &mut sorted.held,
+            Durable::LeftOut => &mut sorted.left_out,
+            Durable::SetAside => &mut sorted.set_aside,
             Durable::No => &mut sorted.missing,
         };
         into.entry(document).or_default().insert(head);

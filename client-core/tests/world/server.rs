@@ -248,7 +248,14 @@ impl Server {
         };
         let key = if self.forge { SigningKey::from_bytes(&[8; 32]) } else { self.key.clone() };
         let receipt = Receipt::sign(&statement, &key).unwrap();
-        let answer = ReceiptAnswer { receipt, missing_heads, held_heads: BTreeMap::new(), missing_photos };
+        let answer = ReceiptAnswer {
+            receipt,
+            missing_heads,
+            held_heads: BTreeMap::new(),
+            left_out_heads: BTreeMap::new(),
+            set_aside_heads: BTreeMap::new(),
+            missing_photos,
+        };
         answer_with(200, &[], serde_json::to_vec(&answer).unwrap())
     }
 

@@ -22,6 +22,7 @@
 //! | POST `/api/rounds/{round}/assignments` | [`Assignment`] → 204 | bureau, administrator |
 //! | POST `/api/people` | [`NewPerson`] → [`PersonSummary`], 201 | administrator |
 //! | GET `/api/rounds/{round}/held` | → `[HeldView]` | supervisor |
+//! | GET `/api/rounds/{round}/set-aside` | → `[SetAsideView]` | supervisor |
 //! | POST `/api/rounds/{round}/held/{number}` | [`HeldDecision`] → 204 | supervisor |
 //! | POST `/api/challenges` | [`NewChallenge`] → [`Challenge`] | anyone |
 //! | POST `/api/device-sessions` | [`DeviceSession`] → [`Session`] | a device, by its key |
@@ -296,6 +297,10 @@ pub struct SchoolView {
     pub heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Who each actor (hex) in it is.
     pub actors: BTreeMap<String, ActorBinding>,
+    /// Entries in which a live claim took the place of another person's; the
+    /// entry's history shows the claim that it replaced.
+    #[serde(default)]
+    pub replaced: BTreeSet<EntryPath>,
 }
 
 /// An open conflict with what each way to settle it would do.
@@ -461,6 +466,16 @@ pub struct ReceiptAnswer {
     pub missing_heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Heads that are durable but held for a supervisor, by document.
     pub held_heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Heads that a supervisor left out, or that depend on what was left out.
+    /// They are durable, and will not be in the document unless their actor's
+    /// owner brings them.
+    #[serde(default)]
+    pub left_out_heads: BTreeMap<DocumentId, BTreeSet<String>>,
+    /// Heads that were set aside because they can never be applied, such as a
+    /// second change with one actor and number. They are durable, and sending
+    /// them again changes nothing.
+    #[serde(default)]
+    pub set_aside_heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Photos that the server does not have.
     pub missing_photos: BTreeSet<PhotoHash>,
 }
@@ -542,6 +557,31 @@ pub struct HeldView {
     pub admitted: Option<bool>,
 }
 
+/// A change that is durable but can never be applied. Nobody can admit it: the
+/// person who captured it states it again, on a device whose copy is sound.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SetAsideView {
+    /// The change's hash (hex).
+    pub hash: String,
+    /// The document that it belongs to.
+    pub document: DocumentId,
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// Its school.
+    pub school: Option<SchoolId>,
+    /// Who delivered it; absent where only the chunk is known.
+    pub by: Option<ActorBinding>,
+    /// Why: `change.number_used` where its actor has another change with the
+    /// same number, as after a store was copied or restored;
+    /// `change.depends` on one that was set aside; `chunk.unreadable`,
+    /// `chunk.not_applicable` and `chunk.panic` from Automerge.
+    pub reason: String,
+    /// When it was set aside.
+    pub received_ms: i64,
+    /// The journal number of the record that holds it.
+    pub journal: u64,
+}
+
 /// A supervisor's decision on held changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldDecision {
@@ -577,7 +617,7 @@ pub struct AuditView {
     /// `assigned`, `round.opened`, `round.imported`, `receipt`,
     /// `photo.hash_mismatch`, `survey.written`, `review.written` (verdicts),
     /// `ruling.written`, `county.written`, `plan.written`, `held`,
-    /// `held.admitted`, `held.left`.
+    /// `held.admitted`, `held.left`, `set_aside`.
     pub kind: String,
     /// Who did it; absent for strangers and for commands on the server's
     /// machine, which `detail` names by `via`.

@@ -95,8 +95,13 @@ pub enum Event {
 pub enum Durable {
     /// Applied, with all that it depends on.
     Yes,
-    /// Kept outside the document.
+    /// Kept outside the document until someone decides.
     Held,
+    /// Kept outside the document, as someone decided, or because it depends on
+    /// such a change.
+    LeftOut,
+    /// Kept, but it can never be applied.
+    SetAside,
     /// Not here.
     No,
 }
@@ -518,8 +523,12 @@ impl Owner {
     fn durable(&self, hash: &ChangeHash) -> Durable {
         if self.document.has(hash) {
             Durable::Yes
+        } else if self.document.left_out(hash) {
+            Durable::LeftOut
         } else if self.document.holds(hash) {
             Durable::Held
+        } else if self.document.has_set_aside(hash) {
+            Durable::SetAside
         } else {
             Durable::No
         }

@@ -37,6 +37,31 @@ impl Held {
         self.places.contains_key(hash) || self.left_out.contains(hash)
     }
 
+    /// Whether a change was left out, or is held and waits for one that was,
+    /// directly or through others: letting it in alone is no longer possible.
+    pub fn is_left_out(&self, hash: &ChangeHash) -> bool {
+        let mut open = vec![*hash];
+        let mut seen = HashSet::new();
+        while let Some(hash) = open.pop() {
+            if self.left_out.contains(&hash) {
+                return true;
+            }
+            let item = self.places.get(&hash).filter(|number| seen.insert(**number));
+            if let Some(row) = item.and_then(|number| self.items.get(number)) {
+                open.extend(hashes(&row.waits_for));
+            }
+        }
+        false
+    }
+
+    /// Whether an item waits for changes that are held or left out and not let
+    /// in together with it.
+    pub fn waits(&self, number: u64, together: &HashSet<ChangeHash>) -> bool {
+        let waits_for = self.items.get(&number).into_iter().flat_map(|row| hashes(&row.waits_for));
+        let mut outside = waits_for.filter(|hash| self.contains(hash) && !together.contains(hash));
+        outside.next().is_some()
+    }
+
     /// Whether only someone else than its actor's owner has brought a change.
     pub fn is_relayed(&self, hash: &ChangeHash) -> bool {
         self.relayed.contains(hash)

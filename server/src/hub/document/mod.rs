@@ -147,6 +147,18 @@ impl Document {
         self.held.contains(hash)
     }
 
+    /// Whether a change was left out, or depends on one that was.
+    #[must_use]
+    pub fn left_out(&self, hash: &ChangeHash) -> bool {
+        self.held.is_left_out(hash)
+    }
+
+    /// Whether a change was set aside.
+    #[must_use]
+    pub fn has_set_aside(&self, hash: &ChangeHash) -> bool {
+        self.set_aside.contains(hash)
+    }
+
     /// The last chunk record that the document holds, if it is time for a
     /// snapshot through it.
     #[must_use]
