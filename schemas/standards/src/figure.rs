@@ -53,6 +53,13 @@ impl Bounds {
         Self { low, high }
     }
 
+    /// The larger of both.
+    #[must_use]
+    pub fn larger(self, other: Self) -> Self {
+        let high = self.high.zip(other.high).map(|(a, b)| a.max(b));
+        Self { low: self.low.max(other.low), high }
+    }
+
     /// The smallest bounds around both.
     #[must_use]
     pub fn around(self, other: Self) -> Self {
@@ -68,7 +75,8 @@ pub struct Thing {
     pub certain: bool,
     /// Its area, pupils, value; 1 where only the number counts.
     pub size: Bounds,
-    /// Whether it stands for any number of things: nobody knows how many.
+    /// Whether it stands for any number of things: nobody knows how many. Of a
+    /// thing that is certain, at least one; it is the largest.
     #[serde(skip)]
     pub many: bool,
 }
@@ -193,7 +201,7 @@ pub struct EntryRef {
 pub struct Beside {
     /// What it comes from.
     pub source: Source,
-    /// How much.
+    /// How much; of classes, the largest.
     pub value: Bounds,
     /// The number of items seen.
     pub items: usize,
@@ -295,12 +303,15 @@ impl Figure {
         self.fold(choice, Bounds::exactly(Amount::ZERO), sum, Bounds::plus)
     }
 
-    /// The largest size that any of the things may have; `None` is unbounded.
+    /// The size of the largest of the things under a partial choice; 0 if there
+    /// are none.
     #[must_use]
-    pub fn largest(&self) -> Option<Amount> {
-        let open = self.open.iter().flat_map(|term| &term.cases).flatten();
-        let all = self.fixed.iter().chain(open).map(|thing| thing.size.high);
-        all.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).unwrap_or(Some(Amount::ZERO))
+    pub fn largest(&self, choice: &Choice) -> Bounds {
+        let of = |things: &[Thing]| {
+            let each = things.iter().map(|thing| thing.in_sum());
+            each.fold(Bounds::exactly(Amount::ZERO), Bounds::larger)
+        };
+        self.fold(choice, Bounds::exactly(Amount::ZERO), of, Bounds::larger)
     }
 
     /// How many things are (`low`) and may be (`high`) such. `may` must hold

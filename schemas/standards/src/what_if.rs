@@ -10,7 +10,7 @@ use duxue_document::{Decimal, QuantityId, SchoolId};
 
 use crate::assess::{Assessment, Assessor, CountyAssessment, Outcome, SchoolAssessment};
 use crate::figure::{Figure, SharedFigure, Source, Thing};
-use crate::input::{List, SchoolInput, as_rooms, list};
+use crate::input::{SchoolInput, as_list, list};
 use crate::number::Amount;
 use crate::standard::Text;
 
@@ -173,14 +173,14 @@ fn changed(assessor: &Assessor, change: &Change) -> Result<Vec<SchoolInput>, Rea
         Change::SetQuantity { school, figure, value } => {
             let mut input = input(school)?;
             set(&mut input, figure, Amount::from(*value))?;
-            if list_of(assessor, figure) == Some(List::Rooms) {
-                as_rooms(figure_mut(&mut input, figure)?);
+            if let Some(quantity) = assessor.standard().quantities.get(&figure.quantity) {
+                as_list(quantity, figure_mut(&mut input, figure)?);
             }
             Ok(vec![input])
         }
         Change::AddQuantity { school, figure, value } => {
             let mut input = input(school)?;
-            if list_of(assessor, figure).is_some() {
+            if assessor.standard().quantities.get(&figure.quantity).and_then(list).is_some() {
                 return Err(A_LIST);
             }
             add(&mut input, figure, Amount::from(*value).parts())?;
@@ -201,10 +201,6 @@ fn changed(assessor: &Assessor, change: &Change) -> Result<Vec<SchoolInput>, Rea
             Ok(vec![input])
         }
     }
-}
-
-fn list_of(assessor: &Assessor, figure: &FigureKey) -> Option<List> {
-    assessor.standard().quantities.get(&figure.quantity).and_then(list)
 }
 
 fn add_room(

@@ -121,6 +121,15 @@ fn class_sizes_are_implausible_one_by_one() {
         let alarm = input.alarms.iter().find(|alarm| alarm.key == sizes).map(|alarm| alarm.text.zh.as_str());
         assert_eq!(alarm, expected);
     }
+    // Seen in a section that nobody marked complete, they stand beside as the largest.
+    let mut school = on_site(&["44", "45", "43"]);
+    school.entries.clear();
+    school.complete.clear();
+    let input = school_input(&standard, &school, &InputSettings::default());
+    let [beside] = input.figures[&key("max_class_size:primary")].beside.as_slice() else {
+        panic!("{input:?}")
+    };
+    assert_eq!((beside.value.value(), beside.items), (Some("45".parse().unwrap()), 3));
 }
 
 fn of_equipment(yuan: &str) -> (ItemKey, Item) {

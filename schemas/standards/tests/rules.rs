@@ -369,3 +369,38 @@ fn figures_of_parts_that_a_school_does_not_have_are_named() {
     let alarms: Vec<_> = input.alarms.iter().map(|alarm| (alarm.code, alarm.key.clone())).collect();
     assert_eq!(alarms, [("part.unknown", key("pupils:senior"))]);
 }
+
+/// The largest class is shown, not a number of classes beside a limit for
+/// pupils; how many are too large is the gap.
+#[test]
+fn class_sizes_show_the_largest_class_and_how_many_are_too_large() {
+    let standard = youzhi();
+    let listed = |sizes: &[(Stage, u32)]| {
+        let mut reported = declared(&[]);
+        let class = |(stage, pupils): &(Stage, u32)| DeclaredClass { stage: *stage, pupils: *pupils };
+        reported.classes = Some(sizes.iter().map(class).collect());
+        reported
+    };
+    let one = |size| declared(&[("max_class_size:primary", size)]);
+    use Stage::{Junior, Primary};
+    let (alone, combined) = (SchoolKind::Primary, SchoolKind::NineYear);
+    let cases = [
+        (alone, listed(&[(Primary, 44), (Primary, 45)]), "45", "45", None),
+        (alone, listed(&[(Primary, 46), (Primary, 45), (Primary, 51)]), "51", "45", Some("超出2个班级")),
+        // Of the largest class alone it is not known how many others there are.
+        (alone, one("51"), "51", "45", Some("超出≥1个班级")),
+        (alone, one("45"), "45", "45", None),
+        (alone, declared(&[]), "≥0", "45", Some("超出≥0个班级")),
+        (combined, listed(&[(Primary, 44), (Junior, 52)]), "44/52", "45/50", Some("超出1个班级")),
+        (combined, listed(&[(Junior, 50)]), "—/50", "45/50", None),
+    ];
+    for (number, (kind, reported, value, threshold, lacking)) in cases.into_iter().enumerate() {
+        let school = consolidated(school(1, kind), reported);
+        let input = school_input(&standard, &school, &InputSettings::default());
+        let result = assess(&standard, &input, NOW).indicator("A2-5", None).unwrap().conditions[0].clone();
+        let printed = result.value.as_ref().unwrap().printed.as_str();
+        let gap = result.lacking.first().map(|lacking| lacking.text.zh.as_str());
+        let found = (printed, result.threshold.as_deref().unwrap(), gap);
+        assert_eq!(found, (value, threshold, lacking), "case {number}");
+    }
+}

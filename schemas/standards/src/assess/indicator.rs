@@ -113,7 +113,10 @@ fn describe(
     reading: Reading,
 ) -> ConditionResult {
     let strictly_met = levels.strict.low == Grade::Met;
-    let value = reading.value.map(|(low, high)| Range::new(low, high, reading.times, decimals));
+    let value = reading.value.map(|(low, high)| match reading.printed {
+        Some(printed) => Range { low, high, printed },
+        None => Range::new(low, high, reading.times, decimals),
+    });
     let rounding = match (&value, &reading.limit) {
         (Some(value), Some((limit, written))) => {
             flags(value, limit, written, reading.compare, reading.times, &[decimals])

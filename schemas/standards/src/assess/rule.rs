@@ -27,6 +27,8 @@ pub(crate) struct Reading<'a> {
     pub value: Option<(Exact, Option<Exact>)>,
     /// Printed times this.
     pub times: u32,
+    /// How the value is printed, where it is not simply a number.
+    pub printed: Option<String>,
     pub compare: Compare,
     /// The limit, and how it is written.
     pub limit: Option<(Exact, String)>,
@@ -51,6 +53,7 @@ impl<'a> Reading<'a> {
             levels: Levels::strict(span),
             value: None,
             times: 1,
+            printed: None,
             compare,
             limit: None,
             lacks: Vec::new(),
@@ -436,30 +439,51 @@ fn room_span<'a>(
     Span::from_bools(certain, possible)
 }
 
+/// The value is the largest class, by stage where there are several.
 fn every_class<'a>(case: &Case, of: &Named, limits: &ByStage, lack: Option<&'a Lack>) -> Reading<'a> {
     let mut over = (0_i128, Some(0_i128));
-    let mut limit_text = Vec::new();
+    let mut all = Bounds::exactly(Amount::ZERO);
+    let mut highest = Amount::ZERO;
+    let (mut printed, mut written) = (Vec::new(), Vec::new());
     for stage in stages(case.unit) {
-        let Some(limit) = limits.get(&stage) else { continue };
-        limit_text.push(limit.value.to_string());
+        let Some(limit) = limits.get(&stage).map(|limit| limit.value) else { continue };
+        let mut largest = Bounds::exactly(Amount::ZERO);
         for campus in 0..case.unit.campuses.len() {
             let Some((figure, choice)) = case.figure(campus, of, stage.part()) else { continue };
             let count = figure.count(
                 choice,
-                |size| size.low > limit.value,
-                |size| size.high.is_none_or(|high| high > limit.value),
+                |size| size.low > limit,
+                |size| size.high.is_none_or(|high| high > limit),
             );
             over.0 += count.least as i128;
             over.1 = over.1.zip(count.most).map(|(over, most)| over + most as i128);
+            largest = largest.larger(figure.largest(choice));
         }
+        all = all.larger(largest);
+        highest = highest.max(limit);
+        printed.push(class_size(largest));
+        written.push(limit.to_string());
     }
     let mut reading = Reading::new(Span::from_bools(over.1 == Some(0), over.0 == 0), Compare::AtMost);
     let whole = |n: i128| Exact::quotient(n, 1);
-    let value = (whole(over.0), over.1.map(whole));
-    reading.lacks = distance(&value.0, value.1.as_ref(), &Exact::ZERO, &whole(1), Compare::AtMost, lack);
-    reading.limit = Some((Exact::ZERO, limit_text.join("/")));
-    reading.value = Some(value);
+    let over = (whole(over.0), over.1.map(whole));
+    reading.lacks = distance(&over.0, over.1.as_ref(), &Exact::ZERO, &whole(1), Compare::AtMost, lack);
+    // One number cannot be held against several limits; sizes are whole, so
+    // rounding changes nothing.
+    reading.limit = Some((highest.exact(), written.join("/")));
+    reading.value = Some(exact_pair(all));
+    reading.printed = Some(printed.join("/"));
     reading
+}
+
+fn class_size(largest: Bounds) -> String {
+    match largest.high {
+        // No class is not a class of nobody.
+        Some(Amount::ZERO) => "—".to_owned(),
+        Some(high) if high == largest.low => high.to_string(),
+        Some(high) => format!("{}–{high}", largest.low),
+        None => format!("≥{}", largest.low),
+    }
 }
 
 fn yes_no<'a>(case: &Case, scope: Scope, question: &duxue_document::QuestionId, expect: bool) -> Reading<'a> {

@@ -45,7 +45,7 @@ pub(super) fn single(read: &Read, bound: Option<Amount>, value: impl Fn(&Value) 
 
 /// Turns a number of rooms into so many rooms of unknown area. A number that is
 /// not believed is any number.
-pub(crate) fn as_rooms(figure: &mut Figure) {
+pub(super) fn as_rooms(figure: &mut Figure) {
     let mut believed = true;
     let mut rooms = |things: &mut Vec<Thing>| {
         let number =

@@ -20,7 +20,6 @@ use crate::number::Amount;
 use crate::standard::{ItemRule, Level, Quantity, SourceKind, Standard, Text};
 
 use entry::Entries;
-pub(crate) use items::as_rooms;
 use mark::{Mark, OpenMark};
 
 /// Settings of the round that decide what counts.
@@ -229,14 +228,14 @@ impl Reader<'_> {
             };
             match (&found, figure) {
                 (None, figure) => found = figure,
-                (Some(_), Some(other)) => beside.push(in_short(&other)),
+                (Some(_), Some(other)) => beside.push(in_short(quantity, &other)),
                 _ => {}
             }
         }
         let mut figure = found.unwrap_or_else(|| Figure::missing(quantity.bound));
         if let Some((mark, items)) = doubtful {
             if figure.source != Source::Missing {
-                beside.push(in_short(&figure));
+                beside.push(in_short(quantity, &figure));
             }
             figure = mark.between(items, figure);
         }
@@ -254,9 +253,7 @@ impl Reader<'_> {
         let read = self.entries.read(&path, entry)?;
         let value = |value: &duxue_document::Value| value_of(quantity, entry::number(value, "value")?);
         let mut figure = items::single(&read, quantity.bound, |option| value(option));
-        if list(quantity) == Some(List::Rooms) {
-            as_rooms(&mut figure);
-        }
+        as_list(quantity, &mut figure);
         Some(figure)
     }
 
@@ -287,9 +284,7 @@ impl Reader<'_> {
             return Some(figure);
         };
         let mut figure = Figure::known(Source::Declared, value);
-        if list(quantity) == Some(List::Rooms) {
-            as_rooms(&mut figure);
-        }
+        as_list(quantity, &mut figure);
         Some(figure)
     }
 
@@ -331,14 +326,13 @@ impl Reader<'_> {
         // Read apart, so that conflicts in items that do not count open nothing.
         let mut apart = Entries::new();
         let figure = items::figure(school, rule, stage_of(key.part), &mut apart);
-        let seen = in_short(&figure);
+        let seen = in_short(quantity, &figure);
         (seen.items > 0).then_some(seen)
     }
 
     fn compare(&mut self, quantity: &Quantity, key: &FigureKey, figure: &Figure) {
-        let total = figure.total(&[]);
-        let highest = if list(quantity) == Some(List::Classes) { figure.largest() } else { total.high };
-        if let (Some(max), Some(high)) = (quantity.plausible_max, highest)
+        let total = amount_of(quantity, figure);
+        if let (Some(max), Some(high)) = (quantity.plausible_max, total.high)
             && high > max
             && list(quantity) != Some(List::Rooms)
         {
@@ -420,6 +414,19 @@ pub(crate) enum List {
     Classes,
 }
 
+/// Makes one number the list that it speaks of: so many rooms, or any number of
+/// classes of which it is the largest.
+pub(crate) fn as_list(quantity: &Quantity, figure: &mut Figure) {
+    match list(quantity) {
+        Some(List::Rooms) => items::as_rooms(figure),
+        Some(List::Classes) => {
+            let open = figure.open.iter_mut().flat_map(|term| &mut term.cases).flatten();
+            figure.fixed.iter_mut().chain(open).for_each(|thing| thing.many = true);
+        }
+        None => {}
+    }
+}
+
 /// Whether a quantity is a list.
 pub(crate) fn list(quantity: &Quantity) -> Option<List> {
     match quantity.items? {
@@ -439,9 +446,17 @@ fn value_of(quantity: &Quantity, value: Decimal) -> Option<Amount> {
     fits.then_some(amount)
 }
 
-fn in_short(figure: &Figure) -> Beside {
+fn in_short(quantity: &Quantity, figure: &Figure) -> Beside {
     let items = figure.fixed.len() + figure.open.len();
-    Beside { source: figure.source, value: figure.total(&[]), items }
+    Beside { source: figure.source, value: amount_of(quantity, figure), items }
+}
+
+/// How much there is of a quantity: of classes the largest, else the sum.
+fn amount_of(quantity: &Quantity, figure: &Figure) -> Bounds {
+    match list(quantity) {
+        Some(List::Classes) => figure.largest(&[]),
+        _ => figure.total(&[]),
+    }
 }
 
 fn in_words(bounds: Bounds) -> String {
