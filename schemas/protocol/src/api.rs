@@ -573,7 +573,7 @@ pub struct SetAsideView {
     pub by: Option<ActorBinding>,
     /// Why: `change.number_used` where its actor has another change with the
     /// same number, as after a store was copied or restored;
-    /// `change.depends` on one that was set aside; `chunk.unreadable`,
+    /// `change.author_twice`; `change.depends` on one that was set aside;
     /// `chunk.not_applicable` and `chunk.panic` from Automerge.
     pub reason: String,
     /// When it was set aside.
@@ -587,6 +587,10 @@ pub struct SetAsideView {
 pub struct HeldDecision {
     /// Whether the changes go into the document.
     pub admit: bool,
+    /// Other items of the same document that the decision is about too: those
+    /// that wait for one another can only be let in together.
+    #[serde(default)]
+    pub with: BTreeSet<u64>,
 }
 
 /// Something that happened in a round: the data of a server-sent event whose

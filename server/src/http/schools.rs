@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duxue_document::{DocumentId, PhotoHash, SchoolId};
-use duxue_protocol::api::{ConflictView, SchoolRow, SchoolView};
+use automerge::Automerge;
+use duxue_document::consolidated::ConsolidatedSchool;
+use duxue_document::{DocumentId, DocumentKind, EntryPath, OpId, PhotoHash, SchoolId, history};
+use duxue_protocol::api::{ActorBinding, ConflictView, SchoolRow, SchoolView};
 use duxue_protocol::problem::Problem;
 use duxue_standards::assess::{MadeFrom, SchoolAssessment};
 use duxue_standards::what_if::{self, Change};
@@ -126,7 +128,35 @@ async fn school_view(round: String, school: String, app: Arc<App>, token: Token)
         .await?;
     // After the documents: whoever wrote in them is bound by then.
     let actors = app.actors(round.school_documents(&id)).await?;
-    reply::json(&SchoolView { consolidated, heads, actors })
+    let name = DocumentName { round: round.row.id.clone(), school: Some(id), kind: DocumentKind::Survey };
+    // A copy, because the walk through the history is long and the document's
+    // owner waits for whoever reads the document itself.
+    let survey = app.hub.read(&name).await?.read().clone();
+    let view = apart(move || {
+        let replaced = replaced_others(&survey, &consolidated, &actors);
+        SchoolView { consolidated, heads, actors, replaced }
+    });
+    reply::json(&view.await?)
+}
+
+/// The entries in which a candidate of this reading took the place of another
+/// person's claim. An actor that nobody is known for is somebody else.
+fn replaced_others(
+    survey: &Automerge,
+    read: &ConsolidatedSchool,
+    actors: &BTreeMap<String, ActorBinding>,
+) -> BTreeSet<EntryPath> {
+    let person = |op: &OpId| actors.get(op.actor()).map(|binding| &binding.person);
+    let others =
+        |a: &OpId, b: &OpId| a.actor() != b.actor() && (person(a).is_none() || person(a) != person(b));
+    let is_candidate = |path: &EntryPath, op: &OpId| {
+        read.entry(path).is_some_and(|entry| entry.candidates.iter().any(|candidate| candidate.op == *op))
+    };
+    let replaced = history::replaced(survey).into_iter();
+    replaced
+        .filter(|found| is_candidate(&found.path, &found.by) && others(&found.by, &found.old))
+        .map(|found| found.path)
+        .collect()
 }
 
 /// Heads in hex by document.
