@@ -2,6 +2,7 @@
 //! code and a key of its own for devices. Tokens and codes are stored hashed.
 
 pub mod attempts;
+mod challenges;
 pub mod password;
 pub mod rows;
 
@@ -21,6 +22,7 @@ use crate::rounds::Rounds;
 use crate::rounds::rows::AssignmentRow;
 use crate::store::{Record, Store, StoreError};
 use attempts::Attempts;
+use challenges::Challenges;
 use password::Passwords;
 use rows::{CODES, Code, DEVICES, Device, PEOPLE, Person, SESSIONS, SessionRow};
 
@@ -30,10 +32,6 @@ pub const DESK_SESSION_MS: i64 = 12 * 60 * 60 * 1000;
 pub const DEVICE_SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// How long an enrolment code may be used.
 pub const CODE_MS: i64 = 24 * 60 * 60 * 1000;
-/// How long a device may take to answer its challenge.
-const CHALLENGE_MS: i64 = 60 * 1000;
-/// Challenges remembered at a time.
-const MOST_CHALLENGES: usize = 10_000;
 /// Longest name of a person or device, in characters.
 const LONGEST_NAME: usize = 100;
 
@@ -91,7 +89,7 @@ pub struct Accounts {
     /// given out once.
     writing: tokio::sync::Mutex<()>,
     attempts: Mutex<Attempts>,
-    challenges: Mutex<HashMap<[u8; 32], (DeviceId, i64)>>,
+    challenges: Challenges,
     passwords: Passwords,
 }
 
@@ -119,7 +117,7 @@ impl Accounts {
             cache: RwLock::new(cache),
             writing: tokio::sync::Mutex::new(()),
             attempts: Mutex::default(),
-            challenges: Mutex::default(),
+            challenges: Challenges::new().map_err(|_| StoreError::Io("no randomness".to_owned()))?,
             passwords: Passwords::default(),
         })
     }
@@ -154,17 +152,20 @@ impl Accounts {
             Some(id) => id,
             None => random_id("p-")?,
         };
+        // As it will be stored: one with blanks around it is the same name.
+        let login = match new.login {
+            Some((login, password)) => Some((checked_name(&login)?, password)),
+            None => None,
+        };
         let taken = self.read(|cache| {
             cache.people.contains_key(&id)
-                || new.login.as_ref().is_some_and(|(login, _)| cache.logins.contains_key(login))
+                || login.as_ref().is_some_and(|(login, _)| cache.logins.contains_key(login))
         });
         if taken {
             return Err(fault::exists());
         }
-        let (login, password) = match new.login {
-            Some((login, password)) => {
-                (Some(checked_name(&login)?), Some(self.passwords.hash(password).await?))
-            }
+        let (login, password) = match login {
+            Some((login, password)) => (Some(login), Some(self.passwords.hash(password).await?)),
             None => (None, None),
         };
         let person = Person { id, name, login, password, administrator: new.administrator };
@@ -346,16 +347,7 @@ impl Accounts {
     /// # Errors
     /// Only where the machine fails.
     pub fn challenge(&self, device: &DeviceId, now_ms: i64) -> Result<String, Fault> {
-        let challenge = random::bytes::<32>()?;
-        let mut challenges = self.challenges.lock().unwrap_or_else(PoisonError::into_inner);
-        if challenges.len() >= MOST_CHALLENGES {
-            challenges.retain(|_, (_, expires_ms)| *expires_ms > now_ms);
-        }
-        if challenges.len() >= MOST_CHALLENGES {
-            return Err(fault::not_ready());
-        }
-        challenges.insert(challenge, (device.clone(), now_ms + CHALLENGE_MS));
-        Ok(random::hex(&challenge))
+        Ok(random::hex(&self.challenges.make(device, now_ms)?))
     }
 
     /// Opens a session for a device that signed its challenge
@@ -371,13 +363,11 @@ impl Accounts {
         now_ms: i64,
     ) -> Result<NewSession, Fault> {
         let bytes = random::from_hex::<32>(challenge).ok_or_else(fault::device_refused)?;
-        let known = self.challenges.lock().unwrap_or_else(PoisonError::into_inner).remove(&bytes);
-        let row = self.read(|cache| cache.devices.get(device).cloned());
-        let (Some((for_device, expires_ms)), Some(row)) = (known, row) else {
-            return Err(fault::device_refused());
-        };
+        let row = self.read(|cache| cache.devices.get(device).cloned()).ok_or_else(fault::device_refused)?;
+        // By the device's own signature only, so that nobody else can use up
+        // its challenge.
         let signed = verify_device(&row.public_key, device, challenge, signature);
-        if for_device != *device || expires_ms <= now_ms || !signed {
+        if !signed || !self.challenges.redeem(device, &bytes, now_ms) {
             return Err(fault::device_refused());
         }
         let by = By::Person(row.person.clone(), Some(device.clone()));
