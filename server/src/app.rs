@@ -184,6 +184,11 @@ impl App {
         self.watch.works()
     }
 
+    /// Finds out whether the store works again, if its last write failed.
+    pub async fn try_store(&self) {
+        self.watch.try_again(now_ms()).await;
+    }
+
     /// Opens a round whose standards this server knows.
     ///
     /// # Errors

@@ -19,6 +19,9 @@ use crate::transport::{self, Ended, Stop};
 /// Between two rounds of housekeeping.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 
+/// Between two tries of a store that failed.
+const STORE_TRIED: Duration = Duration::from_secs(10);
+
 /// A server that is open but does not listen yet.
 pub struct Server {
     app: Arc<App>,
@@ -100,6 +103,7 @@ impl Server {
         let readmodel = Arc::clone(&self.app.readmodel);
         let background = [
             tokio::spawn(keep_house(Arc::clone(&self.app))),
+            tokio::spawn(keep_trying(Arc::clone(&self.app))),
             tokio::spawn(async move { readmodel.run().await }),
             tokio::spawn(scrub::keep_checking(Arc::clone(&self.app))),
         ];
@@ -121,6 +125,14 @@ async fn keep_house(app: Arc<App>) {
         }
         app.photos.sweep().await;
         app.upkeep();
+    }
+}
+
+async fn keep_trying(app: Arc<App>) {
+    let mut tick = tokio::time::interval(STORE_TRIED);
+    loop {
+        tick.tick().await;
+        app.try_store().await;
     }
 }
 

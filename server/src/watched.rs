@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use duxue_document::DocumentId;
 
+use crate::audit::{By, event};
 use crate::store::{JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument};
 
 /// A store whose writes are watched.
@@ -25,6 +26,18 @@ impl Watched {
     #[must_use]
     pub fn works(&self) -> bool {
         self.works.load(Ordering::Relaxed)
+    }
+
+    /// Writes a small event if the last write failed: a server that is said
+    /// not to be ready is sent no work that could show that it is again.
+    pub async fn try_again(&self, now_ms: i64) {
+        if self.works() {
+            return;
+        }
+        match self.commit(vec![event("store.works", &By::Stranger, now_ms, [])]).await {
+            Ok(_) => tracing::info!("the store works again"),
+            Err(error) => tracing::warn!(%error, "the store still fails"),
+        }
     }
 }
 

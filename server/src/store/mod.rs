@@ -222,7 +222,8 @@ pub trait Store: Send + Sync + 'static {
     /// The rows whose key starts with `prefix`, in key order.
     fn rows(&self, table: &'static str, prefix: Vec<u8>) -> StoreFuture<'_, Vec<(Vec<u8>, Vec<u8>)>>;
 
-    /// Journal records from `from` on, at most `limit`.
+    /// Journal records from `from` on, at most `limit`. A page is cut short
+    /// where its records are large; only an empty one is the end.
     fn records(&self, from: JournalNumber, limit: usize) -> StoreFuture<'_, Vec<(JournalNumber, Record)>>;
 
     /// The number of the last durable record.

@@ -389,3 +389,24 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
     }
     assert!(acknowledged.len() > 200, "{} acknowledgements", acknowledged.len());
 }
+
+#[tokio::test]
+async fn a_page_of_large_records_ends_early_and_none_is_left_out() {
+    let place = Place::new();
+    let store = EmbeddedStore::open(&place.path()).unwrap();
+    for _ in 0..20 {
+        store.commit(vec![chunk(1, &vec![7; 1 << 20])]).await.unwrap();
+    }
+    let (mut next, mut pages) = (1, Vec::new());
+    loop {
+        let page = store.records(JournalNumber(next), usize::MAX).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        assert_eq!(page[0].0, JournalNumber(next));
+        next = last.0 + 1;
+        pages.push(page.len());
+    }
+    assert_eq!(pages, [8, 8, 4]);
+    // One that is larger than a page comes alone.
+    store.commit(vec![chunk(1, &vec![7; 9 << 20]), chunk(1, b"small")]).await.unwrap();
+    assert_eq!(store.records(JournalNumber(21), usize::MAX).await.unwrap().len(), 1);
+}

@@ -130,7 +130,8 @@ impl Reader {
         self.segments.stopped()
     }
 
-    /// Calls `each` for at most `limit` durable records from `from` on.
+    /// Calls `each` for durable records from `from` on: at most `limit`, and
+    /// fewer where they are large, but one at least, if there is one.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] naming segment and offset.

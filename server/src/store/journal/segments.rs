@@ -35,6 +35,10 @@ pub struct Placed {
     pub record: Record,
 }
 
+/// A page of records ends behind the one with which it has this many bytes: a
+/// record may have 32 MiB, and a page is in memory whole.
+pub(super) const PAGE_BYTES: usize = 8 << 20;
+
 /// One segment file.
 pub(super) struct Segment {
     /// What stands before it.
@@ -230,7 +234,8 @@ impl Segments {
         View { segments: list.clone(), durable: self.durable() }
     }
 
-    /// Calls `each` for at most `limit` records from `from` on.
+    /// Calls `each` for records from `from` on: at most `limit`, and no more
+    /// after [`PAGE_BYTES`]; one at least, if there is one.
     pub fn read(
         &self,
         from: JournalNumber,
@@ -239,7 +244,7 @@ impl Segments {
     ) -> Result<(), StoreError> {
         let view = self.view();
         let mut next = JournalNumber(from.0.max(1));
-        let mut left = limit;
+        let (mut left, mut bytes) = (limit, 0);
         while left > 0 && next <= view.durable.head.last {
             let Some(at) = view.segment_of(next) else {
                 return Err(StoreError::Damaged(format!("record {} is before the first segment", next.0)));
@@ -256,7 +261,8 @@ impl Segments {
                     let record = decode_frame(segment, offset, &frame, number)?;
                     each(Placed { number, place, record });
                     next = JournalNumber(number.0 + 1);
-                    left -= 1;
+                    bytes += frame.len();
+                    left = if bytes < PAGE_BYTES { left - 1 } else { 0 };
                 }
                 number = JournalNumber(number.0 + 1);
                 offset += frame.len() as u64;
