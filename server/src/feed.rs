@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::hub::Observer;
 use crate::hub::document::Shared;
+use crate::rounds::rows::{ASSIGNMENTS, COUNTY_DECLARED, DECLARED, SCHOOLS};
 use crate::rounds::{DocumentName, Rounds};
 use crate::store::{JournalNumber, Record, Store, StoreError};
 
@@ -127,8 +128,12 @@ impl Feed {
             Record::Chunk { document, .. } | Record::SetAside { document, .. } => ("document", document),
             Record::Held { document, .. } => ("held", document),
             Record::Row { table, key, .. } => {
-                let of_round = matches!(table.as_str(), "schools" | "declared" | "assignments")
-                    && key.starts_with(&crate::rows::key(&[round.as_str(), ""]));
+                let of_round = if table == COUNTY_DECLARED.name() {
+                    key == round.as_str().as_bytes()
+                } else {
+                    [SCHOOLS.name(), DECLARED.name(), ASSIGNMENTS.name()].contains(&table.as_str())
+                        && key.starts_with(&crate::rows::key(&[round.as_str(), ""]))
+                };
                 return of_round.then_some(Change {
                     journal: number.0,
                     what: "register",
