@@ -10,7 +10,9 @@ use duxue_document::DocumentKind::Survey;
 use duxue_protocol::api::{DeviceSession, Enrol, NewEnrolment, ReceiptAnswer};
 use duxue_server::accounts::device_statement;
 use duxue_server::audit::By;
+use duxue_server::feed::Feed;
 use duxue_server::random::hex;
+use duxue_server::store::JournalNumber;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
 
@@ -121,6 +123,97 @@ async fn nobody_captures_and_decides_in_one_round() {
         let answer = county.server.post(county.token("admin"), &assignments, &assignment).await;
         assert_eq!(answer.0, 204, "{role}: {}", answer.1);
     }
+}
+
+/// Whoever assigns people in one county learns nothing of another's: someone
+/// known there and someone known nowhere get the same answer.
+#[tokio::test]
+async fn people_of_another_county_are_not_there() {
+    let county = County::new().await;
+    let admin = county.token("admin").to_owned();
+    let other = json!({
+        "id": "elsewhere", "name": "别处", "jurisdiction": "360200", "standard": "cn-youzhi-2017",
+    });
+    assert_eq!(county.server.post(&admin, "/api/rounds", &other).await.0, 201);
+    add_person(&county.server, &admin, "foreign bureau").await;
+    let bureau = county.server.login("foreign bureau").await;
+    let assignment = json!({ "person": bureau.person, "role": "bureau", "schools": [] });
+    let path = "/api/rounds/elsewhere/assignments";
+    assert_eq!(county.server.post(&admin, path, &assignment).await.0, 204);
+    let missing = county.server.get(&bureau.token, "/api/no-such-thing").await;
+    for person in [county.tokens["first"].person.as_str(), "p-nobody"] {
+        let assignment = json!({ "person": person, "role": "inspector", "schools": [] });
+        assert_eq!(county.server.post(&bureau.token, path, &assignment).await, missing, "{person}");
+        let new = json!({ "person_name": "x", "person": person, "round": "elsewhere", "schools": [] });
+        assert_eq!(county.server.post(&bureau.token, "/api/enrolments", &new).await, missing, "{person}");
+    }
+    // Who is of no county yet can be given work in any.
+    let person = add_person(&county.server, &admin, "new here").await;
+    let assignment = json!({ "person": person, "role": "inspector", "schools": [] });
+    assert_eq!(county.server.post(&bureau.token, path, &assignment).await.0, 204);
+}
+
+#[tokio::test]
+async fn a_name_with_blanks_around_it_is_the_same_name() {
+    let county = County::new().await;
+    let person = county.tokens["bureau"].person.clone();
+    for name in [" bureau", "bureau\u{3000}", "\tbureau "] {
+        let login = json!({ "name": name, "password": "a password of someone else" });
+        let new = json!({ "name": "x", "login": login, "administrator": true });
+        let (status, body) = county.server.post(county.token("admin"), "/api/people", &new).await;
+        assert_eq!((status, body["code"].as_str()), (409, Some("exists")), "{name:?}: {body}");
+    }
+    assert_eq!(county.server.login("bureau").await.person, person);
+}
+
+#[tokio::test]
+async fn a_server_whose_store_works_again_is_ready_again() {
+    let store = std::sync::Arc::new(common::Faulty::default());
+    let county = County::on(std::sync::Arc::clone(&store) as _, common::folder()).await;
+    let ready = async || county.server.get("", "/ready").await.0;
+    assert_eq!(ready().await, 204);
+    store.full.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refused = json!({ "name": "nobody", "password": "wrong" });
+    assert_eq!(county.server.post("", "/api/login", &refused).await.0, 507);
+    county.server.app.try_store().await;
+    assert_eq!(ready().await, 503, "the disk is still full");
+    store.full.store(false, std::sync::atomic::Ordering::SeqCst);
+    county.server.app.try_store().await;
+    assert_eq!(ready().await, 204);
+}
+
+/// The mark of a value that took a colleague's place, for the desk.
+#[tokio::test]
+async fn a_school_says_where_a_claim_replaced_a_colleagues() {
+    let county = County::new().await;
+    let (id, mut doc) = (document(0, Survey), local(Survey, 1));
+    put(&mut doc, "quantities/pupils:primary", "500");
+    put(&mut doc, "quantities/computers:whole", "40");
+    // One's own correction is not marked.
+    put(&mut doc, "quantities/pupils:primary", "510");
+    county.client("first").await.sync(id, &mut doc).await;
+    let path = format!("/api/rounds/{ROUND}/schools/{}", school(0));
+    let marked = async || county.server.get(county.token("bureau"), &path).await.1["replaced"].clone();
+    assert_eq!(marked().await, json!([]));
+    let mut other = doc.fork().with_actor(automerge::ActorId::from([2; 16]));
+    put(&mut other, "quantities/computers:whole", "41");
+    county.client("second").await.sync(id, &mut other).await;
+    assert_eq!(marked().await, json!(["quantities/computers:whole"]));
+}
+
+/// A county's own figures are part of the register for whoever resumes.
+#[tokio::test]
+async fn an_import_of_county_figures_alone_is_told_to_who_resumes() {
+    let county = County::new().await;
+    let start = county.server.app.store.last().0;
+    let figures = Some(duxue_document::school::Declared::default());
+    let by = By::CommandLine;
+    county.server.app.rounds.import(&common::round(), Vec::new(), figures, &by, 0).await.unwrap();
+    // As after a restart: what happened before is read from the journal.
+    let app = &county.server.app;
+    let feed = Feed::new(std::sync::Arc::clone(&app.store), std::sync::Arc::clone(&app.rounds));
+    let told = feed.after(&common::round(), JournalNumber(start)).await.unwrap();
+    assert_eq!(told.iter().map(|change| change.what).collect::<Vec<_>>(), ["register"]);
 }
 
 #[tokio::test]

@@ -111,6 +111,9 @@ async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
             }
             person
         }
+        // The same answer as for a person of another county: who is known
+        // there is nobody's business.
+        Some(_) if !caller.administrator => return Err(fault::not_found()),
         person => {
             let new = crate::accounts::NewPerson {
                 id: person,

@@ -166,8 +166,13 @@ async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answe
         // Whoever rules must not be able to review, or to let others do so.
         return Err(fault::not_found());
     }
-    if app.accounts.person(&assignment.person).is_none() {
+    let known = app.accounts.person(&assignment.person).is_some();
+    if !known && caller.administrator {
         return Err(fault::invalid().with_detail("person"));
+    }
+    // Someone of another county is to the others as if not there.
+    if !caller.administrator && !(known && app.rounds.is_known_to(&caller, &assignment.person)) {
+        return Err(fault::not_found());
     }
     app.rounds.assign(&round.row.id, assignment, &By::from(&caller), now_ms()).await?;
     app.register_changed(&round.row.id);

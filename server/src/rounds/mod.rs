@@ -208,6 +208,15 @@ impl Rounds {
         })
     }
 
+    /// Whether whatever the person has or had is in rounds in which the caller
+    /// assigns people, so that the caller may know of them.
+    #[must_use]
+    pub fn is_known_to(&self, caller: &Caller, person: &PersonId) -> bool {
+        let rounds = self.all();
+        let mut theirs = rounds.iter().filter(|round| round.assignments_of(person).next().is_some());
+        theirs.all(|round| round.may(caller, Service::Assign))
+    }
+
     /// Keeps assignments as they are while the guard lives.
     pub async fn hold_writes(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.writing.lock().await

@@ -479,11 +479,12 @@ impl Client {
     }
 }
 
-/// A store whose disk can be full.
+/// A store whose disk can be full, or a document of which can be damaged.
 #[derive(Default)]
 pub struct Faulty {
     pub inner: MemoryStore,
     pub full: AtomicBool,
+    pub damaged: std::sync::Mutex<Option<DocumentId>>,
 }
 
 impl Store for Faulty {
@@ -495,6 +496,9 @@ impl Store for Faulty {
     }
 
     fn load(&self, document: DocumentId) -> StoreFuture<'_, StoredDocument> {
+        if *self.damaged.lock().unwrap() == Some(document) {
+            return Box::pin(async { Err(StoreError::Damaged("a document of the test".to_owned())) });
+        }
         self.inner.load(document)
     }
 
