@@ -1,16 +1,19 @@
 //! Each type of condition under a partial choice.
 
+mod classes;
+mod compare;
+
 use duxue_document::school::{Part, Stage};
 
 use super::outcome::{Grade, Levels, Span};
 use super::per_pupil::{difference, per_pupil};
-use super::scope::{all_pupils, is_for, stages};
+use super::scope::{all_pupils, is_for};
 use super::unit::Case;
 use crate::figure::Bounds;
 use crate::number::{Amount, Exact};
-use crate::standard::{
-    ByStage, Compare, Condition, Effect, Lack, Limit, Named, Relief, RoomNeed, Rule, Sum, Text,
-};
+use crate::standard::{ByStage, Compare, Condition, Effect, Lack, Limit, Named, Relief, Rule, Sum, Text};
+use classes::{every_class, rooms_per_classes};
+use compare::{against_span, apart, distance, exact_pair, grade, span};
 
 /// What an indicator is about, here and now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,22 +195,6 @@ fn over_all_schools(case: &Case, sum: &Sum) -> Bounds {
     difference(add(&sum.plus), add(&sum.minus))
 }
 
-fn span(value: Bounds, compare: Compare, limit: Amount) -> Span {
-    let at_least = |value: Option<Amount>| value.is_none_or(|value| value >= limit);
-    let above = |value: Option<Amount>| value.is_none_or(|value| value > limit);
-    let (low, high) = (Some(value.low), value.high);
-    match compare {
-        Compare::AtLeast => Span::from_bools(at_least(low), at_least(high)),
-        Compare::Above => Span::from_bools(above(low), above(high)),
-        Compare::AtMost => Span::from_bools(!above(high), !above(low)),
-        Compare::Below => Span::from_bools(!at_least(high), !at_least(low)),
-    }
-}
-
-fn exact_pair(bounds: Bounds) -> (Exact, Option<Exact>) {
-    (bounds.low.exact(), bounds.high.map(Amount::exact))
-}
-
 fn bound<'a>(value: Bounds, compare: Compare, limit: Limit, lack: Option<&'a Lack>) -> Reading<'a> {
     let mut reading = Reading::new(span(value, compare, limit.value), compare).with_limit(limit, 1);
     let (low, high) = exact_pair(value);
@@ -215,30 +202,6 @@ fn bound<'a>(value: Bounds, compare: Compare, limit: Limit, lack: Option<&'a Lac
         distance(&low, high.as_ref(), &limit.value.exact(), &Exact::quotient(1, 1), compare, lack);
     reading.value = Some((low, high));
     reading
-}
-
-/// How far a value is on the wrong side of a limit, times `unit`.
-fn distance<'a>(
-    low: &Exact,
-    high: Option<&Exact>,
-    limit: &Exact,
-    unit: &Exact,
-    compare: Compare,
-    lack: Option<&'a Lack>,
-) -> Vec<Shortfall<'a>> {
-    let Some(lack) = lack else { return Vec::new() };
-    let positive = |exact: Exact| if exact.is_positive() { exact } else { Exact::ZERO };
-    let too_much = matches!(compare, Compare::AtMost | Compare::Below);
-    let (least, most) = if too_much {
-        (positive(low.minus(limit)), high.map(|high| positive(high.minus(limit))))
-    } else {
-        (high.map_or(Exact::ZERO, |high| positive(limit.minus(high))), Some(positive(limit.minus(low))))
-    };
-    if most.as_ref().is_some_and(|most| !most.is_positive()) {
-        return Vec::new();
-    }
-    let (least, most) = (least.times(unit), most.map(|most| most.times(unit)));
-    vec![Shortfall { least, most, unit: &lack.unit, decimals: lack.decimals, too_much }]
 }
 
 fn per_pupils<'a>(
@@ -277,20 +240,6 @@ fn per_pupils<'a>(
     reading
 }
 
-fn grade(low: &Exact, high: Option<&Exact>, limit: Amount, floor: Option<Amount>) -> Span {
-    let full = limit.exact();
-    let of = |value: &Exact| {
-        if *value >= full {
-            Grade::Met
-        } else if floor.is_some_and(|floor| *value >= floor.share_of(limit).exact()) {
-            Grade::Floor
-        } else {
-            Grade::Below
-        }
-    };
-    Span { low: of(low), high: high.map_or(Grade::Met, of) }
-}
-
 /// `of ÷ over` against a limit, as `of` against `limit × over`.
 fn share<'a>(
     of: Bounds,
@@ -316,43 +265,6 @@ fn share<'a>(
     reading
 }
 
-type Pair<'e> = (&'e Exact, Option<&'e Exact>);
-
-fn against_span(value: Pair, compare: Compare, than: Pair) -> Span {
-    // a ≥ b for certain: the least a against the greatest b.
-    let at_least = |a: Option<&Exact>, b: Option<&Exact>| match (a, b) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(a), Some(b)) => a >= b,
-    };
-    let above = |a: Option<&Exact>, b: Option<&Exact>| match (a, b) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(a), Some(b)) => a > b,
-    };
-    let (low, high) = (Some(value.0), value.1);
-    let (than_low, than_high) = (Some(than.0), than.1);
-    match compare {
-        Compare::AtLeast => Span::from_bools(at_least(low, than_high), at_least(high, than_low)),
-        Compare::Above => Span::from_bools(above(low, than_high), above(high, than_low)),
-        Compare::AtMost => Span::from_bools(!above(high, than_low), !above(low, than_high)),
-        Compare::Below => Span::from_bools(!at_least(high, than_low), !at_least(low, than_high)),
-    }
-}
-
-/// How far two ranges are apart on the wrong side.
-fn apart<'a>(value: Pair, compare: Compare, than: Pair, lack: &'a Lack) -> Vec<Shortfall<'a>> {
-    let positive = |exact: Exact| if exact.is_positive() { exact } else { Exact::ZERO };
-    let too_much = matches!(compare, Compare::AtMost | Compare::Below);
-    let (from, to) = if too_much { (value, than) } else { (than, value) };
-    let least = to.1.map_or(Exact::ZERO, |high| positive(from.0.minus(high)));
-    let most = from.1.map(|high| positive(high.minus(to.0)));
-    if most.as_ref().is_some_and(|most| !most.is_positive()) {
-        return Vec::new();
-    }
-    vec![Shortfall { least, most, unit: &lack.unit, decimals: lack.decimals, too_much }]
-}
-
 fn against<'a>(of: Bounds, compare: Compare, than: Bounds, lack: Option<&'a Lack>) -> Reading<'a> {
     let (value, limit) = (exact_pair(of), exact_pair(than));
     let (a, b) = ((&value.0, value.1.as_ref()), (&limit.0, limit.1.as_ref()));
@@ -361,129 +273,6 @@ fn against<'a>(of: Bounds, compare: Compare, than: Bounds, lack: Option<&'a Lack
     reading.limit = than.value().map(|than| (than.exact(), than.to_string()));
     reading.value = Some(value);
     reading
-}
-
-fn rooms_per_classes<'a>(
-    case: &Case,
-    condition: &'a Condition,
-    (per, of, rooms): (u32, &Named, &'a [RoomNeed]),
-) -> Reading<'a> {
-    let classes = (0..case.unit.campuses.len())
-        .map(|campus| case.compulsory(campus, of))
-        .fold(Bounds::exactly(Amount::ZERO), Bounds::plus);
-    let per = Amount::whole(per).parts();
-    let needed =
-        |classes: Amount| classes.parts().div_euclid(per) + i128::from(classes.parts().rem_euclid(per) > 0);
-    let need = (needed(classes.low), classes.high.map(needed));
-    let stages = stages(case.unit);
-    let area =
-        |areas: &ByStage| stages.iter().filter_map(|stage| areas.get(stage)).map(|limit| limit.value).max();
-    let mut lacks = Vec::new();
-    let span_for = |areas: &dyn Fn(&RoomNeed) -> Option<Amount>, lacks: &mut Vec<Shortfall<'a>>| {
-        rooms
-            .iter()
-            .map(|room| room_span(case, room, areas(room), need, lacks))
-            .fold(Levels::MET, |all, span| all.and(Levels::strict(span)))
-    };
-    let strict = span_for(&|room| area(&room.area_m2), &mut lacks);
-    let mut reading = Reading::new(strict.strict, Compare::AtLeast);
-    reading.lacks = lacks;
-    ease(case, condition, &mut reading, |effects| {
-        let areas = |room: &RoomNeed| {
-            let eased = effects.iter().filter_map(|effect| match effect {
-                Effect::Areas(areas) => area(areas.get(&room.rooms.id)?),
-                _ => None,
-            });
-            eased.chain(area(&room.area_m2)).min()
-        };
-        Some(span_for(&areas, &mut Vec::new()).strict)
-    });
-    reading
-}
-
-/// Whether there are enough rooms of one kind that are large enough.
-fn room_span<'a>(
-    case: &Case,
-    room: &'a RoomNeed,
-    area: Option<Amount>,
-    (need_low, need_high): (i128, Option<i128>),
-    lacks: &mut Vec<Shortfall<'a>>,
-) -> Span {
-    let least_area = area.unwrap_or(Amount::ZERO);
-    let mut have = (0_i128, Some(0_i128));
-    for campus in 0..case.unit.campuses.len() {
-        let Some((figure, choice)) = case.figure(campus, &room.rooms, Part::Whole) else {
-            have.1 = None;
-            continue;
-        };
-        let count = figure.count(
-            choice,
-            |size| size.low >= least_area,
-            |size| size.high.is_none_or(|high| high >= least_area),
-        );
-        have.0 += count.least as i128;
-        have.1 = have.1.zip(count.most).map(|(have, most)| have + most as i128);
-    }
-    let certain = need_high.is_some_and(|need| have.0 >= need);
-    let possible = have.1.is_none_or(|most| most >= need_low);
-    if !certain {
-        let whole = |n: i128| Exact::quotient(n.max(0), 1);
-        lacks.push(Shortfall {
-            least: have.1.map_or(Exact::ZERO, |most| whole(need_low - most)),
-            most: need_high.map(|need| whole(need - have.0)),
-            unit: &room.unit,
-            decimals: 0,
-            too_much: false,
-        });
-    }
-    Span::from_bools(certain, possible)
-}
-
-/// The value is the largest class, by stage where there are several.
-fn every_class<'a>(case: &Case, of: &Named, limits: &ByStage, lack: Option<&'a Lack>) -> Reading<'a> {
-    let mut over = (0_i128, Some(0_i128));
-    let mut all = Bounds::exactly(Amount::ZERO);
-    let mut highest = Amount::ZERO;
-    let (mut printed, mut written) = (Vec::new(), Vec::new());
-    for stage in stages(case.unit) {
-        let Some(limit) = limits.get(&stage).map(|limit| limit.value) else { continue };
-        let mut largest = Bounds::exactly(Amount::ZERO);
-        for campus in 0..case.unit.campuses.len() {
-            let Some((figure, choice)) = case.figure(campus, of, stage.part()) else { continue };
-            let count = figure.count(
-                choice,
-                |size| size.low > limit,
-                |size| size.high.is_none_or(|high| high > limit),
-            );
-            over.0 += count.least as i128;
-            over.1 = over.1.zip(count.most).map(|(over, most)| over + most as i128);
-            largest = largest.larger(figure.largest(choice));
-        }
-        all = all.larger(largest);
-        highest = highest.max(limit);
-        printed.push(class_size(largest));
-        written.push(limit.to_string());
-    }
-    let mut reading = Reading::new(Span::from_bools(over.1 == Some(0), over.0 == 0), Compare::AtMost);
-    let whole = |n: i128| Exact::quotient(n, 1);
-    let over = (whole(over.0), over.1.map(whole));
-    reading.lacks = distance(&over.0, over.1.as_ref(), &Exact::ZERO, &whole(1), Compare::AtMost, lack);
-    // One number cannot be held against several limits; sizes are whole, so
-    // rounding changes nothing.
-    reading.limit = Some((highest.exact(), written.join("/")));
-    reading.value = Some(exact_pair(all));
-    reading.printed = Some(printed.join("/"));
-    reading
-}
-
-fn class_size(largest: Bounds) -> String {
-    match largest.high {
-        // No class is not a class of nobody.
-        Some(Amount::ZERO) => "—".to_owned(),
-        Some(high) if high == largest.low => high.to_string(),
-        Some(high) => format!("{}–{high}", largest.low),
-        None => format!("≥{}", largest.low),
-    }
 }
 
 fn yes_no<'a>(case: &Case, scope: Scope, question: &duxue_document::QuestionId, expect: bool) -> Reading<'a> {
