@@ -9,7 +9,7 @@ use duxue_protocol::api::{Enrol, Login, RoundSummary, Session, WorkPacket};
 use crate::command::Reply;
 use crate::engine::{Engine, Packet, Pending, Turn, json};
 use crate::error::CommandError;
-use crate::event::{CommandId, HttpAnswer, HttpBody, HttpRequest};
+use crate::event::{CommandId, HttpAnswer, HttpBody, HttpError, HttpRequest};
 use crate::identity::{self, Identity};
 use crate::receipts::Claimed;
 use crate::{keys, photo};
@@ -112,7 +112,7 @@ impl Engine {
     pub(crate) fn errand_done(
         &mut self,
         errand: Errand,
-        result: Result<HttpAnswer, String>,
+        result: Result<HttpAnswer, HttpError>,
         turn: &mut Turn,
     ) {
         match errand {
@@ -211,8 +211,8 @@ pub(crate) fn post<T: serde::Serialize>(url: String, body: &T) -> HttpRequest {
     HttpRequest { method: "POST", url, headers: Vec::new(), body }
 }
 
-pub(crate) fn read<T: DeserializeOwned>(result: Result<HttpAnswer, String>) -> Result<T, CommandError> {
-    let answer = result.map_err(CommandError::Unreachable)?;
+pub(crate) fn read<T: DeserializeOwned>(result: Result<HttpAnswer, HttpError>) -> Result<T, CommandError> {
+    let answer = result.map_err(|error| CommandError::Unreachable(Box::new(error.into_problem())))?;
     // A refused log-in says so by itself; this is a session that has ended.
     let refused = |body: &[u8]| photo::refusal(401, body).code == "session.missing";
     if answer.status == 401 && refused(&answer.body) {

@@ -17,9 +17,9 @@ use crate::engine::{Engine, Turn, json};
 use crate::error::CommandError;
 use crate::event::CommandId;
 use crate::photo::{PhotoRecord, PhotoState};
-use crate::{identity, keys, validate};
+use crate::{bounds, identity, keys, validate};
 
-/// What one change of a survey holds.
+/// What is written into a survey together.
 struct Capture {
     claims: Vec<(EntryPath, Statement)>,
     photos: Vec<NewPhoto>,
@@ -76,7 +76,7 @@ impl Engine {
         }
     }
 
-    /// Writes claims in one change. Photos that come with them get an evidence
+    /// Writes claims together, stored all or none. Photos that come with them get an evidence
     /// entry that links them to the entries whose claims name them.
     fn put(
         &mut self,
@@ -102,6 +102,7 @@ impl Engine {
         let mut warnings = Vec::new();
         for (path, statement) in &claims {
             validate::check(path, &statement.value).map_err(CommandError::BadValue)?;
+            bounds::check(path, statement)?;
             warnings.extend(self.implausible(subject, path, &statement.value));
         }
         let claims: Vec<(EntryPath, Claim)> =
@@ -109,7 +110,7 @@ impl Engine {
         let records = self.photo_records(subject, &photos);
         let (local, mut puts) = self.writable(survey, turn)?;
         let before = local.doc.get_heads();
-        let ops = write::put_claims(&mut local.doc, &claims).map_err(|error| write_error(&error))?;
+        let ops = bounds::put_claims(&mut local.doc, &claims).map_err(|error| write_error(&error))?;
         if let Some(mark) = &mark {
             puts.push((keys::draft(&mark.form), mark.text.clone().into_bytes()));
         }

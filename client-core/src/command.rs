@@ -93,7 +93,8 @@ pub enum Command {
         /// The round; absent for all rounds that the server lists.
         round: Option<RoundId>,
     },
-    /// States values about entries, in one change.
+    /// States values about entries: all or none are saved, in one change where
+    /// the server takes that many at once.
     PutClaims {
         /// The school.
         subject: Subject,
@@ -168,7 +169,7 @@ pub enum Command {
         #[serde(default)]
         place: Option<Place>,
     },
-    /// States the county's own figures and answers, in one change.
+    /// States the county's own figures and answers, as [`Command::PutClaims`] does.
     PutCounty {
         /// The round.
         round: RoundId,

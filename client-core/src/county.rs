@@ -13,7 +13,7 @@ use duxue_document::conflict::Conflict;
 use duxue_document::consolidate::consolidate_county;
 use duxue_document::consolidated::ConsolidatedCounty;
 use duxue_document::school::Part;
-use duxue_document::{Claim, DocumentId, DocumentKind, EntryPath, RoundId, write};
+use duxue_document::{Claim, DocumentId, DocumentKind, EntryPath, RoundId};
 use duxue_protocol::problem::Problem;
 use duxue_standards::standard::Level;
 
@@ -25,7 +25,7 @@ use crate::error::CommandError;
 use crate::event::CommandId;
 use crate::receipts::heads_of;
 use crate::views::empty;
-use crate::{keys, validate};
+use crate::{bounds, keys, validate};
 
 /// The county's own data as this device knows it.
 #[derive(Debug, Clone, Serialize)]
@@ -59,13 +59,14 @@ impl Engine {
                 return Err(CommandError::BadValue(path.to_string()));
             }
             validate::check(path, &statement.value).map_err(CommandError::BadValue)?;
+            bounds::check(path, statement)?;
             warnings.extend(self.not_asked(round, path));
         }
         let claims: Vec<(EntryPath, Claim)> =
             claims.into_iter().map(|(path, statement)| (path, self.claim(statement, turn.now_ms))).collect();
         let (local, mut puts) = self.writable(county, turn)?;
         let before = local.doc.get_heads();
-        let ops = write::put_claims(&mut local.doc, &claims).map_err(|error| write_error(&error))?;
+        let ops = bounds::put_claims(&mut local.doc, &claims).map_err(|error| write_error(&error))?;
         if let Some(mark) = &mark {
             puts.push((keys::draft(&mark.form), mark.text.clone().into_bytes()));
         }

@@ -90,7 +90,7 @@ pub(crate) fn needs_reason(reason: &str) -> Result<(), CommandError> {
     if reason.trim().is_empty() {
         return Err(CommandError::BadValue("原因 / reason".to_owned()));
     }
-    Ok(())
+    crate::bounds::check_text("reason", reason)
 }
 
 fn decision_id(turn: &mut Turn) -> Result<DecisionId, CommandError> {

@@ -173,7 +173,8 @@ impl LocalDocument {
             each.push((key.clone(), bytes.clone()));
             if key.contains("/snapshot/") {
                 // Two snapshots are left when the program ended between writing
-                // the new and deleting the old. Both are read; the bigger counts.
+                // the new and deleting the old. Both are read, and the next one
+                // written replaces both.
                 if let Some((old, length)) = self.snapshot.replace((key, bytes.len())) {
                     self.chunks.insert(old, length);
                 }
@@ -364,8 +365,8 @@ impl LocalDocument {
 
     /// The next sync message for a peer, if there is anything to say: at most
     /// a slice of what the peer lacks.
-    pub fn generate(&self, state: &mut automerge::sync::State) -> Option<Vec<u8>> {
-        slices::generate(&self.doc, state, &slices::Slice::default()).map(automerge::sync::Message::encode)
+    pub fn generate(&self, state: &mut automerge::sync::State) -> Option<automerge::sync::Message> {
+        slices::generate(&self.doc, state, &slices::Slice::default())
     }
 
     /// Takes a sync message and queues what it brought for the store. Returns
@@ -388,5 +389,26 @@ impl LocalDocument {
             return Ok(false);
         }
         Ok(self.save_after(&before, Vec::new(), None))
+    }
+
+    /// Takes what a sync message says of the peer's state and none of the
+    /// changes that it brings, which cannot be used.
+    ///
+    /// # Errors
+    /// [`Unusable`] where the rest of it cannot be used either.
+    pub fn receive_heads(
+        &mut self,
+        state: &mut automerge::sync::State,
+        bytes: &[u8],
+    ) -> Result<(), Unusable> {
+        let other = |error: &dyn std::fmt::Display| Unusable::Other(error.to_string());
+        let mut message = automerge::sync::Message::decode(bytes).map_err(|error| other(&error))?;
+        message.changes = automerge::sync::ChunkList::empty();
+        message.version = automerge::sync::MessageVersion::V1;
+        let rest = message.encode();
+        scan::scan_sync_message(&rest, &INCOMING, &genesis::reserved)
+            .map_err(|error| Unusable::Other(format!("{}: {error}", error.code())))?;
+        let message = automerge::sync::Message::decode(&rest).map_err(|error| other(&error))?;
+        self.doc.receive_sync_message(state, message).map_err(|error| other(&error))
     }
 }

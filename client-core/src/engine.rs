@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::Rng;
 
-use duxue_document::{DocumentId, DocumentKind, PhotoHash, RoundId, SchoolId};
+use duxue_document::{DocumentId, DocumentKind, PersonId, PhotoHash, RoundId, SchoolId};
 use duxue_protocol::api::{PacketSchool, Role, WorkPacket};
 use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::Receipt;
@@ -15,13 +15,14 @@ use crate::command::{Command, Reply, Subject};
 use crate::document::{About, LocalDocument};
 use crate::error::CommandError;
 use crate::event::{
-    CommandId, Effect, Event, HttpAnswer, HttpId, HttpRequest, Key, Notice, StorageAnswer, StorageError,
-    StorageId, StorageTask, StoreInfo,
+    CommandId, Effect, Event, HttpAnswer, HttpError, HttpId, HttpRequest, Key, Notice, StorageAnswer,
+    StorageError, StorageId, StorageTask, StoreInfo,
 };
 use crate::identity::Identity;
 use crate::loader::Loader;
 use crate::photo::PhotoRecord;
 use crate::receipts::ReceiptRound;
+use crate::refusal::Refusals;
 use crate::renewal::Renewal;
 use crate::store::{AckedTable, ActorRecord};
 use crate::sync::Link;
@@ -88,6 +89,9 @@ pub struct Engine {
     queued: Vec<(CommandId, Command)>,
     pub(crate) incarnation: String,
     pub(crate) actors: BTreeMap<DocumentId, ActorRecord>,
+    /// Every actor (hex) that a document has or had on this device, with the
+    /// person who wrote under it.
+    pub(crate) own_actors: BTreeMap<String, PersonId>,
     pub(crate) identity: Option<Identity>,
     pub(crate) packets: BTreeMap<RoundId, Packet>,
     pub(crate) documents: BTreeMap<DocumentId, LocalDocument>,
@@ -101,6 +105,7 @@ pub struct Engine {
     pub(crate) open: BTreeSet<DocumentId>,
     pub(crate) online: bool,
     pub(crate) link: Link,
+    pub(crate) refusals: Refusals,
     pub(crate) uploads: Uploads,
     pub(crate) receipt_round: ReceiptRound,
     pub(crate) renewal: Renewal,
@@ -151,6 +156,7 @@ impl Engine {
             queued: Vec::new(),
             incarnation: String::new(),
             actors: BTreeMap::new(),
+            own_actors: BTreeMap::new(),
             identity: None,
             packets: BTreeMap::new(),
             documents: BTreeMap::new(),
@@ -162,6 +168,7 @@ impl Engine {
             open: BTreeSet::new(),
             online: false,
             link: Link::default(),
+            refusals: Refusals::default(),
             uploads: Uploads::default(),
             receipt_round: ReceiptRound::default(),
             renewal: Renewal::default(),
@@ -183,7 +190,7 @@ impl Engine {
             Event::Http { id, result } => self.answered(id, result, &mut turn),
             Event::Connected { link } => self.connected(link, &mut turn),
             Event::Frame { link, bytes } => self.frame(link, &bytes, &mut turn),
-            Event::Disconnected { link, reason } => self.disconnected(link, &reason, &mut turn),
+            Event::Disconnected { link, reason } => self.disconnected(link, reason, &mut turn),
             Event::Timer => self.timer = None,
             Event::Command { id, command } => self.enqueue(id, command, &mut turn),
         }
@@ -358,7 +365,7 @@ impl Engine {
         }
     }
 
-    fn answered(&mut self, id: HttpId, result: Result<HttpAnswer, String>, turn: &mut Turn) {
+    fn answered(&mut self, id: HttpId, result: Result<HttpAnswer, HttpError>, turn: &mut Turn) {
         let Some(errand) = self.errands.remove(&id.0) else { return };
         self.errand_done(errand, result, turn);
     }
@@ -464,8 +471,8 @@ impl Engine {
         let actor = match valid.and_then(|record| actor_bytes(&record.actor)) {
             Some(actor) => actor,
             None => {
-                let (actor, put) = self.new_actor(id, &identity, turn);
-                puts.push(put);
+                let (actor, records) = self.new_actor(id, &identity, turn);
+                puts = records;
                 actor
             }
         };
@@ -480,13 +487,9 @@ impl Engine {
         Ok((local, puts))
     }
 
-    /// A new actor for a document, with the put that records it.
-    fn new_actor(
-        &mut self,
-        document: DocumentId,
-        identity: &Identity,
-        turn: &mut Turn,
-    ) -> ([u8; 16], (Key, Vec<u8>)) {
+    /// A new actor for a document, with the puts that record it beside those
+    /// that it had before.
+    fn new_actor(&mut self, document: DocumentId, identity: &Identity, turn: &mut Turn) -> ([u8; 16], Puts) {
         let actor = turn.random::<16>();
         let record = ActorRecord {
             actor: crate::identity::hex(&actor),
@@ -494,9 +497,13 @@ impl Engine {
             person: identity.person.clone(),
             device: identity.device.clone(),
         };
-        let put = (keys::actor(&document), json(&record));
-        self.actors.insert(document, record);
-        (actor, put)
+        let mut puts = vec![(keys::actor(&document), json(&record))];
+        self.own_actors.insert(record.actor.clone(), record.person.clone());
+        let new = record.clone();
+        for record in self.actors.insert(document, record).into_iter().chain([new]) {
+            puts.push((keys::former_actor(&document, &record.actor), json(&record)));
+        }
+        (actor, puts)
     }
 
     /// States again, under a new actor, what clashes with a change of the
@@ -513,9 +520,9 @@ impl Engine {
         if known.as_ref().is_none_or(|record| record.person != identity.person) {
             return false;
         }
-        let (actor, put) = self.new_actor(document, &identity, turn);
+        let (actor, puts) = self.new_actor(document, &identity, turn);
         let local = self.documents.get_mut(&document);
-        let done = local.is_some_and(|local| local.write_again(clashing, seq, &actor, vec![put]));
+        let done = local.is_some_and(|local| local.write_again(clashing, seq, &actor, puts));
         if done {
             self.dirty.insert(document);
         } else {

@@ -51,8 +51,8 @@ pub enum CommandError {
     #[error("{0}")]
     Write(String),
     /// No answer came from the server.
-    #[error("no answer from the server: {0}")]
-    Unreachable(String),
+    #[error("no answer from the server")]
+    Unreachable(Box<Problem>),
     /// The server's answer cannot be read.
     #[error("the server's answer cannot be read")]
     BadAnswer,
@@ -69,7 +69,7 @@ impl CommandError {
     #[must_use]
     pub fn problem(&self) -> Problem {
         let (code, zh, en) = match self {
-            Self::Refused(problem) => return (**problem).clone(),
+            Self::Refused(problem) | Self::Unreachable(problem) => return (**problem).clone(),
             Self::NotReady => ("client.not_ready", "本机数据还没有打开", "the local data is not open yet"),
             Self::NotLoggedIn => (
                 "client.not_logged_in",
@@ -125,11 +125,6 @@ impl CommandError {
                 "writing failed: this is not saved, only in memory, and will be retried",
             ),
             Self::Write(_) => ("capture.write", "无法写入", "it could not be written"),
-            Self::Unreachable(_) => (
-                "network.unreachable",
-                "连不上服务器：离线也可以继续采集，联网后再同步",
-                "the server cannot be reached: go on capturing offline and sync later",
-            ),
             Self::BadAnswer => {
                 ("network.bad_answer", "看不懂服务器的回答", "the server's answer cannot be read")
             }
@@ -142,9 +137,19 @@ impl CommandError {
             Self::BadValue(detail)
             | Self::StoreFailed(detail)
             | Self::Write(detail)
-            | Self::Unreachable(detail)
             | Self::BadStandard(detail) => problem.with_detail(detail.clone()),
             _ => problem,
         }
     }
+}
+
+/// No answer came from the server; `detail` is what the system says of it.
+#[must_use]
+pub fn unreachable(detail: impl Into<String>) -> Problem {
+    Problem::new(
+        "network.unreachable",
+        "连不上服务器：离线也可以继续采集，联网后再同步",
+        "the server cannot be reached: go on capturing offline and sync later",
+    )
+    .with_detail(detail)
 }

@@ -68,15 +68,15 @@ pub enum Event {
     Disconnected {
         /// Which.
         link: LinkId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Problem,
     },
     /// An HTTP request ended.
     Http {
         /// Which.
         id: HttpId,
         /// The answer, or why none came.
-        result: Result<HttpAnswer, String>,
+        result: Result<HttpAnswer, HttpError>,
     },
     /// The time of [`Effect::SetTimer`] has come.
     Timer,
@@ -187,6 +187,26 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpError {
+    /// None came; the request may have been heard. Better luck later.
+    NoAnswer(Problem),
+    /// The photo cannot be read on this device: nothing was sent, and trying
+    /// again by itself would not help.
+    PhotoUnreadable(Problem),
+}
+
+impl HttpError {
+    /// What to tell people.
+    #[must_use]
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::NoAnswer(problem) | Self::PhotoUnreadable(problem) => problem,
+        }
+    }
+}
+
 /// What the shell should do.
 #[derive(Debug)]
 pub enum Effect {
@@ -274,8 +294,8 @@ pub enum Notice {
     Online,
     /// The connection is down.
     Offline {
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Problem,
         /// When it is tried again, if it is.
         retry_ms: Option<i64>,
     },

@@ -6,6 +6,7 @@
 //! | `identity` | [`crate::identity::Identity`] as JSON |
 //! | `packet/<round>` | the work packet as JSON |
 //! | `actor/<document>` | [`crate::store::ActorRecord`] as JSON |
+//! | `former/<document>/<actor>` | the same, for every actor that the document had on this device |
 //! | `about/<document>` | [`crate::document::About`] as JSON |
 //! | `doc/<document>/chunk/<sha256>` | Automerge chunks |
 //! | `doc/<document>/snapshot/<sha256>` | a whole document |
@@ -34,6 +35,11 @@ pub fn about(document: &DocumentId) -> Key {
 
 pub fn actor(document: &DocumentId) -> Key {
     format!("actor/{document}")
+}
+
+/// An actor that this device has or had.
+pub fn former_actor(document: &DocumentId, actor: &str) -> Key {
+    format!("former/{document}/{actor}")
 }
 
 /// Content-addressed, so that writing twice is writing once.

@@ -21,6 +21,7 @@
 //! shell says by [`StoreInfo::stamp`].
 
 mod account;
+mod bounds;
 mod capture;
 pub mod command;
 pub mod county;
@@ -34,7 +35,9 @@ mod keys;
 mod loader;
 pub mod photo;
 pub mod preview;
+mod reason;
 mod receipts;
+mod refusal;
 mod reissue;
 mod renewal;
 mod slices;
@@ -48,7 +51,8 @@ pub use command::{Command, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subjec
 pub use engine::{Engine, Packet};
 pub use error::CommandError;
 pub use event::{
-    CommandId, Effect, Event, HttpAnswer, HttpBody, HttpId, HttpRequest, Key, LinkId, Notice, SecretUrl,
-    StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo,
+    CommandId, Effect, Event, HttpAnswer, HttpBody, HttpError, HttpId, HttpRequest, Key, LinkId, Notice,
+    SecretUrl, StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo,
 };
+pub use reason::{CLOSED, is_about_a_document};
 pub use sync::FRAME_BYTES_MAX;

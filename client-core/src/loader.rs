@@ -14,7 +14,7 @@ use duxue_protocol::problem::Problem;
 use crate::document::LocalDocument;
 use crate::engine::{Engine, Packet, Pending, Turn, json, meta};
 use crate::event::{Key, Notice, StoreInfo};
-use crate::store::{self, Meta};
+use crate::store::{self, ActorRecord, Meta};
 use crate::{identity, keys};
 
 /// The start-up machine, between opening the store and its one answer.
@@ -124,7 +124,13 @@ fn record(key: &str, bytes: &[u8], engine: &mut Engine) -> Option<()> {
             engine.packets.insert(name.parse().ok()?, Packet::new(read(bytes)?));
         }
         "actor" => {
-            engine.actors.insert(name.parse().ok()?, read(bytes)?);
+            let record: ActorRecord = read(bytes)?;
+            engine.own_actors.insert(record.actor.clone(), record.person.clone());
+            engine.actors.insert(name.parse().ok()?, record);
+        }
+        "former" => {
+            let record: ActorRecord = read(bytes)?;
+            engine.own_actors.insert(record.actor, record.person);
         }
         "about" => {
             let mut local = LocalDocument::new(read(bytes)?);

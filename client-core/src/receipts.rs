@@ -14,7 +14,7 @@ use duxue_protocol::receipt::{Receipt, Statement};
 use crate::account::Errand;
 use crate::document::LocalDocument;
 use crate::engine::{Engine, Pending, Turn, json};
-use crate::event::{Effect, HttpAnswer, HttpBody, HttpRequest, Key, Notice};
+use crate::event::{Effect, HttpAnswer, HttpBody, HttpError, HttpRequest, Key, Notice};
 use crate::identity::hex;
 use crate::keys;
 use crate::photo::PhotoState;
@@ -49,6 +49,11 @@ impl ReceiptRound {
     /// A new connection: nothing is known of this server's state.
     pub fn begin(&mut self) {
         *self = Self::default();
+    }
+
+    /// Whether the server was asked about a document on this connection.
+    pub fn is_answered(&self, document: &DocumentId) -> bool {
+        self.answered.as_ref().is_some_and(|claimed| claimed.heads.contains_key(document))
     }
 }
 
@@ -106,7 +111,7 @@ impl Engine {
     pub(crate) fn receipt_answered(
         &mut self,
         claimed: Claimed,
-        result: Result<HttpAnswer, String>,
+        result: Result<HttpAnswer, HttpError>,
         turn: &mut Turn,
     ) {
         self.receipt_round.running = false;
@@ -155,11 +160,15 @@ impl Engine {
             identity.clock_offset_ms = said.server_time_ms - turn.now_ms;
         }
         let mut puts = Vec::new();
+        let of = |heads: &BTreeMap<DocumentId, BTreeSet<String>>, document: &DocumentId| {
+            heads.get(document).cloned().unwrap_or_default()
+        };
         for (document, heads) in &claimed.heads {
             let stated = said.heads.get(document).cloned().unwrap_or_default();
             let acked = Acked {
                 heads: heads.intersection(&stated).cloned().collect(),
-                held: answer.held_heads.get(document).cloned().unwrap_or_default(),
+                held: of(&answer.held_heads, document),
+                left_out: &of(&answer.left_out_heads, document) | &of(&answer.set_aside_heads, document),
                 at_ms: said.server_time_ms,
             };
             self.acked.insert(*document, acked);
@@ -196,9 +205,7 @@ impl Engine {
 
         let heads_missing = claimed.heads.iter().any(|(document, heads)| {
             let acked = self.acked.get(document);
-            heads.iter().any(|head| {
-                !acked.is_some_and(|acked| acked.heads.contains(head) || acked.held.contains(head))
-            })
+            heads.iter().any(|head| !acked.is_some_and(|acked| acked.settles(head)))
         });
         // What came while the receipt was under way was not asked about.
         let mut photos = self.claimed().photos;
@@ -209,6 +216,7 @@ impl Engine {
         } else {
             self.receipt_round.incomplete = false;
             self.receipt_round.failures = 0;
+            self.count_as_well();
         }
         self.settled = false;
     }

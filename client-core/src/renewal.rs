@@ -8,7 +8,7 @@ use duxue_protocol::api::{Challenge, DeviceSession, NewChallenge, Session};
 use crate::account::{Errand, post, read};
 use crate::engine::{Engine, Pending, Turn, json};
 use crate::error::CommandError;
-use crate::event::{CommandId, HttpAnswer, Notice};
+use crate::event::{CommandId, HttpAnswer, HttpError, Notice};
 use crate::identity::hex;
 use crate::keys;
 
@@ -56,7 +56,7 @@ impl Engine {
         turn.notice(Notice::LoginNeeded);
     }
 
-    pub(crate) fn challenged(&mut self, result: Result<HttpAnswer, String>, turn: &mut Turn) {
+    pub(crate) fn challenged(&mut self, result: Result<HttpAnswer, HttpError>, turn: &mut Turn) {
         let signed = read::<Challenge>(result).and_then(|Challenge { challenge }| {
             let identity = self.identity.as_ref().ok_or(CommandError::NotLoggedIn)?;
             let (secret, device) = (
@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn renewed(&mut self, result: Result<HttpAnswer, String>, turn: &mut Turn) {
+    pub(crate) fn renewed(&mut self, result: Result<HttpAnswer, HttpError>, turn: &mut Turn) {
         let session = match read::<Session>(result) {
             Ok(session) => session,
             Err(error) => return self.renewal_failed(&error, turn),

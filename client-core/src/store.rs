@@ -43,8 +43,20 @@ pub struct Acked {
     pub heads: BTreeSet<String>,
     /// Heads (hex) that are durable but held for a supervisor.
     pub held: BTreeSet<String>,
+    /// Heads (hex) that are durable and that nobody will put into the document:
+    /// a supervisor left them out, or they can never be applied.
+    #[serde(default)]
+    pub left_out: BTreeSet<String>,
     /// Server time of the receipt.
     pub at_ms: i64,
+}
+
+impl Acked {
+    /// Whether the receipt says where a head (hex) is.
+    #[must_use]
+    pub fn settles(&self, head: &str) -> bool {
+        [&self.heads, &self.held, &self.left_out].into_iter().any(|known| known.contains(head))
+    }
 }
 
 /// By document.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use automerge::sync;
+use automerge::{ChangeHash, sync};
 
 use duxue_document::{DocumentId, DocumentKind};
 use duxue_protocol::api::Role;
@@ -18,6 +18,10 @@ use crate::document::{About, LocalDocument, Unusable};
 use crate::engine::{Engine, Turn};
 use crate::error::CommandError;
 use crate::event::{Effect, LinkId, Notice, SecretUrl};
+use crate::identity::hex;
+use crate::reason;
+use crate::refusal::PROBE_MS;
+use crate::store::Acked;
 
 /// A server that says nothing for this long, while something is owed, is taken
 /// for dead: a half-open connection is otherwise noticed only by TCP.
@@ -62,6 +66,10 @@ pub struct OpenLink {
     pub since_ms: i64,
     /// When the last sync message of ours left.
     pub sent_ms: i64,
+    /// Attempts before this connection that came to nothing; none once it did.
+    attempt: u32,
+    /// The document that was sent last, and when, while they go one by one.
+    probe: Option<(DocumentId, i64)>,
 }
 
 /// The exchange of one document on one connection.
@@ -73,6 +81,12 @@ pub struct Exchange {
     pub heard: bool,
     /// The server does not give or take this document.
     pub denied: bool,
+    /// A message of ours was not answered yet.
+    asked: bool,
+    /// What the server sends of it cannot be used: changes only go out.
+    push_only: bool,
+    /// Nothing of it moves on this connection any more.
+    failed: bool,
 }
 
 impl Link {
@@ -84,7 +98,8 @@ impl Link {
 
     fn attempt(&self) -> u32 {
         match self {
-            Self::Off | Self::Open(_) => 0,
+            Self::Off => 0,
+            Self::Open(open) => open.attempt,
             Self::Waiting { attempt, .. } | Self::Opening { attempt, .. } => *attempt,
         }
     }
@@ -99,14 +114,60 @@ impl Link {
 }
 
 impl Exchange {
-    /// Whether both sides have the same, as far as this connection knows.
-    fn is_even(&self, local: &LocalDocument) -> bool {
-        if self.denied || self.state.is_peer_read_only() && self.heard {
+    /// Whether nothing more can come of it, as far as this connection knows:
+    /// both sides have the same, or we have theirs and a receipt on this
+    /// connection, `acked`, says where each of ours is. The server is silent
+    /// about what it holds, so its heads alone would never say so.
+    fn is_even(&self, local: &LocalDocument, acked: Option<&Acked>) -> bool {
+        if self.failed || self.denied || self.state.is_peer_read_only() && self.heard {
             return true;
         }
-        let mut theirs = self.state.their_heads.clone().unwrap_or_default();
-        theirs.sort_unstable();
-        self.heard && self.inbox.is_empty() && !local.is_busy() && theirs == local.heads()
+        if !self.heard || !self.inbox.is_empty() || local.is_busy() {
+            return false;
+        }
+        let theirs = self.state.their_heads.as_deref().unwrap_or_default();
+        if self.push_only && !local.about.own {
+            return true;
+        }
+        let theirs_are_here =
+            self.push_only || theirs.iter().all(|head| local.doc.get_change_meta_by_hash(head).is_some());
+        let ours_are_there = |head: &ChangeHash| {
+            theirs.contains(head) || acked.is_some_and(|acked| acked.settles(&hex(&head.0)))
+        };
+        theirs_are_here && local.heads().iter().all(ours_are_there)
+    }
+}
+
+impl Exchange {
+    /// Takes a message. What is in it may be unusable: then it is told once,
+    /// and our own work still goes out, as far as the rest of it allows.
+    fn take(&mut self, local: &mut LocalDocument, data: &[u8]) -> Result<(), Unusable> {
+        if self.push_only {
+            self.failed |= local.receive_heads(&mut self.state, data).is_err();
+            return Ok(());
+        }
+        let error = match local.receive(&mut self.state, data) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if matches!(error, Unusable::Clash { .. }) || local.receive_heads(&mut self.state, data).is_err() {
+            self.failed = true;
+            self.inbox.clear();
+        } else {
+            self.push_only = true;
+        }
+        Err(error)
+    }
+
+    /// The next message, if there is anything to say.
+    fn say(&mut self, local: &LocalDocument) -> Option<Vec<u8>> {
+        let message = local.generate(&mut self.state)?;
+        // Heads that never become equal would be told to and fro for ever.
+        if self.push_only && message.changes.is_empty() {
+            return None;
+        }
+        self.asked = true;
+        Some(message.encode())
     }
 }
 
@@ -117,6 +178,8 @@ impl Engine {
         }
         self.online = wanted;
         self.settled = false;
+        let again = self.refusals.forget();
+        self.dirty.extend(again);
         if wanted {
             if matches!(self.link, Link::Off | Link::Waiting { .. }) {
                 self.link = Link::Waiting { until_ms: turn.now_ms, attempt: 0 };
@@ -141,7 +204,7 @@ impl Engine {
         turn.effects.push(Effect::SendFrame { link, bytes: wire::encode(&join) });
     }
 
-    pub(crate) fn disconnected(&mut self, link: LinkId, reason: &str, turn: &mut Turn) {
+    pub(crate) fn disconnected(&mut self, link: LinkId, reason: Problem, turn: &mut Turn) {
         if self.link.id() == Some(link) {
             self.back_off(reason, turn);
         }
@@ -157,14 +220,10 @@ impl Engine {
         match wire::decode(bytes, &Limits { frame_bytes: FRAME_BYTES_MAX, ..Limits::default() }) {
             Ok(message) => self.message(message, turn),
             Err(error) => {
-                let problem = Problem::new(
-                    "sync.bad_frame",
-                    "服务器发来的数据无法读取，将重新连接",
-                    "the server sent something unreadable; connecting again",
-                );
-                turn.notice(Notice::Trouble { problem: problem.with_detail(error.code()) });
+                let problem = reason::BAD_FRAME.with_detail(error.code());
+                turn.notice(Notice::Trouble { problem: problem.clone() });
                 self.close_link(turn);
-                self.back_off("unreadable frame", turn);
+                self.back_off(problem, turn);
             }
         }
     }
@@ -173,8 +232,11 @@ impl Engine {
         match message {
             Message::Peer { sender_id, .. } => self.joined(sender_id, turn),
             Message::Error { message, .. } => {
+                if reason::is_about_a_document(&message) {
+                    self.refused(reason::of_server(&message), turn);
+                }
                 self.close_link(turn);
-                self.back_off(&message, turn);
+                self.back_off(reason::of_server(&message), turn);
                 if message.starts_with("session.") {
                     self.session_ended(None, turn);
                 }
@@ -187,9 +249,14 @@ impl Engine {
                     return;
                 }
                 let exchange = open.documents.entry(id).or_default();
+                if exchange.failed {
+                    return;
+                }
+                exchange.asked = false;
                 if exchange.inbox.len() >= INBOX {
-                    self.close_link(turn);
-                    self.back_off("too many messages", turn);
+                    exchange.failed = true;
+                    exchange.inbox.clear();
+                    self.set_aside(id, reason::BAD_MESSAGE.with_detail("too many messages"), turn);
                     return;
                 }
                 exchange.inbox.push_back(data);
@@ -198,9 +265,13 @@ impl Engine {
             Message::DocUnavailable { document_id, .. } => {
                 let Ok(id) = document_id.parse::<DocumentId>() else { return };
                 let Link::Open(open) = &mut self.link else { return };
+                if !self.documents.contains_key(&id) {
+                    return;
+                }
                 let exchange = open.documents.entry(id).or_default();
                 exchange.denied = true;
                 exchange.heard = true;
+                exchange.asked = false;
                 self.dirty.insert(id);
             }
             Message::Join { .. }
@@ -213,7 +284,7 @@ impl Engine {
     }
 
     fn joined(&mut self, peer: String, turn: &mut Turn) {
-        let Link::Opening { link, sender, .. } = &self.link else { return };
+        let Link::Opening { link, sender, attempt, .. } = &self.link else { return };
         self.link = Link::Open(OpenLink {
             link: *link,
             sender: sender.clone(),
@@ -222,6 +293,8 @@ impl Engine {
             heard_ms: turn.now_ms,
             since_ms: turn.now_ms,
             sent_ms: turn.now_ms,
+            attempt: *attempt,
+            probe: None,
         });
         let subscribed = self.subscribed();
         self.dirty.extend(subscribed);
@@ -264,28 +337,38 @@ impl Engine {
     pub(crate) fn pump_link(&mut self, turn: &mut Turn) {
         self.advance_link(turn);
         let Link::Open(open) = &mut self.link else { return };
-        let mut trouble = None;
+        let mut trouble = Vec::new();
         let mut again = Vec::new();
-        for id in std::mem::take(&mut self.dirty) {
+        // The one that the others wait for comes first.
+        let first = open.probe.map(|(probe, _)| probe).filter(|probe| self.dirty.remove(probe));
+        for id in first.into_iter().chain(std::mem::take(&mut self.dirty)) {
             let Some(local) = self.documents.get_mut(&id) else { continue };
             let exchange = open.documents.entry(id).or_default();
+            if exchange.failed || self.refusals.problem(&id).is_some() && !exchange.push_only {
+                again.extend(local.is_busy().then_some(id));
+                continue;
+            }
             // Inbox and outbox wait until memory is on disk.
             while !local.is_busy() {
                 let Some(data) = exchange.inbox.pop_front() else { break };
                 exchange.heard = true;
-                match local.receive(&mut exchange.state, &data) {
-                    Ok(_) => {}
-                    Err(error) => trouble = Some((id, error)),
+                if let Err(error) = exchange.take(local, &data) {
+                    trouble.push((id, error));
                 }
             }
             if local.is_busy() {
                 again.push(id);
                 continue;
             }
-            if exchange.denied {
+            if exchange.denied || exchange.failed {
                 continue;
             }
-            if let Some(data) = local.generate(&mut exchange.state) {
+            let others = open.probe.filter(|(probe, _)| self.refusals.one_by_one && *probe != id);
+            if others.is_some_and(|(_, sent_ms)| turn.now_ms - sent_ms < PROBE_MS) {
+                again.push(id);
+                continue;
+            }
+            if let Some(data) = exchange.say(local) {
                 let message = Message::Sync {
                     sender_id: open.sender.clone(),
                     target_id: open.peer.clone(),
@@ -294,40 +377,68 @@ impl Engine {
                 };
                 turn.effects.push(Effect::SendFrame { link: open.link, bytes: wire::encode(&message) });
                 open.sent_ms = turn.now_ms;
+                open.probe = Some((id, turn.now_ms));
+            } else if !exchange.asked {
+                // Nothing of it is on its way: the next may go.
+                open.probe.take_if(|(probe, _)| *probe == id);
             }
         }
         self.dirty.extend(again);
-        if let Some((document, error)) = trouble {
-            let problem = self.unusable(document, error, turn);
-            turn.notice(Notice::Trouble { problem });
-            self.close_link(turn);
-            self.back_off("unusable sync message", turn);
-            return;
+        for (document, error) in trouble {
+            if self.unusable(document, error, turn) {
+                return;
+            }
         }
         // Received changes are written at once, not at the next event.
         self.pump_received(turn);
+        if self.is_even() {
+            self.refusals.all_well();
+            self.count_as_well();
+        }
     }
 
-    /// What to tell about a message that cannot be used, after doing what can
-    /// be done about it.
-    fn unusable(&mut self, document: DocumentId, error: Unusable, turn: &mut Turn) -> Problem {
+    /// The connection came to something: the next wait begins small again.
+    pub(crate) fn count_as_well(&mut self) {
+        if let Link::Open(open) = &mut self.link {
+            open.attempt = 0;
+        }
+    }
+
+    /// The server refused something and ends the connection. Where only one
+    /// document was on its way, it is that one.
+    fn refused(&mut self, problem: Problem, turn: &mut Turn) {
+        let Link::Open(open) = &self.link else { return };
+        let last = open.probe.filter(|_| self.refusals.one_by_one).map(|(document, _)| document);
+        let mut asked = open.documents.iter().filter(|(_, exchange)| exchange.asked).map(|(id, _)| *id);
+        let only = asked.next().filter(|_| asked.next().is_none());
+        match last.or(only) {
+            Some(document) => self.set_aside(document, problem, turn),
+            None => self.refusals.one_by_one = true,
+        }
+    }
+
+    /// Leaves a document in peace for a while.
+    fn set_aside(&mut self, document: DocumentId, problem: Problem, turn: &mut Turn) {
+        turn.notice(Notice::Trouble { problem: problem.clone() });
+        self.refusals.note(document, problem, turn.now_ms);
+        self.settled = false;
+    }
+
+    /// Does what can be done about a message that cannot be used. Returns
+    /// whether the connection had to end for it.
+    fn unusable(&mut self, document: DocumentId, error: Unusable, turn: &mut Turn) -> bool {
         let detail = match error {
             Unusable::Clash { seq, actor } if self.write_again(document, &actor, seq, turn) => {
-                return Problem::new(
-                    "sync.written_again",
-                    "本机数据曾被恢复到较早的状态：尚未送达的内容已重新写入，旧数据另行保留",
-                    "this device's data was put back to an earlier state: what was not delivered is written again, and the old data is kept aside",
-                );
+                turn.notice(Notice::Trouble { problem: reason::WRITTEN_AGAIN });
+                self.close_link(turn);
+                self.back_off(reason::WRITTEN_AGAIN, turn);
+                return true;
             }
             Unusable::Clash { seq, actor } => format!("duplicate seq {seq} of {actor}"),
             Unusable::Other(detail) => detail,
         };
-        Problem::new(
-            "sync.bad_message",
-            "服务器发来的一条同步消息无法使用，将重新连接",
-            "a sync message of the server cannot be used; connecting again",
-        )
-        .with_detail(detail)
+        self.set_aside(document, reason::BAD_MESSAGE.with_detail(detail), turn);
+        false
     }
 
     fn pump_received(&mut self, turn: &mut Turn) {
@@ -340,6 +451,8 @@ impl Engine {
     }
 
     fn advance_link(&mut self, turn: &mut Turn) {
+        let due = self.refusals.due(turn.now_ms);
+        self.dirty.extend(due);
         match &self.link {
             Link::Waiting { until_ms, attempt } if *until_ms <= turn.now_ms && self.online => {
                 let (Some(identity), attempt) = (&self.identity, *attempt) else { return };
@@ -353,13 +466,13 @@ impl Engine {
             }
             Link::Opening { since_ms, .. } if turn.now_ms - since_ms > SILENCE_MS => {
                 self.close_link(turn);
-                self.back_off("no answer", turn);
+                self.back_off(reason::NO_ANSWER, turn);
             }
             Link::Open(open)
                 if turn.now_ms - open.heard_ms.max(open.sent_ms) > SILENCE_MS && !self.is_even() =>
             {
                 self.close_link(turn);
-                self.back_off("silence", turn);
+                self.back_off(reason::SILENCE, turn);
             }
             _ => {}
         }
@@ -373,7 +486,9 @@ impl Engine {
             let (Some(local), Some(exchange)) = (self.documents.get(&id), open.documents.get(&id)) else {
                 return false;
             };
-            exchange.is_even(local)
+            let asked = self.receipt_round.is_answered(&id);
+            self.refusals.problem(&id).is_some() && !exchange.push_only
+                || exchange.is_even(local, self.acked.get(&id).filter(|_| asked))
         })
     }
 
@@ -390,7 +505,7 @@ impl Engine {
         }
     }
 
-    fn back_off(&mut self, reason: &str, turn: &mut Turn) {
+    fn back_off(&mut self, reason: Problem, turn: &mut Turn) {
         let attempt = self.link.attempt().saturating_add(1);
         let most = (BACKOFF_FIRST_MS << (attempt - 1).min(10)).min(BACKOFF_LAST_MS);
         // Half fixed, half random, so that a restarted server does not meet
@@ -400,7 +515,7 @@ impl Engine {
         self.settled = false;
         self.link = if self.online { Link::Waiting { until_ms, attempt } } else { Link::Off };
         let retry_ms = self.online.then_some(until_ms);
-        turn.notice(Notice::Offline { reason: reason.to_owned(), retry_ms });
+        turn.notice(Notice::Offline { reason, retry_ms });
     }
 
     pub(crate) fn link_timer(&self) -> Option<i64> {
@@ -408,8 +523,13 @@ impl Engine {
             Link::Off => None,
             Link::Waiting { until_ms, .. } => Some(*until_ms),
             Link::Opening { since_ms, .. } => Some(since_ms + SILENCE_MS + 1),
-            Link::Open(_) if self.is_even() => None,
-            Link::Open(open) => Some(open.heard_ms.max(open.sent_ms) + SILENCE_MS + 1),
+            Link::Open(_) if self.is_even() => self.refusals.timer(),
+            Link::Open(open) => {
+                let next = open.probe.filter(|_| self.refusals.one_by_one && !self.dirty.is_empty());
+                let next = next.map(|(_, sent_ms)| sent_ms + PROBE_MS);
+                let silence = open.heard_ms.max(open.sent_ms) + SILENCE_MS + 1;
+                [Some(silence), next, self.refusals.timer()].into_iter().flatten().min()
+            }
         }
     }
 }

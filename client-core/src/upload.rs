@@ -1,5 +1,7 @@
 //! The uploads: one at a time, small photos first, after the measurements.
 
+use std::collections::BTreeMap;
+
 use duxue_document::PhotoHash;
 use duxue_protocol::problem::Problem;
 
@@ -7,13 +9,19 @@ use crate::account::Errand;
 use crate::command::Reply;
 use crate::engine::{Engine, Pending, Turn, json};
 use crate::error::CommandError;
-use crate::event::{CommandId, Effect, HttpAnswer, HttpBody, HttpRequest, Notice};
+use crate::event::{CommandId, Effect, HttpAnswer, HttpBody, HttpError, HttpRequest, Notice};
 use crate::keys;
 use crate::photo::{self, PART_BYTES, PhotoRecord, PhotoState, UploadStep};
 
 /// How long measurements go before photos when a document does not settle.
 const DOCUMENTS_FIRST_MS: i64 = 5_000;
 const RETRY_LAST_MS: i64 = 60_000;
+
+const NOT_TAKEN: Problem = Problem::new(
+    "photo.not_taken",
+    "服务器多次没有收下一张照片：先传其他照片，之后再试",
+    "the server failed to take a photo several times: the others go first, and it is tried again",
+);
 
 /// The one running upload.
 #[derive(Default)]
@@ -24,7 +32,12 @@ pub struct Uploads {
     asked: Option<PhotoHash>,
     failures: u32,
     not_before_ms: i64,
+    /// How often the server answered for a photo and nothing came of it.
+    fruitless: BTreeMap<PhotoHash, u32>,
 }
+
+/// A photo that came to nothing so often lets the others go first.
+const FRUITLESS: u32 = 3;
 
 impl Engine {
     pub(crate) fn pump_uploads(&mut self, turn: &mut Turn) {
@@ -71,10 +84,13 @@ impl Engine {
         self.is_even() || now_ms - open.since_ms >= DOCUMENTS_FIRST_MS
     }
 
-    /// An upload that is under way is finished first, then the smallest.
+    /// An upload that is under way is finished first, then the smallest; what
+    /// came to nothing again and again waits until the others are through.
     fn next_photo(&self) -> Option<&PhotoRecord> {
         self.photos.values().filter(|record| record.wants_upload()).min_by_key(|record| {
-            (!matches!(record.state, PhotoState::Uploading { .. }), record.bytes_left(), record.photo)
+            let failed = self.uploads.fruitless.get(&record.photo).filter(|count| **count >= FRUITLESS);
+            let idle = !matches!(record.state, PhotoState::Uploading { .. });
+            (failed, idle, record.bytes_left(), record.photo)
         })
     }
 
@@ -89,18 +105,36 @@ impl Engine {
         &mut self,
         photo: PhotoHash,
         url: Option<&str>,
-        result: Result<HttpAnswer, String>,
+        result: Result<HttpAnswer, HttpError>,
         turn: &mut Turn,
     ) {
         self.uploads.running = false;
+        let answered = result.as_ref().ok().map(|answer| (answer.status, answer.body.clone()));
         let server = self.identity.as_ref().map_or("", |identity| identity.server.as_str());
         let step = match (result, url) {
+            // What cannot be read now is not sent now: the others go on.
+            (Err(HttpError::PhotoUnreadable(problem)), _) => UploadStep::Refused(problem),
             // Whether the bytes arrived is unknown; the offset will tell.
-            (Err(_), _) => UploadStep::Later,
+            (Err(HttpError::NoAnswer(_)), _) => UploadStep::Later,
             (Ok(answer), None) => photo::created(server, &answer),
             (Ok(answer), Some(url)) => photo::progressed(url, &answer),
         };
+        if let (UploadStep::Later, Some((status, body))) = (&step, answered) {
+            self.fruitless(photo, status, &body, turn);
+        }
         self.photo_step(photo, step, turn);
+    }
+
+    /// The server answered and did not take the photo. After some times the
+    /// others go first, and people are told once.
+    fn fruitless(&mut self, photo: PhotoHash, status: u16, body: &[u8], turn: &mut Turn) {
+        let count = self.uploads.fruitless.entry(photo).or_default();
+        *count = count.saturating_add(1);
+        if *count == FRUITLESS {
+            self.uploads.failures = 0;
+            let detail = format!("{photo}: {}", photo::refusal(status, body).code);
+            turn.notice(Notice::Trouble { problem: NOT_TAKEN.with_detail(detail) });
+        }
     }
 
     fn photo_step(&mut self, photo: PhotoHash, step: UploadStep, turn: &mut Turn) {
@@ -108,6 +142,7 @@ impl Engine {
         match step {
             UploadStep::At { url, sent } => {
                 self.uploads.failures = 0;
+                self.uploads.fruitless.remove(&photo);
                 self.uploads.asked = Some(photo);
                 let done = sent >= length;
                 let state = if done { PhotoState::Sent } else { PhotoState::Uploading { url, sent } };
@@ -165,6 +200,7 @@ impl Engine {
         let record = self.photos.get_mut(photo).ok_or(CommandError::UnknownPhoto)?;
         if matches!(record.state, PhotoState::Stuck { .. }) {
             record.state = PhotoState::Waiting;
+            self.uploads.fruitless.remove(photo);
             self.settled = false;
         }
         Ok(Reply::Done)

@@ -15,12 +15,13 @@ use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::Receipt;
 
 use crate::command::Subject;
-use crate::document::About;
+use crate::document::{About, LocalDocument};
 use crate::engine::{Engine, Packet, Phase};
 use crate::error::CommandError;
 use crate::identity::Identity;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::receipts::heads_of;
+use crate::store::Acked;
 use crate::sync::Link;
 
 /// A school with how far its survey is.
@@ -145,6 +146,14 @@ pub enum Waiting {
     Denied,
     /// Durable on the server, outside the document, until a supervisor admits it.
     Held,
+    /// Durable on the server, outside the document: a supervisor left it out.
+    LeftOut,
+    /// The server refused the document, or sent what cannot be used of it. It
+    /// is tried again later; all other documents go on.
+    Unusable {
+        /// Why.
+        problem: Problem,
+    },
     /// The server refused it for good.
     Stuck {
         /// Why.
@@ -311,7 +320,7 @@ impl Engine {
     }
 
     fn person_of(&self, round: &RoundId, actor: &str) -> Option<&PersonId> {
-        let own = self.actors.values().find(|record| record.actor == actor).map(|record| &record.person);
+        let own = self.own_actors.get(actor);
         let packet = self.packets.get(round);
         own.or_else(|| Some(&packet?.packet.actors.get(actor)?.person))
     }
@@ -397,7 +406,7 @@ impl Engine {
                 what: OutboxWhat::Changes { document: id, kind: about.kind, count: waiting.len() },
                 subject: about.school.clone().map(|school| Subject { round: about.round.clone(), school }),
                 bytes,
-                reason: self.why_document(local, acked.is_some_and(|acked| !acked.held.is_empty())),
+                reason: self.why_document(local, acked),
             })
         });
         let photos = self.photos.values().filter_map(|record| {
@@ -413,17 +422,25 @@ impl Engine {
     }
 
     /// Whether anything captured here is not on the server. Changes that are
-    /// held for a supervisor were delivered.
+    /// held for a supervisor, or that one left out, were delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
-        self.outbox().items.iter().any(|item| item.reason != Waiting::Held)
+        let delivered = [Waiting::Held, Waiting::LeftOut];
+        self.outbox().items.iter().any(|item| !delivered.contains(&item.reason))
     }
 
-    fn why_document(&self, local: &crate::document::LocalDocument, held: bool) -> Waiting {
+    fn why_document(&self, local: &LocalDocument, acked: Option<&Acked>) -> Waiting {
         if local.is_busy() {
             return Waiting::NotSaved;
         }
-        if held {
-            return Waiting::Held;
+        // What came after the receipt is on this device only, whatever became
+        // of the rest.
+        if let Some(acked) = acked
+            && heads_of(local).iter().all(|head| acked.settles(head))
+        {
+            return if acked.held.is_empty() { Waiting::LeftOut } else { Waiting::Held };
+        }
+        if let Some(problem) = self.refusals.problem(&local.id()) {
+            return Waiting::Unusable { problem: problem.clone() };
         }
         let Link::Open(open) = &self.link else { return Waiting::Offline };
         match open.documents.get(&local.id()) {

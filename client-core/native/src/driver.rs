@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use duxue_client_core::{
-    Command, CommandError, CommandId, Effect, Engine, Event, HttpBody, HttpRequest, LinkId, Notice, Reply,
-    StorageTask,
+    Command, CommandError, CommandId, Effect, Engine, Event, HttpAnswer, HttpBody, HttpError, HttpRequest,
+    LinkId, Notice, Reply,
 };
 use duxue_protocol::problem::Problem;
 use rand_chacha::ChaCha20Rng;
@@ -185,15 +185,14 @@ impl Driver {
                 let store = Arc::clone(&self.store);
                 // One task at a time, in order: that is what makes a later
                 // record imply an earlier one.
-                let result = tokio::task::spawn_blocking(move || run_storage(&store, &task)).await;
+                let result = tokio::task::spawn_blocking(move || store.run(&task)).await;
                 let result = result
                     .unwrap_or_else(|error| Err(duxue_client_core::StorageError::Failed(error.to_string())));
                 self.later(Event::Stored { id, result });
             }
             Effect::Connect { link, url } => {
                 if !network::is_allowed(&url.0, self.insecure) {
-                    let reason = insecure_problem().message_en.into_owned();
-                    self.later(Event::Disconnected { link, reason });
+                    self.later(Event::Disconnected { link, reason: insecure_problem() });
                     return;
                 }
                 let (frames, outgoing) = mpsc::unbounded_channel();
@@ -216,7 +215,7 @@ impl Driver {
                     let result = if allowed {
                         send(&http, &store, request).await
                     } else {
-                        Err(insecure_problem().message_en.into_owned())
+                        Err(HttpError::NoAnswer(insecure_problem()))
                     };
                     let _ = sender.send(Event::Http { id, result });
                 });
@@ -262,9 +261,7 @@ impl Driver {
             None => HttpBody::Empty,
         };
         let request = HttpRequest { method, url, headers, body };
-        let answer = network::send(&self.http, request, part)
-            .await
-            .map_err(|reason| CommandError::Unreachable(reason).problem())?;
+        let answer = network::send(&self.http, request, part).await.map_err(HttpError::into_problem)?;
         if (200..300).contains(&answer.status) {
             Ok(answer.body)
         } else {
@@ -276,25 +273,24 @@ impl Driver {
 /// A body with its media type.
 pub type HttpBodyBytes = Option<(&'static str, Vec<u8>)>;
 
-fn run_storage(
-    store: &Store,
-    task: &StorageTask,
-) -> Result<duxue_client_core::StorageAnswer, duxue_client_core::StorageError> {
-    store.run(task)
-}
-
-async fn send(
-    http: &reqwest::Client,
-    store: &Store,
-    request: HttpRequest,
-) -> Result<duxue_client_core::HttpAnswer, String> {
+async fn send(http: &reqwest::Client, store: &Store, request: HttpRequest) -> Result<HttpAnswer, HttpError> {
     let part = match &request.body {
         HttpBody::Photo { photo, offset, length } => {
-            Some(store.read_photo(photo, *offset, *length).map_err(|error| error.to_string())?)
+            let unreadable = |error| HttpError::PhotoUnreadable(unreadable_photo(&error));
+            Some(store.read_photo(photo, *offset, *length).map_err(unreadable)?)
         }
         HttpBody::Empty | HttpBody::Json(_) => None,
     };
     network::send(http, request, part).await
+}
+
+fn unreadable_photo(error: &std::io::Error) -> Problem {
+    Problem::new(
+        "photo.unreadable",
+        "本机的照片文件读不出来：请检查磁盘，或从备份放回数据目录的 photos 中，再运行 duxue photo retry",
+        "the photo's file cannot be read on this device: check the disk, or put it back into photos in the home folder from a backup, then run duxue photo retry",
+    )
+    .with_detail(error.to_string())
 }
 
 /// This device's clock.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use duxue_client_core::{Event, FRAME_BYTES_MAX, HttpAnswer, HttpBody, HttpRequest, LinkId};
+use duxue_client_core::error::unreachable;
+use duxue_client_core::{
+    CLOSED, Event, FRAME_BYTES_MAX, HttpAnswer, HttpBody, HttpError, HttpRequest, LinkId,
+};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
@@ -49,8 +52,9 @@ pub async fn send(
     client: &reqwest::Client,
     request: HttpRequest,
     part: Option<Vec<u8>>,
-) -> Result<HttpAnswer, String> {
-    let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
+) -> Result<HttpAnswer, HttpError> {
+    let method = reqwest::Method::from_bytes(request.method.as_bytes())
+        .map_err(|error| no_answer(error.to_string()))?;
     let mut builder = client.request(method, &request.url);
     for (name, value) in &request.headers {
         builder = builder.header(*name, value);
@@ -60,15 +64,19 @@ pub async fn send(
         HttpBody::Json(text) => builder.header("content-type", "application/json").body(text),
         HttpBody::Photo { .. } => builder.body(part.unwrap_or_default()),
     };
-    let answer = builder.send().await.map_err(|error| plain(&error))?;
+    let answer = builder.send().await.map_err(|error| no_answer(plain(&error)))?;
     let status = answer.status().as_u16();
     let headers = answer
         .headers()
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
-    let body = answer.bytes().await.map_err(|error| plain(&error))?.to_vec();
+    let body = answer.bytes().await.map_err(|error| no_answer(plain(&error)))?.to_vec();
     Ok(HttpAnswer { status, headers, body })
+}
+
+fn no_answer(detail: String) -> HttpError {
+    HttpError::NoAnswer(unreachable(detail))
 }
 
 /// The innermost cause, without the address, which may hold a token.
@@ -88,8 +96,8 @@ pub async fn socket(
     events: mpsc::UnboundedSender<Event>,
 ) {
     let reason = match run_socket(link, &url, &mut outgoing, &events).await {
-        Ok(()) => "closed".to_owned(),
-        Err(reason) => reason,
+        Ok(()) => CLOSED,
+        Err(reason) => unreachable(reason),
     };
     // Nobody listens any more only when the program ends.
     let _ = events.send(Event::Disconnected { link, reason });

@@ -8,10 +8,11 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use automerge::ChangeHash;
+use duxue_client_core::error::unreachable;
 use duxue_client_core::identity::{Identity, hex};
 use duxue_client_core::{
-    Command, CommandId, Effect, Engine, Event, HttpBody, HttpId, HttpRequest, LinkId, NewPhoto, Notice,
-    Reply, StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo, Subject,
+    Command, CommandId, Effect, Engine, Event, HttpBody, HttpError, HttpId, HttpRequest, LinkId, NewPhoto,
+    Notice, Reply, StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo, Subject,
 };
 use duxue_document::school::{Declared, School, SchoolKind, Setting};
 use duxue_document::{DocumentKind, OpId, PhotoHash, genesis};
@@ -22,7 +23,8 @@ use duxue_protocol::wire::{self, Limits, Message};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-pub use server::Server;
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub use server::{Fate, Server};
 
 /// How often things go wrong, in per mille of the steps at which they could.
 #[derive(Clone, Copy, Default)]
@@ -84,6 +86,8 @@ pub struct World {
     pub faults: Faults,
     to_server: VecDeque<(Socket, Vec<u8>)>,
     to_device: VecDeque<(Socket, Vec<u8>)>,
+    /// Connections that were opened.
+    pub connections: usize,
     /// Every claim that a device reported as saved.
     pub saved: BTreeSet<OpId>,
 }
@@ -167,6 +171,7 @@ impl World {
             faults: Faults::default(),
             to_server: VecDeque::new(),
             to_device: VecDeque::new(),
+            connections: 0,
             saved: BTreeSet::new(),
         };
         for number in 0..devices {
@@ -372,7 +377,7 @@ impl World {
     fn cut(&mut self, device: usize) {
         let Some(link) = self.devices[device].link else { return };
         self.hang_up(device);
-        self.feed(device, Event::Disconnected { link, reason: "cut".to_owned() });
+        self.feed(device, Event::Disconnected { link, reason: unreachable("cut") });
     }
 
     pub fn store_one(&mut self, device: usize) -> bool {
@@ -401,10 +406,11 @@ impl World {
     fn connect_one(&mut self, device: usize) -> bool {
         let Some(link) = self.devices[device].connecting.take() else { return false };
         if !self.server.up || self.chance(self.faults.lose_answer) {
-            self.feed(device, Event::Disconnected { link, reason: "refused".to_owned() });
+            self.feed(device, Event::Disconnected { link, reason: unreachable("refused") });
             return true;
         }
         self.hang_up(device);
+        self.connections += 1;
         self.devices[device].link = Some(link);
         self.server.opened((device, self.devices[device].life, link));
         self.feed(device, Event::Connected { link });
@@ -414,6 +420,11 @@ impl World {
     pub fn answer_one(&mut self, device: usize) -> bool {
         let Some((id, request)) = self.devices[device].http.pop_front() else { return false };
         let part = match &request.body {
+            HttpBody::Photo { photo, .. } if !self.devices[device].photos.contains_key(photo) => {
+                let problem = Problem::new("photo.unreadable", "读不出来", "cannot be read");
+                self.feed(device, Event::Http { id, result: Err(HttpError::PhotoUnreadable(problem)) });
+                return true;
+            }
             HttpBody::Photo { photo, offset, length } => {
                 let bytes = &self.devices[device].photos[photo];
                 let (from, to) =
@@ -424,16 +435,16 @@ impl World {
             _ => Vec::new(),
         };
         if self.chance(self.faults.lose_request) {
-            self.feed(device, Event::Http { id, result: Err("dropped".to_owned()) });
+            self.feed(device, Event::Http { id, result: Err(HttpError::NoAnswer(unreachable("dropped"))) });
             return true;
         }
         let lost = self.chance(self.faults.lose_answer);
         let arrives = if lost { self.below(part.len() + 1) } else { part.len() };
         let result = if self.server.up {
             let answer = self.server.http(&request, &part[..arrives], self.now_ms);
-            if lost { Err("lost".to_owned()) } else { Ok(answer) }
+            if lost { Err(HttpError::NoAnswer(unreachable("lost"))) } else { Ok(answer) }
         } else {
-            Err("refused".to_owned())
+            Err(HttpError::NoAnswer(unreachable("refused")))
         };
         self.feed(device, Event::Http { id, result });
         true
@@ -443,6 +454,14 @@ impl World {
         let Some((socket, bytes)) = self.next_frame(true) else { return false };
         for (to, answer) in self.server.frame(socket, &bytes) {
             self.to_device.push_back((to, answer));
+        }
+        // What was sent before it closes still arrives.
+        if let Some((device, _, link)) = self.server.closing.take() {
+            while self.carry_to_device() {}
+            if self.devices[device].link == Some(link) {
+                self.hang_up(device);
+                self.feed(device, Event::Disconnected { link, reason: unreachable("closed") });
+            }
         }
         true
     }

@@ -30,6 +30,18 @@ pub struct Server {
     pub forgets_photos: bool,
     /// The token that requests must carry.
     pub token: String,
+    /// What becomes of changes that come for a document.
+    pub fates: BTreeMap<DocumentId, Fate>,
+    /// Sends this change in every message about a document.
+    pub unusable: BTreeMap<DocumentId, Vec<u8>>,
+    /// Closes each connection after the greeting.
+    pub closes: bool,
+    /// Answers every request about these photos with 503.
+    pub fails: BTreeSet<PhotoHash>,
+    /// The connection that it just closed.
+    pub closing: Option<Socket>,
+    /// Changes kept outside the documents, with where they are listed.
+    outside: BTreeMap<(DocumentId, String), Fate>,
     /// Why messages were refused whole.
     pub refused: Vec<&'static str>,
     /// Messages that brought changes.
@@ -42,6 +54,17 @@ pub struct Server {
 struct Session {
     peer: String,
     states: BTreeMap<DocumentId, sync::State>,
+}
+
+/// What becomes of changes in place of being taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Kept outside until a supervisor decides; never answered.
+    Held,
+    /// Kept outside for good; never answered.
+    LeftOut,
+    /// Refused with this code; the connection is closed.
+    Refused(&'static str),
 }
 
 /// A copy of what is durable.
@@ -76,6 +99,12 @@ impl Server {
             forge: false,
             forgets_photos: false,
             token: "token".to_owned(),
+            fates: BTreeMap::new(),
+            unusable: BTreeMap::new(),
+            closes: false,
+            fails: BTreeSet::new(),
+            closing: None,
+            outside: BTreeMap::new(),
             refused: Vec::new(),
             deliveries: 0,
             journal: 0,
@@ -126,20 +155,44 @@ impl Server {
                     selected_protocol_version: "1".to_owned(),
                     target_id: sender_id,
                 };
+                self.closing = self.closes.then_some(socket);
                 vec![(socket, wire::encode(&peer))]
             }
             Message::Sync { document_id, data, .. } => {
                 let id: DocumentId = document_id.parse().unwrap();
                 let Some(doc) = self.documents.get_mut(&id) else { return Vec::new() };
                 // The real server's limits: above them it takes nothing.
-                match scan::scan_sync_message(&data, &ScanLimits::default(), &genesis::reserved) {
-                    Ok(report) => self.deliveries += usize::from(!report.changes.is_empty()),
+                let report = match scan::scan_sync_message(&data, &ScanLimits::default(), &genesis::reserved)
+                {
+                    Ok(report) => report,
                     Err(error) => {
                         self.refused.push(error.code());
+                        return self.refuse(socket, error.code());
+                    }
+                };
+                let mut message = sync::Message::decode(&data).unwrap();
+                let new: Vec<_> = report
+                    .changes
+                    .iter()
+                    .map(|change| change.hash)
+                    .filter(|hash| doc.get_change_meta_by_hash(hash).is_none())
+                    .collect();
+                self.deliveries += usize::from(!new.is_empty());
+                match self.fates.get(&id).filter(|_| !new.is_empty()) {
+                    Some(Fate::Refused(code)) => return self.refuse(socket, code),
+                    Some(fate) => {
+                        for hash in new {
+                            self.outside.insert((id, hex(&hash.0)), *fate);
+                        }
+                        // It would say again what it has, which is nothing new.
+                        message.changes = sync::ChunkList::empty();
+                        message.version = sync::MessageVersion::V1;
+                        let state = session.states.entry(id).or_default();
+                        doc.receive_sync_message(state, message).unwrap();
                         return Vec::new();
                     }
+                    None => {}
                 }
-                let message = sync::Message::decode(&data).unwrap();
                 // A repeated or late frame may not fit; a real server closes then.
                 let state = session.states.entry(id).or_default();
                 if doc.receive_sync_message(state, message).is_err() {
@@ -152,13 +205,24 @@ impl Server {
         }
     }
 
+    /// Says why, and closes.
+    fn refuse(&mut self, socket: Socket, code: &str) -> Vec<(Socket, Vec<u8>)> {
+        self.closing = Some(socket);
+        let error = Message::Error { sender_id: None, message: code.to_owned(), target_id: None };
+        vec![(socket, wire::encode(&error))]
+    }
+
     /// To everyone who has the document open: the sender and the others.
     fn speak(&mut self, id: DocumentId) -> Vec<(Socket, Vec<u8>)> {
         let doc = &self.documents[&id];
         let mut frames = Vec::new();
         for (socket, session) in &mut self.sessions {
             let Some(state) = session.states.get_mut(&id) else { continue };
-            if let Some(message) = doc.generate_sync_message(state) {
+            if let Some(mut message) = doc.generate_sync_message(state) {
+                if let Some(change) = self.unusable.get(&id) {
+                    message.changes = vec![change.clone()].into();
+                    message.version = sync::MessageVersion::V1;
+                }
                 let sync = Message::Sync {
                     sender_id: "server".to_owned(),
                     target_id: session.peer.clone(),
@@ -226,12 +290,24 @@ impl Server {
         let asked: ReceiptRequest = serde_json::from_str(text).unwrap();
         let mut heads = BTreeMap::new();
         let mut missing_heads = BTreeMap::new();
+        let (mut held_heads, mut left_out_heads) = (BTreeMap::new(), BTreeMap::new());
         for (id, claimed) in asked.heads {
             let doc = &self.documents[&id];
             let (here, missing): (BTreeSet<String>, BTreeSet<String>) = claimed
                 .into_iter()
                 .partition(|head| doc.get_change_meta_by_hash(&head.parse().unwrap()).is_some());
             heads.insert(id, here);
+            let of = |fate: Fate| {
+                missing
+                    .iter()
+                    .filter(|head| self.outside.get(&(id, (*head).clone())) == Some(&fate))
+                    .cloned()
+                    .collect::<BTreeSet<String>>()
+            };
+            let (held, left_out) = (of(Fate::Held), of(Fate::LeftOut));
+            let missing: BTreeSet<String> = &(&missing - &held) - &left_out;
+            held_heads.insert(id, held);
+            left_out_heads.insert(id, left_out);
             if !missing.is_empty() {
                 missing_heads.insert(id, missing);
             }
@@ -251,8 +327,8 @@ impl Server {
         let answer = ReceiptAnswer {
             receipt,
             missing_heads,
-            held_heads: BTreeMap::new(),
-            left_out_heads: BTreeMap::new(),
+            held_heads,
+            left_out_heads,
             set_aside_heads: BTreeMap::new(),
             missing_photos,
         };
@@ -269,6 +345,9 @@ impl Server {
             header("upload-metadata").split(',').find_map(|pair| pair.strip_prefix("sha256 ")).unwrap();
         let hash = base64::engine::general_purpose::STANDARD.decode(hash).unwrap();
         let photo: PhotoHash = String::from_utf8(hash).unwrap().parse().unwrap();
+        if self.fails.contains(&photo) {
+            return answer_with(503, &[], Vec::new());
+        }
         let path = format!("/api/files/{}", self.uploads.len());
         self.uploads.insert(path.clone(), (photo, length, Vec::new()));
         answer_with(201, &[("location", path)], Vec::new())

@@ -65,11 +65,13 @@ pub struct Replaced {
     pub path: EntryPath,
     /// The claim that is live.
     pub by: OpId,
-    /// The claim that it replaced.
+    /// A claim that it replaced, directly or through others.
     pub old: OpId,
 }
 
-/// The claims that live candidates of a survey have replaced, one step back.
+/// The claims that live candidates of a survey have replaced, each with all
+/// that those had replaced before: whoever states a value twice has replaced
+/// the same as whoever states it once.
 ///
 /// Cost: one walk through the whole history and a reading of the entries
 /// found, whatever their number.
@@ -96,10 +98,33 @@ pub fn replaced(survey: &Automerge) -> Vec<Replaced> {
     let source = Source::parts(survey, &deletes);
     let of_entry = |(path, pairs): (EntryPath, Vec<(OpId, OpId)>)| {
         let live: BTreeSet<OpId> = read::candidates(&source, KIND, &path).into_iter().map(|c| c.op).collect();
-        let kept = pairs.into_iter().filter(move |(by, _)| live.contains(by));
-        kept.map(move |(by, old)| Replaced { path: path.clone(), by, old }).collect::<Vec<_>>()
+        let mut before: BTreeMap<OpId, Vec<OpId>> = BTreeMap::new();
+        for (by, old) in pairs {
+            before.entry(by).or_default().push(old);
+        }
+        let of_claim = |by: OpId| {
+            let path = path.clone();
+            earlier(&before, &by).into_iter().map(move |old| Replaced {
+                path: path.clone(),
+                by: by.clone(),
+                old,
+            })
+        };
+        live.into_iter().flat_map(of_claim).collect::<Vec<_>>()
     };
     found.into_iter().flat_map(of_entry).collect()
+}
+
+/// Everything that led to a claim, however many steps back.
+fn earlier(before: &BTreeMap<OpId, Vec<OpId>>, claim: &OpId) -> BTreeSet<OpId> {
+    let mut found = BTreeSet::new();
+    let mut next: Vec<&OpId> = before.get(claim).into_iter().flatten().collect();
+    while let Some(op) = next.pop() {
+        if found.insert(op.clone()) {
+            next.extend(before.get(op).into_iter().flatten());
+        }
+    }
+    found
 }
 
 /// What a walk through the history finds of one entry.

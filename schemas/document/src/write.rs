@@ -95,6 +95,15 @@ fn type_zh(needed: &str) -> &'static str {
 /// # Errors
 /// [`WriteError`]; nothing is written then.
 pub fn put_claims(doc: &mut Automerge, claims: &[(EntryPath, Claim)]) -> Result<Vec<OpId>, WriteError> {
+    check_claims(claims)?;
+    change(doc, |tx| claims.iter().map(|(path, claim)| put_claim(tx, path, claim)).collect())
+}
+
+/// Checks claims that are to be written together, whatever the document.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn check_claims(claims: &[(EntryPath, Claim)]) -> Result<(), WriteError> {
     let mut seen = BTreeSet::new();
     for (path, claim) in claims {
         check_claim(path, claim)?;
@@ -102,7 +111,7 @@ pub fn put_claims(doc: &mut Automerge, claims: &[(EntryPath, Claim)]) -> Result<
             return Err(WriteError::Twice(path.clone()));
         }
     }
-    change(doc, |tx| claims.iter().map(|(path, claim)| put_claim(tx, path, claim)).collect())
+    Ok(())
 }
 
 /// Removes an item: a claim in its field `removed` that names every live op of

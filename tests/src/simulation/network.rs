@@ -7,7 +7,8 @@
 
 use std::collections::VecDeque;
 
-use duxue_client_core::{Event, HttpBody};
+use duxue_client_core::error::unreachable;
+use duxue_client_core::{Event, HttpBody, HttpError};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -19,7 +20,7 @@ impl World {
     pub(super) fn connect_one(&mut self, device: usize) -> bool {
         let Some(id) = self.devices[device].connecting.take() else { return false };
         if !self.machine.is_up() || self.chance(self.faults.lose) {
-            self.feed(device, Event::Disconnected { link: id, reason: "refused".to_owned() });
+            self.feed(device, Event::Disconnected { link: id, reason: unreachable("refused") });
             return true;
         }
         let (wire, life) = (Wire::default(), self.devices[device].life);
@@ -46,7 +47,7 @@ impl World {
         let answer = self.machine.request(&request, body, self.now_ms);
         match answer.filter(|_| !self.chance(self.faults.lose)) {
             Some(answer) => self.devices[device].asked.push((id, answer)),
-            None => self.feed(device, Event::Http { id, result: Err("lost".to_owned()) }),
+            None => self.feed(device, Event::Http { id, result: Err(HttpError::NoAnswer(unreachable("lost"))) }),
         }
         true
     }
@@ -57,7 +58,7 @@ impl World {
         for (at, (id, answer)) in self.devices[device].asked.iter_mut().enumerate() {
             match answer.try_recv() {
                 Ok(answer) => heard = Some((at, *id, Ok(answer))),
-                Err(TryRecvError::Closed) => heard = Some((at, *id, Err("cut".to_owned()))),
+                Err(TryRecvError::Closed) => heard = Some((at, *id, Err(HttpError::NoAnswer(unreachable("cut"))))),
                 Err(TryRecvError::Empty) => continue,
             }
             break;
@@ -67,7 +68,7 @@ impl World {
         let result =
             result.and_then(
                 |answer| {
-                    if self.chance(self.faults.lose) { Err("lost".to_owned()) } else { Ok(answer) }
+                    if self.chance(self.faults.lose) { Err(HttpError::NoAnswer(unreachable("lost"))) } else { Ok(answer) }
                 },
             );
         self.feed(device, Event::Http { id, result });
@@ -127,7 +128,7 @@ impl World {
             None if link.wire.has_ended() => {
                 self.links.remove(at);
                 if believed {
-                    self.feed(device, Event::Disconnected { link: id, reason: "closed".to_owned() });
+                    self.feed(device, Event::Disconnected { link: id, reason: unreachable("closed") });
                 }
             }
             None => return false,
@@ -161,7 +162,7 @@ impl World {
             }
         }
         if believed && kind >= 2 {
-            self.feed(device, Event::Disconnected { link: id, reason: "cut".to_owned() });
+            self.feed(device, Event::Disconnected { link: id, reason: unreachable("cut") });
         }
     }
 
@@ -170,7 +171,7 @@ impl World {
         for link in std::mem::take(&mut self.links) {
             link.wire.cut();
             if link.believed && self.devices[link.device].life == link.life {
-                let event = Event::Disconnected { link: link.id, reason: "cut".to_owned() };
+                let event = Event::Disconnected { link: link.id, reason: unreachable("cut") };
                 self.feed(link.device, event);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duxue_client_core::is_about_a_document;
 use duxue_client_core::views::{OutboxItem, OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Subject};
 use duxue_document::{DocumentId, DocumentKind};
@@ -131,13 +132,17 @@ async fn exchange(
                 Notice::Trouble { problem } => cx.out.warning(&problem),
                 Notice::Offline { reason: why, .. } => {
                     if watch {
-                        cx.out.line(format!("已断开：{why}"), format!("offline: {why}"));
-                    } else if reason.is_some() {
+                        cx.out.line(
+                            format!("已断开：{}", why.message_zh),
+                            format!("offline: {}", why.message_en),
+                        );
+                    } else if reason.is_some() && !is_about_a_document(&why.code) {
                         // The second failure in one run: the inspector has
-                        // other things to do than wait for a network.
-                        return Err(unfinished(Some(why)));
+                        // other things to do than wait for a network. What
+                        // is about one document is over with the next attempt.
+                        return Err(unfinished(Some(said(cx, &why))));
                     }
-                    reason = Some(why);
+                    reason = Some(said(cx, &why));
                 }
                 Notice::Broken { problem } => return Err(problem.into()),
                 Notice::Ready
@@ -170,6 +175,10 @@ fn unfinished(reason: Option<String>) -> Failure {
         Some(reason) => problem.with_detail(reason),
         None => problem,
     })
+}
+
+fn said(cx: &Context, why: &Problem) -> String {
+    cx.out.say(&why.message_zh, &why.message_en).to_owned()
 }
 
 fn login_needed() -> Failure {
@@ -247,7 +256,8 @@ fn why(cx: &Context, waiting: &Waiting) -> String {
             cx.out.say("服务器不接收：没有权限", "the server does not take it: no right").to_owned()
         }
         Waiting::Held => cx.out.say("服务器已收到，等负责人处理", "held for a supervisor").to_owned(),
-        Waiting::Stuck { problem } => format!(
+        Waiting::LeftOut => cx.out.say("负责人未采用", "left out by a supervisor").to_owned(),
+        Waiting::Stuck { problem } | Waiting::Unusable { problem } => format!(
             "{}: {}",
             cx.out.say("被拒绝", "refused"),
             cx.out.say(&problem.message_zh, &problem.message_en)

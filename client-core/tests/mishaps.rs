@@ -1,0 +1,293 @@
+//! One thing goes wrong, and everything else goes on.
+
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duxue_client_core::photo::PhotoState;
+use duxue_client_core::views::{OutboxWhat, Waiting};
+use duxue_client_core::{Command, Notice, Reply, Seen, Statement};
+use duxue_document::decision::Outcome;
+use duxue_document::{DocumentId, DocumentKind, EntryPath, PhotoHash, Scalar, Value};
+use duxue_protocol::api::Role;
+use world::{Fate, World, subject};
+
+/// A change of 113 bytes that would cost a gigabyte; see the tests of the scan.
+const BOMB: &str = "856f4a83a39c7f590167001007070707070707070707070707070707010100000009010702071107130a1508340542\
+07560570050001c08db701000001c08db701010002bf8db7010000017e0002be8db701017f016c00c08db70101c08db7017f02c08db70101c1\
+8db70100c18db70100";
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+fn path(text: &str) -> EntryPath {
+    text.parse().unwrap()
+}
+
+fn id(kind: DocumentKind) -> DocumentId {
+    DocumentId::derive(&subject().round, subject().school.as_str(), kind)
+}
+
+fn said(number: usize) -> Statement {
+    let value =
+        Value::from([("value".parse().unwrap(), Scalar::Number(number.to_string().parse().unwrap()))]);
+    Statement { value, ..Statement::default() }
+}
+
+fn put(claims: Vec<(EntryPath, Statement)>) -> Command {
+    Command::PutClaims { subject: subject(), claims, photos: Vec::new(), mark: None }
+}
+
+fn pupils(count: usize) -> Command {
+    put(vec![(path("quantities/pupils:primary"), said(count))])
+}
+
+fn take_photo(world: &mut World, length: usize) -> PhotoHash {
+    let photo = world.take_photo(0, length);
+    let hash = photo.photo;
+    let command = Command::AttachPhoto { subject: subject(), photo, entries: BTreeSet::new(), place: None };
+    world.done(0, command).unwrap();
+    hash
+}
+
+/// A device of one who inspects and supervises, with a claim accepted.
+fn judged(seed: u64) -> World {
+    let mut world = World::new(seed, 0);
+    world.add_device("device-0", &[Role::Inspector, Role::Supervisor]);
+    world.run(20);
+    let Ok(Reply::Saved(saved)) = world.done(0, pupils(1)) else { panic!("not saved") };
+    let (path, op) = saved.claims[0].clone();
+    let seen = Seen { ops: op.into_iter().collect(), ..Seen::default() };
+    let entries = BTreeMap::from([(path, seen)]);
+    world.done(0, Command::Judge { subject: subject(), entries, outcome: Outcome::Accepted }).unwrap();
+    world
+}
+
+/// What waits of a kind of document, and why.
+fn waits(world: &World, kind: DocumentKind) -> Option<Waiting> {
+    let items = world.devices[0].engine.outbox().items.into_iter();
+    let of_kind =
+        |what: &OutboxWhat| matches!(what, OutboxWhat::Changes { kind: known, .. } if *known == kind);
+    items.filter(|item| of_kind(&item.what)).map(|item| item.reason).next()
+}
+
+fn troubles(world: &World, code: &str) -> usize {
+    let of_code = |notice: &&Notice| matches!(notice, Notice::Trouble { problem } if problem.code == code);
+    world.devices[0].notices.iter().filter(of_code).count()
+}
+
+/// Works for so many minutes of the devices' time, or until nothing more can happen.
+fn minutes(world: &mut World, minutes: i64) {
+    let until = world.now_ms + minutes * 60_000;
+    while world.now_ms < until && world.step() {}
+}
+
+fn online(world: &mut World) {
+    world.command(0, Command::Online { wanted: true });
+}
+
+#[test]
+fn a_document_that_cannot_be_used_stops_no_other() {
+    let mut world = World::new(1, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    let photo = take_photo(&mut world, 700_000);
+    world.server.unusable.insert(id(DocumentKind::Review), bytes(BOMB));
+    online(&mut world);
+    minutes(&mut world, 10);
+    assert_eq!(world.devices[0].engine.outbox().items, []);
+    assert!(world.server.photos.contains_key(&photo));
+    assert_eq!(troubles(&world, "sync.bad_message"), 1, "told once");
+    assert_eq!(world.connections, 1);
+}
+
+#[test]
+fn own_work_goes_out_though_what_comes_in_cannot_be_used() {
+    let mut world = World::new(2, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.unusable.insert(id(DocumentKind::Survey), bytes(BOMB));
+    online(&mut world);
+    minutes(&mut world, 10);
+    let here = world.devices[0].engine.survey(&subject()).unwrap().heads;
+    assert_eq!(world.server.heads()[&id(DocumentKind::Survey)], here[&id(DocumentKind::Survey)]);
+    assert_eq!(world.devices[0].engine.outbox().items, []);
+    assert_eq!(world.connections, 1);
+}
+
+#[test]
+fn a_document_that_the_server_refuses_stops_no_other_and_is_tried_again() {
+    for code in ["held.person_full", "scan.over_limit"] {
+        let mut world = judged(3);
+        let photo = take_photo(&mut world, 700_000);
+        world.server.fates.insert(id(DocumentKind::Review), Fate::Refused(code));
+        online(&mut world);
+        minutes(&mut world, 30);
+        assert_eq!(waits(&world, DocumentKind::Survey), None);
+        assert!(world.server.photos.contains_key(&photo));
+        let Some(Waiting::Unusable { problem }) = waits(&world, DocumentKind::Review) else {
+            panic!("{:?}", world.devices[0].engine.outbox());
+        };
+        assert_eq!(problem.code, code);
+        assert!(world.connections <= 12, "{} connections in half an hour", world.connections);
+        world.server.fates.clear();
+        minutes(&mut world, 90);
+        assert_eq!(waits(&world, DocumentKind::Review), None, "tried again in time");
+    }
+}
+
+#[test]
+fn a_connection_that_fails_each_time_is_tried_less_and_less_often() {
+    let mut world = World::new(4, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.closes = true;
+    online(&mut world);
+    minutes(&mut world, 30);
+    assert!((20..100).contains(&world.connections), "{} in half an hour", world.connections);
+    world.server.closes = false;
+    minutes(&mut world, 2);
+    assert_eq!(world.devices[0].engine.outbox().items, []);
+}
+
+#[test]
+fn what_is_kept_outside_is_not_sent_for_ever() {
+    for (fate, reason) in [(Fate::Held, Waiting::Held), (Fate::LeftOut, Waiting::LeftOut)] {
+        let mut world = World::new(5, 1);
+        world.run(20);
+        world.done(0, pupils(1)).unwrap();
+        world.server.fates.insert(id(DocumentKind::Survey), fate);
+        online(&mut world);
+        minutes(&mut world, 30);
+        assert_eq!(waits(&world, DocumentKind::Survey), Some(reason));
+        assert_eq!((world.connections, world.server.deliveries), (1, 1));
+    }
+}
+
+#[test]
+fn what_came_after_the_held_work_is_only_here_and_nobody_else_may_log_in() {
+    let mut world = World::new(6, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
+    online(&mut world);
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    world.done(0, pupils(2)).unwrap();
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Offline));
+    let login = Command::Login {
+        server: "https://server.test".to_owned(),
+        name: "wang".to_owned(),
+        password: "p".to_owned(),
+    };
+    assert_eq!(world.done(0, login.clone()).unwrap_err().code, "client.other_persons_work");
+    online(&mut world);
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    world.done(0, login).unwrap();
+}
+
+#[test]
+fn a_photo_that_cannot_be_read_or_is_never_taken_stops_no_other() {
+    for readable in [false, true] {
+        let mut world = World::new(7, 1);
+        world.run(20);
+        let (bad, good) = (take_photo(&mut world, 100_000), take_photo(&mut world, 900_000));
+        if readable {
+            world.server.fails.insert(bad);
+        } else {
+            world.devices[0].photos.remove(&bad);
+        }
+        online(&mut world);
+        minutes(&mut world, 10);
+        assert!(world.server.photos.contains_key(&good), "readable: {readable}");
+        let code = if readable { "photo.not_taken" } else { "photo.unreadable" };
+        assert_eq!(troubles(&world, code), 1);
+        let state = |world: &World| {
+            world.devices[0].engine.photos().find(|record| record.photo == bad).unwrap().state.clone()
+        };
+        assert_eq!(matches!(state(&world), PhotoState::Stuck { .. }), !readable);
+        if readable {
+            world.server.fails.clear();
+            minutes(&mut world, 10);
+            assert!(matches!(state(&world), PhotoState::Receipted { .. }));
+        }
+    }
+}
+
+#[test]
+fn a_long_sheet_becomes_changes_that_the_server_takes() {
+    let mut world = World::new(8, 1);
+    world.run(20);
+    let claim = |line: usize| (path(&format!("quantities/q{line}:whole")), said(line));
+    let Ok(Reply::Saved(saved)) = world.done(0, put((0..4_000).map(claim).collect())) else {
+        panic!("not saved")
+    };
+    assert_eq!(saved.claims.len(), 4_000);
+    online(&mut world);
+    minutes(&mut world, 10);
+    assert_eq!(world.server.refused, [""; 0]);
+    assert_eq!(world.devices[0].engine.outbox().items, []);
+    let survey = &world.server.documents[&id(DocumentKind::Survey)];
+    assert!(survey.get_changes(&[]).len() > 2, "more than one change");
+    let entries = world.devices[0].engine.survey(&subject()).unwrap().consolidated.entries;
+    assert_eq!(entries.len(), 4_000);
+    for ((path, op), line) in saved.claims.into_iter().zip(0..) {
+        let candidate = &entries[&path].candidates[0];
+        assert_eq!((Some(candidate.op.clone()), candidate.value.clone()), (op, said(line).value));
+    }
+}
+
+#[test]
+fn a_text_that_the_server_would_never_take_is_refused_where_it_is_written() {
+    let mut world = World::new(9, 1);
+    world.run(20);
+    let with_note = |note: String| {
+        let statement = Statement { note: Some(note), ..said(1) };
+        put(vec![(path("quantities/pupils:primary"), statement)])
+    };
+    let problem = world.done(0, with_note("长".repeat(2 << 20))).unwrap_err();
+    assert_eq!(problem.code, "capture.too_long");
+    assert!(problem.detail.unwrap().contains("quantities/pupils:primary/note"));
+    assert_eq!(world.devices[0].engine.outbox().items, []);
+    world.done(0, with_note("长".repeat(20_000))).unwrap();
+    world.heal();
+}
+
+#[test]
+fn to_state_a_value_twice_replaces_the_same_as_to_state_it_once() {
+    let mut world = World::new(10, 2);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.heal();
+    for count in [2, 3, 3] {
+        world.done(1, pupils(count)).unwrap();
+    }
+    world.heal();
+    for device in &world.devices {
+        let marked = device.engine.replaced_others(&subject());
+        assert_eq!(marked, BTreeSet::from([path("quantities/pupils:primary")]), "{}", device.name);
+    }
+}
+
+#[test]
+fn what_one_wrote_under_an_earlier_actor_is_ones_own() {
+    let mut world = World::new(11, 1);
+    world.run(20);
+    for count in 1..4 {
+        world.done(0, pupils(count)).unwrap();
+        // Another place: another actor from now on.
+        world.devices[0].stamp = format!("place {count}");
+        world.crash(0);
+        world.run(20);
+    }
+    world.done(0, pupils(4)).unwrap();
+    world.crash(0);
+    world.run(20);
+    let history = world.devices[0].engine.history(&subject(), &path("quantities/pupils:primary")).unwrap();
+    let actors: BTreeSet<&str> = history.iter().map(|past| past.op.actor()).collect();
+    assert_eq!(actors.len(), 4);
+    assert_eq!(world.devices[0].engine.replaced_others(&subject()), BTreeSet::new());
+}
