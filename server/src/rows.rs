@@ -47,6 +47,15 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         Record::Row { table: self.name.to_owned(), key: key.to_vec(), value: None }
     }
 
+    /// One row.
+    ///
+    /// # Errors
+    /// What the store says, or [`StoreError::Damaged`] for a row of another form.
+    pub async fn row(&self, store: &dyn Store, key: &[u8]) -> Result<Option<V>, StoreError> {
+        let value = store.row(self.name, key.to_vec()).await?;
+        value.map(|value| serde_json::from_slice(&value).map_err(|error| self.damaged(&error))).transpose()
+    }
+
     /// The rows whose key starts with `prefix`, in key order.
     ///
     /// # Errors

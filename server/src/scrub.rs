@@ -1,18 +1,20 @@
-//! Reads the whole journal now and then, so that damage is found while there
-//! still are backups without it, and not when the record is needed.
+//! Reads the whole journal and all photos now and then, so that damage is found
+//! while there still are backups without it, and not when the record or the
+//! photo is needed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::app::App;
+use crate::photos::Checked;
 use crate::store::{JournalNumber, Store, StoreError};
 
 /// Between two checks.
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Records read at a time.
 const PAGE: usize = 64;
-/// Between two pages, so that a check leaves the disk to those who wait for it.
+/// Between two pages or photos, so that a check leaves the disk to those who wait for it.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the last check found.
@@ -77,11 +79,19 @@ pub async fn keep_checking(app: Arc<App>) {
             Err(error) => tracing::warn!(%error, "the journal could not be checked"),
         }
         metrics::counter!("duxue_journal_checks_total").increment(1);
+        match app.photos.check(PAUSE).await {
+            Ok(Checked { whole, lost, unread }) => {
+                metrics::gauge!("duxue_photos_lost").set(f64::from(u32::try_from(lost).unwrap_or(u32::MAX)));
+                tracing::info!(whole, lost, unread, "the photos were read");
+            }
+            Err(error) => tracing::warn!(%error, "the photos could not be checked"),
+        }
     }
 }
 
 /// Reads every record that is durable now, and gives their number. Each is
-/// held against its checksum, and each sealed segment against the chain.
+/// held against its checksum, and each sealed segment against the chain when it
+/// is read for the first time since the start.
 ///
 /// # Errors
 /// The first that cannot be read.

@@ -10,7 +10,7 @@ use crate::accounts::Caller;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::fault::{self, Fault};
-use crate::photos::{Authorize, MayWrite, Reader, Uploader};
+use crate::photos::{Authorize, Reaches, Reader, Uploader};
 use crate::policy::Service;
 use crate::rounds::DocumentName;
 
@@ -21,22 +21,24 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let upload: Authorize<Uploader> = Arc::new(move |token| {
         let caller = caller(&sender, token)?;
         let (person, device) = (caller.person.clone(), caller.device.clone());
-        Ok(Uploader { person, device, may_write: may_send(&sender, caller) })
+        let may_read = may_see(&sender, caller.clone());
+        Ok(Uploader { person, device, may_write: may_send(&sender, caller), may_read })
     });
-    let read: Authorize<Reader> = Arc::new(move |token| {
-        let caller = caller(&viewer, token)?;
-        let app = Arc::clone(&viewer);
-        let may_read: MayWrite = Arc::new(move |round, school| {
-            app.rounds.get(round).is_some_and(|round| round.may_for(&caller, Service::School, school))
-        });
-        Ok(Reader { may_read })
-    });
+    let read: Authorize<Reader> =
+        Arc::new(move |token| Ok(Reader { may_read: may_see(&viewer, caller(&viewer, token)?) }));
     app.photos.routes(upload, read)
+}
+
+fn may_see(app: &Arc<App>, caller: Caller) -> Reaches {
+    let app = Arc::clone(app);
+    Arc::new(move |round: &RoundId, school: &SchoolId| {
+        app.rounds.get(round).is_some_and(|round| round.may_for(&caller, Service::School, school))
+    })
 }
 
 /// Whoever may write the survey, or might once: a photo is bytes under their
 /// hash, and what it supports is held or taken with the survey's changes.
-fn may_send(app: &Arc<App>, caller: Caller) -> MayWrite {
+fn may_send(app: &Arc<App>, caller: Caller) -> Reaches {
     let app = Arc::clone(app);
     Arc::new(move |round: &RoundId, school: &SchoolId| {
         let Some(known) = app.rounds.get(round) else { return false };

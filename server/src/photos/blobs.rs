@@ -10,6 +10,9 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use duxue_document::PhotoHash;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use hyper::body::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -49,6 +52,9 @@ impl From<object_store::Error> for BlobError {
         Self::Io(error.to_string())
     }
 }
+
+/// Bytes as they are read.
+pub type Parts = BoxStream<'static, Result<Bytes, BlobError>>;
 
 /// Originals and thumbnails.
 #[derive(Clone)]
@@ -111,6 +117,38 @@ impl Blobs {
     pub async fn verified(&self, hash: &PhotoHash) -> Result<Vec<u8>, BlobError> {
         let bytes = self.get(hash).await?;
         if PhotoHash::of(&bytes) == *hash { Ok(bytes) } else { Err(BlobError::Damaged(*hash)) }
+    }
+
+    /// How many bytes a photo has, without reading it; `None` if it is not here.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn length(&self, hash: &PhotoHash) -> Result<Option<u64>, BlobError> {
+        match self.objects.head(&original(hash)).await.map_err(BlobError::from) {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(BlobError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A photo's bytes part by part, and how many they are.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`], or what the disk says.
+    pub async fn parts(&self, hash: &PhotoHash) -> Result<(u64, Parts), BlobError> {
+        let found = self.objects.get(&original(hash)).await?;
+        Ok((found.meta.size, found.into_stream().map_err(BlobError::from).fuse().boxed()))
+    }
+
+    /// Takes bytes that are not those of their name out of the way, for
+    /// whoever asks what became of them.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn set_aside(&self, hash: &PhotoHash) -> Result<(), BlobError> {
+        let name = hash.to_string();
+        let aside = Path::from_iter(["damaged", &name[..2], &name]);
+        Ok(self.objects.rename(&original(hash), &aside).await?)
     }
 
     /// Keeps a thumbnail; it can be made again, so it may be replaced.

@@ -3,21 +3,21 @@
 use std::io::Cursor;
 
 use duxue_document::Decimal;
-use exif::{Exif, In, Rational, Reader, Tag, Value};
+use exif::{Exif as Fields, In, Rational, Reader, Tag, Value};
 
-use super::rows::Claims;
+use super::rows::Exif;
 
 /// Reads EXIF as far as it can be read: phones write slightly malformed
 /// blocks, and a strict reader would refuse them whole.
-pub(super) fn claims(bytes: &[u8]) -> Claims {
+pub(super) fn claims(bytes: &[u8]) -> Exif {
     let mut reader = Reader::new();
     reader.continue_on_error(true);
     let read = reader
         .read_from_container(&mut Cursor::new(bytes))
         .or_else(|error| error.distill_partial_result(|_| {}));
-    let Ok(exif) = read else { return Claims::default() };
+    let Ok(exif) = read else { return Exif::default() };
     let (latitude, longitude) = place(&exif).unzip();
-    Claims {
+    Exif {
         taken: taken(&exif),
         orientation: exif
             .get_field(Tag::Orientation, In::PRIMARY)
@@ -28,7 +28,7 @@ pub(super) fn claims(bytes: &[u8]) -> Claims {
     }
 }
 
-fn ascii(exif: &Exif, tag: Tag) -> Option<String> {
+fn ascii(exif: &Fields, tag: Tag) -> Option<String> {
     match &exif.get_field(tag, In::PRIMARY)?.value {
         Value::Ascii(parts) => String::from_utf8(parts.first()?.clone()).ok(),
         _ => None,
@@ -36,7 +36,7 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<String> {
 }
 
 /// `2026:09:01 08:30:00` as `2026-09-01 08:30:00`.
-fn taken(exif: &Exif) -> Option<String> {
+fn taken(exif: &Fields) -> Option<String> {
     let text = ascii(exif, Tag::DateTimeOriginal).or_else(|| ascii(exif, Tag::DateTime))?;
     let parsed = exif::DateTime::from_ascii(text.as_bytes()).ok()?;
     let plausible = (1..=12).contains(&parsed.month)
@@ -51,14 +51,14 @@ fn taken(exif: &Exif) -> Option<String> {
     })
 }
 
-fn place(exif: &Exif) -> Option<(Decimal, Decimal)> {
+fn place(exif: &Fields) -> Option<(Decimal, Decimal)> {
     let latitude = degrees(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, "S", 90)?;
     let longitude = degrees(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, "W", 180)?;
     Some((latitude, longitude))
 }
 
 /// Degrees, minutes and seconds as degrees with six decimals (about 10 cm).
-fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: i128) -> Option<Decimal> {
+fn degrees(exif: &Fields, tag: Tag, reference: Tag, negative: &str, limit: i128) -> Option<Decimal> {
     let Value::Rational(parts) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
     let mut millionths: i128 = 0;
     for (part, per_degree) in parts.iter().zip([1, 60, 3_600]) {

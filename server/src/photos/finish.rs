@@ -35,15 +35,21 @@ impl Photos {
             Err(BlobError::Damaged(_)) => return Err(self.refuse(upload).await?),
             Err(error) => return Err(error.into()),
         }
-        self.acknowledge(&upload.info, media_type).await?;
+        self.acknowledge(&upload.info, media_type, true).await?;
         self.staging.complete(upload).await;
         self.queue.push(hash);
         Ok(())
     }
 
+    /// Links a photo that is here to the school of an upload.
+    pub(super) async fn link(&self, info: &Info, media_type: &str) -> Result<(), Fault> {
+        self.acknowledge(info, media_type, false).await
+    }
+
     /// Commits the photo's row, if it is the first of its hash, and the link
-    /// to the school.
-    pub(super) async fn acknowledge(&self, info: &Info, media_type: &str) -> Result<(), Fault> {
+    /// to the school, with what the audit log says of it: bytes that came, or
+    /// a photo that is used for another school.
+    async fn acknowledge(&self, info: &Info, media_type: &str, came: bool) -> Result<(), Fault> {
         let received_ms = (self.now)();
         let mut records = Vec::new();
         if rows::photo(&*self.store, &info.hash).await?.is_none() {
@@ -69,7 +75,16 @@ impl Photos {
             };
             records.push(rows::put_link(&info.hash, &row)?);
         }
-        if !records.is_empty() {
+        if came || !records.is_empty() {
+            let kind = if came { "photo.received" } else { "photo.linked" };
+            let by = By::Person(info.person.clone(), info.device.clone());
+            let details = [
+                ("round", json!(info.round)),
+                ("school", json!(info.school)),
+                ("sha256", json!(info.hash)),
+                ("length", json!(info.length)),
+            ];
+            records.push(event(kind, &by, received_ms, details));
             self.store.commit(records).await?;
         }
         Ok(())

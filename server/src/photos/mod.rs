@@ -9,8 +9,10 @@
 //! Who may do what is decided elsewhere: the caller passes two functions that
 //! turn a bearer token into an [`Uploader`] and a [`Reader`].
 
+mod append;
 mod blobs;
 mod body;
+mod check;
 mod derive;
 mod exif;
 mod faults;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -38,9 +41,15 @@ use crate::fault::Fault;
 use crate::store::{Store, StoreError};
 
 pub use blobs::{BlobError, Blobs};
+pub use check::Checked;
 pub use derive::Queue;
-pub use rows::{Claims, Derivation, LinkRow, PhotoFacts, PhotoRow};
+pub use rows::{Derivation, Exif, LinkRow, PhotoFacts, PhotoRow};
 pub use staging::StagingError;
+
+/// Photos put at the same time: each has its bytes in memory.
+const FINISHING: u32 = 3;
+/// Photos looked for at the same time.
+const LOOKED_AT: usize = 16;
 
 /// Limits and places; the defaults suit one county.
 #[derive(Debug, Clone)]
@@ -78,8 +87,8 @@ impl Settings {
     }
 }
 
-/// What a person may do with the survey of a school in a round.
-pub type MayWrite = Arc<dyn Fn(&RoundId, &SchoolId) -> bool + Send + Sync>;
+/// Whether a right of a person reaches a school in a round.
+pub type Reaches = Arc<dyn Fn(&RoundId, &SchoolId) -> bool + Send + Sync>;
 
 /// Someone who sends photos.
 #[derive(Clone)]
@@ -89,14 +98,16 @@ pub struct Uploader {
     /// The device of the session, if any.
     pub device: Option<DeviceId>,
     /// Whether the person may write the survey.
-    pub may_write: MayWrite,
+    pub may_write: Reaches,
+    /// Whether the person may read the survey, and see its photos.
+    pub may_read: Reaches,
 }
 
 /// Someone who looks at photos.
 #[derive(Clone)]
 pub struct Reader {
     /// Whether the person may read the survey.
-    pub may_read: MayWrite,
+    pub may_read: Reaches,
 }
 
 /// Turns a bearer token into rights, or says why not.
@@ -124,7 +135,7 @@ pub struct Photos {
     staging: staging::Staging,
     queue: Queue,
     now: Clock,
-    /// Photos checked at the same time: each holds its bytes in memory.
+    /// Held by whoever puts photos, and whole by whoever sets one aside.
     finishing: Semaphore,
 }
 
@@ -138,21 +149,34 @@ impl Photos {
         let blobs = Blobs::open(&settings.folder.join("blobs"))?;
         let staging = staging::Staging::open(&settings.folder).await?;
         let queue = derive::start(Arc::clone(&store), blobs.clone());
-        Ok(Arc::new(Self { settings, store, blobs, staging, queue, now, finishing: Semaphore::new(3) }))
+        Ok(Arc::new(Self {
+            settings,
+            store,
+            blobs,
+            staging,
+            queue,
+            now,
+            finishing: Semaphore::new(FINISHING as usize),
+        }))
     }
 
-    /// Which of these photos are durable here: bytes and row.
+    /// Which of these photos are durable here: row and bytes. Bytes of which
+    /// the daily check found that they are damaged are not here.
     ///
     /// # Errors
-    /// What the store says.
-    pub async fn here(&self, asked: &BTreeSet<PhotoHash>) -> Result<BTreeSet<PhotoHash>, StoreError> {
-        let mut here = BTreeSet::new();
-        for hash in asked {
-            if rows::photo(&*self.store, hash).await?.is_some() {
-                here.insert(*hash);
-            }
-        }
-        Ok(here)
+    /// What the store or the folder of photos says.
+    pub async fn here(&self, asked: &BTreeSet<PhotoHash>) -> Result<BTreeSet<PhotoHash>, Fault> {
+        let found = stream::iter(asked.iter().copied()).map(|hash| async move {
+            let Some(row) = self.photo(&hash).await? else { return Ok(None) };
+            Ok::<_, Fault>(self.has_bytes(&hash, row.length).await?.then_some(hash))
+        });
+        let found: Vec<Option<PhotoHash>> = found.buffer_unordered(LOOKED_AT).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Whether the bytes of a photo are here in this length.
+    async fn has_bytes(&self, hash: &PhotoHash, length: u64) -> Result<bool, BlobError> {
+        Ok(self.blobs.length(hash).await? == Some(length))
     }
 
     /// The row of a photo that is here.
@@ -169,14 +193,6 @@ impl Photos {
     /// What the store says.
     pub async fn facts(&self, hash: &PhotoHash) -> Result<Option<PhotoFacts>, StoreError> {
         rows::facts(&*self.store, hash).await
-    }
-
-    /// Reads a photo and checks its bytes against its name.
-    ///
-    /// # Errors
-    /// [`BlobError::Damaged`] where they do not match.
-    pub async fn verify(&self, hash: &PhotoHash) -> Result<(), BlobError> {
-        self.blobs.verified(hash).await.map(drop)
     }
 
     /// Removes uploads that expired. To be called now and then.

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use duxue_document::{Decimal, DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::rows::Table;
 use crate::store::{Record, Store, StoreError};
 
-const PHOTOS: &str = "photos";
-const LINKS: &str = "photo_links";
-const FACTS: &str = "photo_facts";
+const PHOTOS: Table<PhotoRow> = Table::new("photos");
+const LINKS: Table<LinkRow> = Table::new("photo_links");
+const FACTS: Table<PhotoFacts> = Table::new("photo_facts");
 
 /// A photo whose bytes are durable: how it first came here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct PhotoFacts {
     /// Whether there is a thumbnail.
     pub derivation: Derivation,
     /// What the photo says of itself; claims, not proof.
-    pub claims: Claims,
+    pub claims: Exif,
 }
 
 /// Whether a photo could be decoded.
@@ -79,7 +79,7 @@ pub enum Derivation {
 
 /// What EXIF says: easily forged, so shown beside the server's own clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub struct Exif {
     /// `YYYY-MM-DD HH:MM:SS` by the camera's clock, of no stated zone.
     pub taken: Option<String>,
     /// EXIF orientation, 1 to 8.
@@ -90,49 +90,42 @@ pub struct Claims {
     pub longitude: Option<Decimal>,
 }
 
-fn put<V: Serialize>(table: &str, key: Vec<u8>, value: &V) -> Result<Record, StoreError> {
-    let value = serde_json::to_vec(value).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    Ok(Record::Row { table: table.to_owned(), key, value: Some(value.into()) })
-}
-
-fn read<V: DeserializeOwned>(table: &str, value: &[u8]) -> Result<V, StoreError> {
-    serde_json::from_slice(value).map_err(|error| StoreError::Damaged(format!("a row of {table}: {error}")))
-}
-
 pub(super) fn put_photo(hash: &PhotoHash, row: &PhotoRow) -> Result<Record, StoreError> {
-    put(PHOTOS, hash.0.to_vec(), row)
+    PHOTOS.put(&hash.0, row)
 }
 
 pub(super) fn put_link(hash: &PhotoHash, row: &LinkRow) -> Result<Record, StoreError> {
     let key =
         [hash.0.as_slice(), row.round.as_str().as_bytes(), b"\0", row.school.as_str().as_bytes()].concat();
-    put(LINKS, key, row)
+    LINKS.put(&key, row)
 }
 
 pub(super) fn put_facts(hash: &PhotoHash, row: &PhotoFacts) -> Result<Record, StoreError> {
-    put(FACTS, hash.0.to_vec(), row)
+    FACTS.put(&hash.0, row)
 }
 
 pub(super) async fn photo(store: &dyn Store, hash: &PhotoHash) -> Result<Option<PhotoRow>, StoreError> {
-    store.row(PHOTOS, hash.0.to_vec()).await?.map(|value| read(PHOTOS, &value)).transpose()
+    PHOTOS.row(store, &hash.0).await
 }
 
 pub(super) async fn facts(store: &dyn Store, hash: &PhotoHash) -> Result<Option<PhotoFacts>, StoreError> {
-    store.row(FACTS, hash.0.to_vec()).await?.map(|value| read(FACTS, &value)).transpose()
+    FACTS.row(store, &hash.0).await
 }
 
 pub(super) async fn links(store: &dyn Store, hash: &PhotoHash) -> Result<Vec<LinkRow>, StoreError> {
-    let rows = store.rows(LINKS, hash.0.to_vec()).await?;
-    rows.iter().map(|(_, value)| read(LINKS, value)).collect()
+    Ok(LINKS.rows(store, &hash.0).await?.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The photos whose hash begins so.
+pub(super) async fn photos(store: &dyn Store, prefix: &[u8]) -> Result<Vec<PhotoHash>, StoreError> {
+    let rows = store.rows(PHOTOS.name(), prefix.to_vec()).await?;
+    Ok(rows.into_iter().filter_map(|(key, _)| Some(PhotoHash(key.try_into().ok()?))).collect())
 }
 
 /// The photos without facts: what is still to be derived.
 pub(super) async fn backlog(store: &dyn Store) -> Result<Vec<PhotoHash>, StoreError> {
-    let done: BTreeSet<Vec<u8>> =
-        store.rows(FACTS, Vec::new()).await?.into_iter().map(|(key, _)| key).collect();
-    let photos = store.rows(PHOTOS, Vec::new()).await?.into_iter().map(|(key, _)| key);
-    Ok(photos
-        .filter(|key| !done.contains(key))
-        .filter_map(|key| Some(PhotoHash(key.try_into().ok()?)))
-        .collect())
+    let done = store.rows(FACTS.name(), Vec::new()).await?;
+    let done: BTreeSet<Vec<u8>> = done.into_iter().map(|(key, _)| key).collect();
+    let photos = photos(store, &[]).await?;
+    Ok(photos.into_iter().filter(|hash| !done.contains(hash.0.as_slice())).collect())
 }

@@ -4,16 +4,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use duxue_document::PhotoHash;
-use warp::Filter;
+use futures_util::{StreamExt, stream};
+use hyper::body::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, StatusCode};
 use warp::reply::Response;
+use warp::{Filter, Reply};
 
 use crate::fault::{self, Fault};
 
-use super::blobs::BlobError;
+use super::blobs::{BlobError, Parts};
 use super::body::{self, text};
 use super::{Authorize, Photos, Reader, faults, rows, sniff};
+
+/// Parts of a photo that are read before its reader takes them.
+const PARTS_AHEAD: usize = 4;
 
 #[derive(Clone, Copy)]
 enum Wanted {
@@ -49,7 +56,7 @@ pub(super) fn routes(photos: &Arc<Photos>, authorize: Authorize<Reader>) -> Boxe
 }
 
 async fn answer(
-    photos: &Photos,
+    photos: &Arc<Photos>,
     reader: &Reader,
     name: &str,
     wanted: Wanted,
@@ -71,15 +78,14 @@ async fn answer(
         cached(&mut response, &tag);
         return Ok(response);
     }
-    let (bytes, media_type) = match wanted {
-        Wanted::Original => (photos.blobs.get(&hash).await?, row.media_type.as_str()),
+    let (mut response, media_type) = match wanted {
+        Wanted::Original => (original(photos, hash).await?, row.media_type.as_str()),
         Wanted::Thumbnail => match photos.blobs.get_thumbnail(&hash).await {
-            Ok(bytes) => (bytes, "image/jpeg"),
+            Ok(bytes) => (Response::new(bytes.into()), "image/jpeg"),
             Err(BlobError::Missing) => return Err(faults::not_derived()),
             Err(error) => return Err(error.into()),
         },
     };
-    let mut response = Response::new(bytes.into());
     cached(&mut response, &tag);
     body::put(&mut response, "content-type", media_type);
     body::put(&mut response, "x-content-type-options", "nosniff");
@@ -89,6 +95,70 @@ async fn answer(
     let file = format!("{disposition}; filename=\"{hash}.{}\"", sniff::ending(media_type));
     body::put(&mut response, "content-disposition", &file);
     Ok(response)
+}
+
+/// The photo as it is read: however many are asked for, only parts of them are
+/// in memory.
+async fn original(photos: &Arc<Photos>, hash: PhotoHash) -> Result<Response, Fault> {
+    let (length, parts) = match photos.blobs.parts(&hash).await {
+        Ok(found) => found,
+        // Its row is here, so it was taken; the check of all photos reports it.
+        Err(BlobError::Missing) => return Err(faults::damaged()),
+        Err(error) => return Err(error.into()),
+    };
+    let reading = Reading { photos: Arc::clone(photos), hash, parts };
+    let (sender, mut receiver) = mpsc::channel(PARTS_AHEAD);
+    tokio::spawn(reading.run(sender));
+    let parts = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let mut response = warp::reply::stream(parts).into_response();
+    body::put(&mut response, "content-length", &length.to_string());
+    Ok(response)
+}
+
+type Read = Result<Bytes, BlobError>;
+
+/// A photo on its way to a reader. Its last part is held back until the whole
+/// is known to be what its name says; else the answer breaks off, because its
+/// length was promised.
+struct Reading {
+    photos: Arc<Photos>,
+    hash: PhotoHash,
+    parts: Parts,
+}
+
+impl Reading {
+    async fn run(mut self, reader: mpsc::Sender<Read>) {
+        let read = self.read(&reader).await;
+        // The reader may have left, which is no fault.
+        let _ = match read {
+            Ok(Some(last)) => reader.send(Ok(last)).await,
+            Ok(None) => Ok(()),
+            Err(error) => reader.send(Err(error)).await,
+        };
+    }
+
+    /// Sends all parts but the last, which it gives if the whole is right;
+    /// `None` where the reader has left.
+    async fn read(&mut self, reader: &mpsc::Sender<Read>) -> Result<Option<Bytes>, BlobError> {
+        let (mut hasher, mut last) = (Sha256::new(), None::<Bytes>);
+        while let Some(part) = self.parts.next().await {
+            let part = part?;
+            hasher.update(&part);
+            if let Some(before) = last.replace(part)
+                && reader.send(Ok(before)).await.is_err()
+            {
+                return Ok(None);
+            }
+        }
+        let found: [u8; 32] = hasher.finalize().into();
+        if found == self.hash.0 {
+            return Ok(last);
+        }
+        if let Err(error) = self.photos.check_one(&self.hash).await {
+            tracing::error!(%error, hash = %self.hash, "that a photo is damaged could not be recorded");
+        }
+        Err(BlobError::Damaged(self.hash))
+    }
 }
 
 /// Bytes under a hash never change. `private`, because a shared cache knows

@@ -78,6 +78,7 @@ fn uploaders() -> Authorize<Uploader> {
             person,
             device: None,
             may_write: Arc::new(move |round, s| round.as_str() == "r1" && s.as_str() == school),
+            may_read: Arc::new(move |_, s| s.as_str() == school),
         })
     })
 }
@@ -406,37 +407,231 @@ async fn other_bytes_than_declared_never_become_the_photo() {
     server.photos.verify(&hash).await.unwrap();
 }
 
+/// Who sends a photo that is here, by who has it already: another inspector of
+/// the same school need not send it again; someone of another school must have
+/// the bytes, because a hash and a length are no photo.
 #[tokio::test]
-async fn a_photo_that_is_here_is_acknowledged_at_once() {
+async fn a_photo_that_is_here_is_acknowledged_at_once_to_those_who_have_it() {
     let world = World::new();
     let server = world.open().await;
     let photo = noise(1_000);
     let hash = server.upload(&photo).await;
-    let meta = metadata(&hash, "2137000002");
-    let zhao = ("authorization", "Bearer zhao");
-    let again = server
-        .send("POST", "/api/files", &[zhao, ("upload-length", "1000"), ("upload-metadata", &meta)], b"")
-        .await;
-    assert_eq!((again.status().as_u16(), header(&again, "upload-offset")), (201, "1000"));
-    let path = header(&again, "location").to_owned();
-    let head = server.send("HEAD", &path, &[zhao], b"").await;
-    assert_eq!((header(&head, "upload-offset"), header(&head, "upload-length")), ("1000", "1000"));
     let octets = ("content-type", "application/offset+octet-stream");
-    let nothing = server.send("PATCH", &path, &[zhao, octets, ("upload-offset", "1000")], b"").await;
+    let create = async |name: &str, school: &str, length: &str| {
+        let (token, meta) = (format!("Bearer {name}"), metadata(&hash, school));
+        let headers =
+            [("authorization", token.as_str()), ("upload-length", length), ("upload-metadata", &meta)];
+        server.send("POST", "/api/files", &headers, b"").await
+    };
+    let again = create("wang", "2137000001", "1000").await;
+    assert_eq!((again.status().as_u16(), header(&again, "upload-offset")), (201, "1000"));
+    let (wang, path) = (("authorization", "Bearer wang"), header(&again, "location").to_owned());
+    let head = server.send("HEAD", &path, &[wang], b"").await;
+    assert_eq!((header(&head, "upload-offset"), header(&head, "upload-length")), ("1000", "1000"));
+    let nothing = server.send("PATCH", &path, &[wang, octets, ("upload-offset", "1000")], b"").await;
     assert_eq!((nothing.status().as_u16(), header(&nothing, "upload-offset")), (204, "1000"));
     assert_eq!(
-        server.send("PATCH", &path, &[zhao, octets, ("upload-offset", "0")], b"x").await.status(),
+        server.send("PATCH", &path, &[wang, octets, ("upload-offset", "0")], b"x").await.status(),
         409
     );
+    let longer = create("wang", "2137000001", "1001").await;
+    assert_eq!((longer.status().as_u16(), code(&longer).as_str()), (409, "photo.length_differs"));
+    // Someone of another school.
+    let zhao = ("authorization", "Bearer zhao");
+    let claimed = create("zhao", "2137000002", "1000").await;
+    assert_eq!((claimed.status().as_u16(), header(&claimed, "upload-offset")), (201, "0"));
+    let original = format!("/api/photos/{hash}");
+    assert_eq!(server.send("GET", &original, &[zhao], b"").await.status(), 404);
+    let path = header(&claimed, "location").to_owned();
+    let sent = server.send("PATCH", &path, &[zhao, octets, ("upload-offset", "0")], &photo).await;
+    assert_eq!(sent.status(), 204);
+    assert_eq!(server.send("GET", &original, &[zhao], b"").await.status(), 200);
     let links = rows::links(&world.store, &hash).await.unwrap();
     let people: Vec<_> = links.iter().map(|link| (link.school.as_str(), link.person.as_str())).collect();
     assert_eq!(people, [("2137000001", "li"), ("2137000002", "zhao")]);
     // The row still says who brought it first.
     assert_eq!(server.photos.photo(&hash).await.unwrap().unwrap().person.as_str(), "li");
-    let longer = server
-        .send("POST", "/api/files", &[zhao, ("upload-length", "1001"), ("upload-metadata", &meta)], b"")
-        .await;
-    assert_eq!((longer.status().as_u16(), code(&longer).as_str()), (409, "photo.length_differs"));
+    // Each photo that came is in the audit log.
+    let records = world.store.records(JournalNumber(1), 100).await.unwrap();
+    let received: Vec<_> = records
+        .into_iter()
+        .filter_map(|(_, record)| match record {
+            Record::Event { kind, person, .. } => Some((kind, person.map(|person| person.to_string()))),
+            _ => None,
+        })
+        .collect();
+    let by = |name: &str| ("photo.received".to_owned(), Some(name.to_owned()));
+    assert_eq!(received, [by("li"), by("zhao")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_or_damaged_photo_is_missing_until_it_is_sent_again() {
+    let photo = noise(1_000);
+    let mut flipped = photo.clone();
+    flipped[500] ^= 1;
+    for (name, left) in
+        [("lost", None), ("cut off", Some(&photo[..10])), ("a flipped bit", Some(&flipped[..]))]
+    {
+        let world = World::new();
+        let server = world.open().await;
+        let hash = server.upload(&photo).await;
+        let asked = std::collections::BTreeSet::from([hash]);
+        assert_eq!(server.photos.here(&asked).await.unwrap(), asked, "{name}");
+        let file = blob(&world, &hash);
+        match left {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let checked = server.photos.check(std::time::Duration::from_millis(1)).await.unwrap();
+        assert_eq!(checked, super::Checked { whole: 0, lost: 1, unread: 0 }, "{name}");
+        assert_eq!(server.photos.here(&asked).await.unwrap().len(), 0, "{name}");
+        // The phone that still has it sends it, and all is well.
+        let path = server.create(&photo).await;
+        assert_eq!(server.offset(&path).await, 0, "{name}");
+        assert_eq!(server.patch(&path, 0, &photo).await.status(), 204, "{name}");
+        assert_eq!(server.photos.here(&asked).await.unwrap(), asked, "{name}");
+        let checked = server.photos.check(std::time::Duration::from_millis(1)).await.unwrap();
+        assert_eq!(checked, super::Checked { whole: 1, lost: 0, unread: 0 }, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_photo_of_another_length_than_its_row_is_missing_before_any_check() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = noise(1_000);
+    let hash = server.upload(&photo).await;
+    std::fs::write(blob(&world, &hash), &photo[..999]).unwrap();
+    assert_eq!(server.photos.here(&[hash].into()).await.unwrap().len(), 0);
+    let path = server.create(&photo).await;
+    assert_eq!(server.offset(&path).await, 0, "the bytes are asked for again");
+}
+
+/// A reader gets a whole photo or a connection that breaks off, never wrong
+/// bytes that look whole.
+#[tokio::test]
+async fn a_damaged_photo_is_not_served_to_its_end() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = noise(300_000);
+    let hash = server.upload(&photo).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(warp::serve(server.routes.clone()).incoming(listener).run());
+    let ask = async || {
+        let head = format!(
+            "GET /api/photos/{hash} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer li\r\nConnection: close\r\n\r\n"
+        );
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A connection that breaks off may do so with an error.
+        let _ = connection.read_to_end(&mut answer).await;
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        (String::from_utf8_lossy(&answer[..head]).to_lowercase(), answer.split_off(head))
+    };
+    let (head, body) = ask().await;
+    assert!(head.contains("content-length: 300000"), "{head}");
+    assert_eq!(body, photo);
+    let mut flipped = photo.clone();
+    flipped[10] ^= 1;
+    std::fs::write(blob(&world, &hash), &flipped).unwrap();
+    let (head, body) = ask().await;
+    assert!(
+        head.starts_with("http/1.1 200") && body.len() < photo.len(),
+        "{} bytes after {head}",
+        body.len()
+    );
+    while !server.photos.here(&[hash].into()).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let (head, _) = ask().await;
+    assert!(head.starts_with("http/1.1 500"), "{head}");
+}
+
+/// Loses one write and says so with the next call, as a file of tokio's does.
+struct FailingDisk {
+    bytes: Vec<u8>,
+    good: usize,
+    failed: Option<std::io::Error>,
+}
+
+impl FailingDisk {
+    fn said(&mut self) -> std::io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl tokio::io::AsyncWrite for FailingDisk {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        if let Err(error) = self.said() {
+            return std::task::Poll::Ready(Err(error));
+        }
+        match self.good.checked_sub(1) {
+            Some(good) => {
+                self.good = good;
+                self.bytes.extend_from_slice(bytes);
+            }
+            None => self.failed = Some(std::io::ErrorKind::StorageFull.into()),
+        }
+        std::task::Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(self.said())
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        self.poll_flush(context)
+    }
+}
+
+impl super::append::Disk for FailingDisk {
+    async fn set_len(&mut self, length: u64) -> std::io::Result<()> {
+        self.bytes.resize(usize::try_from(length).unwrap(), 0);
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_never_raises_the_offset_above_what_is_on_disk() {
+    // How many writes succeed, of three parts.
+    for good in 0..3 {
+        let world = World::new();
+        let server = world.open().await;
+        let path = server.create(&noise(3_000)).await;
+        let id = path.rsplit('/').next().unwrap();
+        let upload = server.photos.staging.find(id, &PersonId::new("li").unwrap(), 0).await.unwrap();
+        let turn = upload.turn().await;
+        let parts = (0..3).map(|_| Ok::<_, warp::Error>(vec![7; 1_000]));
+        let mut body: super::body::Body = Box::pin(futures_util::stream::iter(parts.collect::<Vec<_>>()));
+        let mut disk = FailingDisk { bytes: Vec::new(), good, failed: None };
+        let part = super::append::Part { offset: 0, stated: Some(3_000), checksum: None };
+        let stream = super::append::Stream { photos: &server.photos, upload: &upload, turn: &turn };
+        let fault = stream.take(&mut disk, part, &mut body).await.unwrap_err();
+        assert_eq!(fault.problem.code, "photo.disk_full", "{good} good writes");
+        assert_eq!((upload.offset(), disk.bytes.len()), (0, 0), "{good} good writes");
+    }
+}
+
+/// Where a photo's bytes are.
+fn blob(world: &World, hash: &PhotoHash) -> std::path::PathBuf {
+    let name = hash.to_string();
+    world.folder.path().join("blobs/originals").join(&name[..2]).join(&name)
 }
 
 #[tokio::test]
@@ -535,9 +730,7 @@ async fn a_rotten_original_is_noticed_and_mended_by_the_same_photo() {
     let server = world.open().await;
     let photo = noise(1_000);
     let hash = server.upload(&photo).await;
-    let name = hash.to_string();
-    let file = world.folder.path().join("blobs/originals").join(&name[..2]).join(&name);
-    std::fs::write(&file, b"rot").unwrap();
+    std::fs::write(blob(&world, &hash), b"rot").unwrap();
     assert!(matches!(server.photos.verify(&hash).await, Err(super::BlobError::Damaged(_))));
     server.photos.blobs.put(&hash, photo).await.unwrap();
     server.photos.verify(&hash).await.unwrap();
@@ -634,7 +827,7 @@ fn thumbnails_stand_upright_and_tell_nothing() {
     let thumbnail = thumbnail.unwrap();
     let small = image::load_from_memory(&thumbnail).unwrap();
     assert_eq!((small.width(), small.height()), (240, 320));
-    assert_eq!(super::exif::claims(&thumbnail), super::Claims::default());
+    assert_eq!(super::exif::claims(&thumbnail), super::Exif::default());
     assert!(!thumbnail.windows(4).any(|window| window == b"Exif"));
     let claims = facts.claims;
     assert_eq!(claims.orientation, Some(6));
@@ -651,7 +844,7 @@ fn damaged_exif_is_read_as_far_as_it_goes() {
     block.truncate(last - 1);
     let claims = derive::derive(&jpeg(80, 60, Some(&block))).0.claims;
     assert_eq!(claims.orientation, Some(6));
-    assert_eq!(derive::derive(&jpeg(80, 60, Some(b"junk"))).0.claims, super::Claims::default());
+    assert_eq!(derive::derive(&jpeg(80, 60, Some(b"junk"))).0.claims, super::Exif::default());
 }
 
 #[test]

@@ -11,9 +11,6 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use duxue_document::{PhotoHash, RoundId, SchoolId};
-use futures_util::StreamExt;
-use sha2::Digest;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, Method, StatusCode};
@@ -21,18 +18,16 @@ use warp::reply::Response;
 
 use crate::fault::{self, Fault};
 
+use super::append::{Checksum, Part, append, settle};
 use super::body::{self, Body, text};
-use super::staging::{Info, Turn, Upload};
-use super::{Authorize, Photos, Uploader, faults};
+use super::staging::{Info, Upload};
+use super::{Authorize, Photos, Uploader, faults, rows};
 
 const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,checksum,termination,expiration";
 const CHECKSUMS: &str = "sha1,sha256";
 const PATH: &str = "/api/files/";
 const OFFSET_TYPE: &str = "application/offset+octet-stream";
-/// Bytes that may be lost by a crash although they were received; what was
-/// acknowledged is flushed in any case.
-const FLUSH_EVERY: u64 = 4 << 20;
 
 /// The routes under `/api/files`.
 pub(super) fn routes(photos: &Arc<Photos>, authorize: Authorize<Uploader>) -> BoxedFilter<(Response,)> {
@@ -110,8 +105,9 @@ impl Request {
 
     async fn create(&self, uploader: &Uploader, body: &mut Option<Body>) -> Answer {
         let info = self.declared(uploader)?;
-        if let Some(row) = self.photos.photo(&info.hash).await? {
-            return self.already_here(info, &row).await;
+        if let Some(media_type) = self.already_here(&info, uploader).await? {
+            self.photos.link(&info, &media_type).await?;
+            return Ok(created(&self.photos.staging.remember_complete(info)));
         }
         let with_upload = text(&self.headers, "content-type") == Some(OFFSET_TYPE);
         let part = if with_upload { Some(self.part(0, info.length)?) } else { None };
@@ -122,14 +118,26 @@ impl Request {
         Ok(created(&upload))
     }
 
-    /// Someone sent these bytes before, here or for another school. Only who
-    /// has the photo knows its hash, so nothing is given away by saying so.
-    async fn already_here(&self, info: Info, row: &super::PhotoRow) -> Answer {
+    /// The media type of the photo, if its bytes need not be sent again.
+    ///
+    /// Who knows a hash does not thereby have the photo: it is linked to the
+    /// school without its bytes only for those who sent it before or may see
+    /// it. And a photo whose bytes were lost here is asked for again.
+    async fn already_here(&self, info: &Info, uploader: &Uploader) -> Result<Option<String>, Fault> {
+        let photos = &self.photos;
+        let Some(row) = photos.photo(&info.hash).await? else { return Ok(None) };
+        let links = rows::links(&*photos.store, &info.hash).await?;
+        let has_it = links
+            .iter()
+            .any(|link| link.person == uploader.person || (uploader.may_read)(&link.round, &link.school));
+        if !has_it {
+            return Ok(None);
+        }
         if row.length != info.length {
             return Err(faults::length_differs());
         }
-        self.photos.acknowledge(&info, &row.media_type).await?;
-        Ok(created(&self.photos.staging.remember_complete(info)))
+        let here = photos.has_bytes(&info.hash, row.length).await?;
+        Ok(here.then_some(row.media_type))
     }
 
     /// What the client says is coming, if it may come.
@@ -227,161 +235,6 @@ impl Request {
     fn number(&self, name: &'static str) -> Result<u64, Fault> {
         let text = text(&self.headers, name).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         text.and_then(|text| text.parse().ok()).ok_or_else(|| faults::header().with_detail(name))
-    }
-}
-
-/// One request's bytes.
-struct Part {
-    offset: u64,
-    stated: Option<u64>,
-    checksum: Option<Checksum>,
-}
-
-enum Checksum {
-    Sha1(Vec<u8>, sha1::Sha1),
-    Sha256(Vec<u8>, sha2::Sha256),
-}
-
-impl Checksum {
-    fn read(text: &str) -> Result<Self, Fault> {
-        let header = || faults::header().with_detail("upload-checksum");
-        let (algorithm, digest) = text.split_once(' ').ok_or_else(header)?;
-        let digest = STANDARD.decode(digest.trim()).map_err(|_| header())?;
-        match algorithm {
-            "sha1" => Ok(Self::Sha1(digest, sha1::Sha1::new())),
-            "sha256" => Ok(Self::Sha256(digest, sha2::Sha256::new())),
-            _ => Err(faults::checksum_algorithm()),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha1(_, hasher) => hasher.update(bytes),
-            Self::Sha256(_, hasher) => hasher.update(bytes),
-        }
-    }
-
-    fn matches(self) -> bool {
-        match self {
-            Self::Sha1(expected, hasher) => hasher.finalize()[..] == expected[..],
-            Self::Sha256(expected, hasher) => hasher.finalize()[..] == expected[..],
-        }
-    }
-}
-
-/// Runs [`write`] to its end whatever becomes of the connection.
-async fn append(photos: Arc<Photos>, upload: Arc<Upload>, part: Part, body: Body) -> Result<(), Fault> {
-    let task = tokio::spawn(async move { write(&photos, &upload, part, body).await });
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "an upload's task failed");
-        Err(fault::internal())
-    })
-}
-
-async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> Result<(), Fault> {
-    let turn = upload.turn().await;
-    if upload.is_complete() || part.offset != upload.offset() {
-        let offset = upload.offset();
-        let nothing_to_do = upload.is_complete() && part.offset == offset && part.stated == Some(0);
-        if nothing_to_do {
-            return Ok(());
-        }
-        body::drain(body).await;
-        return Err(faults::offset().with_detail(offset.to_string()));
-    }
-    let stream = Stream { photos, upload, turn: &turn };
-    stream.write(part, &mut body).await?;
-    settle(photos, upload).await
-}
-
-/// Makes a photo of an upload that has all its bytes.
-async fn settle(photos: &Photos, upload: &Upload) -> Result<(), Fault> {
-    if upload.offset() == upload.info.length && !upload.is_complete() {
-        photos.finish(upload).await?;
-    }
-    Ok(())
-}
-
-struct Stream<'a, 'b> {
-    photos: &'a Photos,
-    upload: &'a Upload,
-    turn: &'a Turn<'b>,
-}
-
-impl Stream<'_, '_> {
-    /// Writes a body behind what is there. Whatever ends it, what came is
-    /// flushed and counted, except where its checksum does not match or it
-    /// goes beyond the declared length.
-    async fn write(self, mut part: Part, body: &mut Body) -> Result<(), Fault> {
-        let failed = |error: std::io::Error| faults::io(&error);
-        let start = part.offset;
-        let mut file = tokio::fs::OpenOptions::new()
-            .write(true)
-            .open(self.photos.staging.part(self.upload))
-            .await
-            .map_err(failed)?;
-        // Bytes behind the offset were never acknowledged; they are of a
-        // request that did not live to flush them.
-        file.set_len(start).await.map_err(failed)?;
-        file.seek(SeekFrom::Start(start)).await.map_err(failed)?;
-        let mut end = start;
-        let ended = self.copy(&mut file, &mut end, &mut part.checksum, body).await;
-        let mismatch = match (&ended, part.checksum) {
-            (Ok(()), Some(checksum)) => !checksum.matches(),
-            _ => false,
-        };
-        let too_long = matches!(&ended, Err(fault) if fault.status == StatusCode::PAYLOAD_TOO_LARGE);
-        if mismatch || too_long {
-            self.upload.set_offset(start);
-            file.flush().await.map_err(failed)?;
-            file.set_len(start).await.map_err(failed)?;
-            file.sync_data().await.map_err(failed)?;
-            return Err(if mismatch { faults::checksum() } else { faults::too_large() });
-        }
-        self.flush(&mut file, end).await?;
-        ended
-    }
-
-    async fn flush(&self, file: &mut tokio::fs::File, end: u64) -> Result<(), Fault> {
-        let failed = |error: std::io::Error| faults::io(&error);
-        file.flush().await.map_err(failed)?;
-        file.sync_data().await.map_err(failed)?;
-        self.upload.set_offset(end);
-        Ok(())
-    }
-
-    async fn copy(
-        &self,
-        file: &mut tokio::fs::File,
-        end: &mut u64,
-        checksum: &mut Option<Checksum>,
-        body: &mut Body,
-    ) -> Result<(), Fault> {
-        let mut wanted = self.turn.watcher();
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = wanted.pre_empted() => return Err(faults::preempted()),
-                next = tokio::time::timeout(self.photos.settings.idle, body.next()) => next,
-            };
-            let bytes = match next {
-                Err(_) => return Err(faults::idle()),
-                Ok(None) => return Ok(()),
-                Ok(Some(Err(_))) => return Err(faults::broken_off()),
-                Ok(Some(Ok(bytes))) => bytes,
-            };
-            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            if end.saturating_add(length) > self.upload.info.length {
-                return Err(faults::too_large());
-            }
-            file.write_all(&bytes).await.map_err(|error| faults::io(&error))?;
-            *end += length;
-            if let Some(checksum) = checksum {
-                checksum.update(&bytes);
-            } else if *end - self.upload.offset() >= FLUSH_EVERY {
-                self.flush(file, *end).await?;
-            }
-        }
     }
 }
 

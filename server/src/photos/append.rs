@@ -1,0 +1,237 @@
+//! Writes what one request brings behind what an upload has already.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use sha2::Digest;
+use tokio::io::{AsyncSeekExt, AsyncWrite, AsyncWriteExt, SeekFrom};
+use warp::http::StatusCode;
+
+use crate::fault::{self, Fault};
+
+use super::body::{self, Body};
+use super::staging::{Turn, Upload};
+use super::{Photos, faults};
+
+/// Bytes that may be lost by a crash although they were received; what was
+/// acknowledged is flushed in any case.
+const FLUSH_EVERY: u64 = 4 << 20;
+
+/// One request's bytes.
+pub(super) struct Part {
+    pub offset: u64,
+    pub stated: Option<u64>,
+    pub checksum: Option<Checksum>,
+}
+
+/// The checksum that a request states, and that of what came so far.
+pub(super) enum Checksum {
+    Sha1(Vec<u8>, sha1::Sha1),
+    Sha256(Vec<u8>, sha2::Sha256),
+}
+
+impl Checksum {
+    /// Reads `Upload-Checksum`.
+    pub fn read(text: &str) -> Result<Self, Fault> {
+        let header = || faults::header().with_detail("upload-checksum");
+        let (algorithm, digest) = text.split_once(' ').ok_or_else(header)?;
+        let digest = STANDARD.decode(digest.trim()).map_err(|_| header())?;
+        match algorithm {
+            "sha1" => Ok(Self::Sha1(digest, sha1::Sha1::new())),
+            "sha256" => Ok(Self::Sha256(digest, sha2::Sha256::new())),
+            _ => Err(faults::checksum_algorithm()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha1(_, hasher) => hasher.update(bytes),
+            Self::Sha256(_, hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn matches(self) -> bool {
+        match self {
+            Self::Sha1(expected, hasher) => hasher.finalize()[..] == expected[..],
+            Self::Sha256(expected, hasher) => hasher.finalize()[..] == expected[..],
+        }
+    }
+}
+
+/// The file of an upload; a parameter, so that a disk that fails can be tested.
+pub(super) trait Disk: AsyncWrite + Unpin + Send {
+    /// Cuts the file off, or fills it up.
+    fn set_len(&mut self, length: u64) -> impl Future<Output = io::Result<()>> + Send;
+    /// Makes what was written durable.
+    fn sync(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Disk for tokio::fs::File {
+    async fn set_len(&mut self, length: u64) -> io::Result<()> {
+        Self::set_len(self, length).await
+    }
+
+    async fn sync(&mut self) -> io::Result<()> {
+        self.sync_data().await
+    }
+}
+
+/// Why a body was not taken whole.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The sender, the connection or another request; what came is kept.
+    Body(Fault),
+    /// The disk: what was not flushed may have holes.
+    Disk(io::Error),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Runs [`write`] to its end whatever becomes of the connection.
+pub(super) async fn append(
+    photos: Arc<Photos>,
+    upload: Arc<Upload>,
+    part: Part,
+    body: Body,
+) -> Result<(), Fault> {
+    let task = tokio::spawn(async move { write(&photos, &upload, part, body).await });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an upload's task failed");
+        Err(fault::internal())
+    })
+}
+
+async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> Result<(), Fault> {
+    let turn = upload.turn().await;
+    if upload.is_complete() || part.offset != upload.offset() {
+        let offset = upload.offset();
+        let nothing_to_do = upload.is_complete() && part.offset == offset && part.stated == Some(0);
+        if nothing_to_do {
+            return Ok(());
+        }
+        body::drain(body).await;
+        return Err(faults::offset().with_detail(offset.to_string()));
+    }
+    let mut file = open(photos, upload, part.offset).await.map_err(|error| faults::io(&error))?;
+    let stream = Stream { photos, upload, turn: &turn };
+    stream.take(&mut file, part, &mut body).await?;
+    settle(photos, upload).await
+}
+
+async fn open(photos: &Photos, upload: &Upload, offset: u64) -> io::Result<tokio::fs::File> {
+    let mut file = tokio::fs::OpenOptions::new().write(true).open(photos.staging.part(upload)).await?;
+    // Bytes behind the offset were never acknowledged; they are of a request
+    // that did not live to flush them.
+    file.set_len(offset).await?;
+    file.seek(SeekFrom::Start(offset)).await?;
+    Ok(file)
+}
+
+/// Makes a photo of an upload that has all its bytes.
+pub(super) async fn settle(photos: &Photos, upload: &Upload) -> Result<(), Fault> {
+    if upload.offset() == upload.info.length && !upload.is_complete() {
+        photos.finish(upload).await?;
+    }
+    Ok(())
+}
+
+/// A body on its way into an upload's file.
+pub(super) struct Stream<'a, 'b> {
+    pub photos: &'a Photos,
+    pub upload: &'a Upload,
+    pub turn: &'a Turn<'b>,
+}
+
+impl Stream<'_, '_> {
+    /// Writes a body behind what is there. Whatever ends it, what came is
+    /// flushed and counted, except where its checksum does not match, it goes
+    /// beyond the declared length, or the disk fails: a file reports a failed
+    /// write with the next call only, so nobody knows then what is there.
+    pub async fn take<D: Disk>(self, file: &mut D, part: Part, body: &mut Body) -> Result<(), Fault> {
+        match self.write(file, part, body).await {
+            Ok(()) => Ok(()),
+            Err(Stopped::Body(fault)) => Err(fault),
+            Err(Stopped::Disk(error)) => {
+                // After a restart the offset is the length of the file. Should
+                // this fail too, the photo's hash still tells.
+                if let Err(error) = file.set_len(self.upload.offset()).await {
+                    tracing::error!(%error, "bytes of a failed write remain");
+                }
+                Err(faults::io(&error))
+            }
+        }
+    }
+
+    async fn write<D: Disk>(&self, file: &mut D, mut part: Part, body: &mut Body) -> Result<(), Stopped> {
+        let start = part.offset;
+        let mut end = start;
+        let ended = match self.copy(file, &mut end, &mut part.checksum, body).await {
+            Err(Stopped::Disk(error)) => return Err(error.into()),
+            Err(Stopped::Body(fault)) => Err(fault),
+            Ok(()) => Ok(()),
+        };
+        let mismatch = match (&ended, part.checksum) {
+            (Ok(()), Some(checksum)) => !checksum.matches(),
+            _ => false,
+        };
+        let too_long = matches!(&ended, Err(fault) if fault.status == StatusCode::PAYLOAD_TOO_LARGE);
+        if mismatch || too_long {
+            self.upload.set_offset(start);
+            file.flush().await?;
+            file.set_len(start).await?;
+            file.sync().await?;
+            return Err(Stopped::Body(if mismatch { faults::checksum() } else { faults::too_large() }));
+        }
+        self.flush(file, end).await?;
+        ended.map_err(Stopped::Body)
+    }
+
+    async fn flush<D: Disk>(&self, file: &mut D, end: u64) -> io::Result<()> {
+        file.flush().await?;
+        file.sync().await?;
+        self.upload.set_offset(end);
+        Ok(())
+    }
+
+    async fn copy<D: Disk>(
+        &self,
+        file: &mut D,
+        end: &mut u64,
+        checksum: &mut Option<Checksum>,
+        body: &mut Body,
+    ) -> Result<(), Stopped> {
+        let mut wanted = self.turn.watcher();
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = wanted.pre_empted() => return Err(Stopped::Body(faults::preempted())),
+                next = tokio::time::timeout(self.photos.settings.idle, body.next()) => next,
+            };
+            let bytes = match next {
+                Err(_) => return Err(Stopped::Body(faults::idle())),
+                Ok(None) => return Ok(()),
+                Ok(Some(Err(_))) => return Err(Stopped::Body(faults::broken_off())),
+                Ok(Some(Ok(bytes))) => bytes,
+            };
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            if end.saturating_add(length) > self.upload.info.length {
+                return Err(Stopped::Body(faults::too_large()));
+            }
+            file.write_all(&bytes).await?;
+            *end += length;
+            if let Some(checksum) = checksum {
+                checksum.update(&bytes);
+            } else if *end - self.upload.offset() >= FLUSH_EVERY {
+                self.flush(file, *end).await?;
+            }
+        }
+    }
+}
