@@ -34,16 +34,27 @@ const MOST_ASKED: usize = 20_000;
 pub fn key(data: &Path) -> std::io::Result<SigningKey> {
     let path = data.join(KEY_FILE);
     match std::fs::read_to_string(&path) {
-        Ok(text) => random::from_hex::<32>(text.trim())
-            .map(|bytes| SigningKey::from_bytes(&bytes))
-            .ok_or_else(|| std::io::Error::other(format!("{} is not a key", path.display()))),
+        Ok(text) => read_key(&text)
+            .ok_or_else(|| std::io::Error::other(format!("{} is damaged or not a key", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let bytes = random::bytes::<32>().map_err(|_| std::io::Error::other("no randomness"))?;
-            write_key(data, &path, &random::hex(&bytes))?;
-            Ok(SigningKey::from_bytes(&bytes))
+            let key = SigningKey::from_bytes(&bytes);
+            let public = random::hex(key.verifying_key().as_bytes());
+            write_key(data, &path, &format!("{}\n{public}\n", random::hex(&bytes)))?;
+            Ok(key)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The key of a file: the secret half in hex, then the public half. Every text
+/// of this length would be a key, so only the second line shows that a bit of
+/// the first has flipped; files of earlier versions have none.
+fn read_key(text: &str) -> Option<SigningKey> {
+    let mut lines = text.lines();
+    let key = SigningKey::from_bytes(&random::from_hex::<32>(lines.next()?.trim())?);
+    let public = random::hex(key.verifying_key().as_bytes());
+    lines.next().is_none_or(|line| line.trim() == public).then_some(key)
 }
 
 /// Whole or not at all: a torn key would make every receipt worthless.

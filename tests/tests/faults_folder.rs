@@ -1,0 +1,236 @@
+//! A flipped bit and a truncated tail in every file of a data folder: noticed,
+//! rebuilt or refused with the reason; nothing is silently missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use duxue_document::PhotoHash;
+use duxue_server::{Config, Server};
+use duxue_tests::deadline::DEADLINE;
+use duxue_tests::round::{ROUND, Round};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use serde_json::Value;
+
+const SCHOOL: &str = "9901010012";
+
+/// What a server showed on a damaged folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// All as before.
+    Same,
+    /// It did not start, and said why.
+    Refused(String),
+    /// It started and refuses what is damaged, with this code.
+    Told(String),
+}
+
+/// What may happen to the files whose path begins so, and a word that a
+/// refusal to start holds so that the operator finds the file.
+struct Row {
+    files: &'static str,
+    may_refuse: Option<&'static str>,
+    may_tell: &'static [&'static str],
+}
+
+const TABLE: [Row; 7] = [
+    // The truth: never mended silently. The index proves what was acknowledged.
+    Row { files: "store/journal/", may_refuse: Some("segment"), may_tell: &[] },
+    // Derived: set aside and rebuilt.
+    Row { files: "store/index/", may_refuse: None, may_tell: &[] },
+    // A journal that ends early is refused by number, not by file.
+    Row { files: "store/lock", may_refuse: None, may_tell: &[] },
+    Row { files: "receipt.key", may_refuse: Some("receipt.key"), may_tell: &[] },
+    Row { files: "photos/blobs/", may_refuse: None, may_tell: &["photo.damaged", "broken off"] },
+    Row { files: "photos/staging/", may_refuse: None, may_tell: &[] },
+    Row { files: "photos/", may_refuse: None, may_tell: &[] },
+];
+
+/// A real data folder and what its server showed.
+struct Made {
+    folder: PathBuf,
+    token: String,
+    photo: PhotoHash,
+    before: Shown,
+    _round: Round,
+}
+
+/// What people see of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    school: Value,
+    photo: Vec<u8>,
+    receipt_key: Vec<u8>,
+}
+
+fn make() -> Made {
+    let mut round = Round::open();
+    let desk = round.desk("supervisor", "supervisor");
+    let device = round.device("inspector", &[SCHOOL]);
+    let bytes = [&[0xff, 0xd8, 0xff, 0xe0][..], &[7; 20_000]].concat();
+    std::fs::write(round.path("photo.jpg"), &bytes).expect("a photo");
+    let sheet = round.path("sheet.jsonl");
+    let room = serde_json::json!({
+        "type": "room", "number": "101", "purpose": "music", "length_m": "9.2", "width_m": "8",
+        "photos": ["photo.jpg"],
+    });
+    std::fs::write(&sheet, room.to_string()).expect("a sheet");
+    let _ = device.run(&["capture", SCHOOL, "--batch", sheet.to_str().expect("a plain path")]);
+    let _ = device.run(&["sync"]);
+    round.kill();
+    let (folder, photo) = (round.path("server"), PhotoHash::of(&bytes));
+    let token = desk.token().to_owned();
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(&folder, copy.path());
+    let before = match look(copy.path(), &token, &photo) {
+        Ok(shown) => shown,
+        Err(outcome) => panic!("the folder is sound: {outcome:?}"),
+    };
+    assert_eq!(before.photo, bytes);
+    Made { folder, token, photo, before, _round: round }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+fn files(folder: &Path, below: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(below).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files(folder, &path, found);
+        } else if let Ok(name) = path.strip_prefix(folder) {
+            found.push(name.to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+}
+
+/// Starts a server on a folder and looks at what people see.
+fn look(folder: &Path, token: &str, photo: &PhotoHash) -> Result<Shown, Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let config = Config { data: folder.to_owned(), ..Config::default() };
+    let server =
+        runtime.block_on(Server::open(config)).map_err(|error| Outcome::Refused(error.to_string()))?;
+    let receipt_key = server.app().key.verifying_key().as_bytes().to_vec();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = runtime.spawn(server.run(listener, async { drop(stopped.await) }));
+    let shown = see(&format!("http://{address}"), token, photo);
+    drop(stop);
+    let _ = runtime.block_on(running);
+    let (school, photo) = shown?;
+    Ok(Shown { school, photo, receipt_key })
+}
+
+fn see(url: &str, token: &str, photo: &PhotoHash) -> Result<(Value, Vec<u8>), Outcome> {
+    let get = |path: String| {
+        let request = ureq::get(format!("{url}{path}")).header("authorization", format!("Bearer {token}"));
+        let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+        let mut answer = request.call().expect("an answer");
+        // An answer that breaks off before its length is a refusal too.
+        let body = answer.body_mut().read_to_vec().map_err(|_| Outcome::Told("broken off".to_owned()))?;
+        if answer.status().is_success() {
+            return Ok(body);
+        }
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        Err(Outcome::Told(problem["code"].as_str().unwrap_or("no code").to_owned()))
+    };
+    let school = get(format!("/api/rounds/{ROUND}/schools/{SCHOOL}"))?;
+    let school: Value = serde_json::from_slice(&school).unwrap_or_default();
+    Ok((school["consolidated"].clone(), get(format!("/api/photos/{photo}"))?))
+}
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Flip { byte: usize, bit: u8 },
+    Cut { bytes: usize },
+}
+
+impl Damage {
+    fn to(self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Flip { byte, bit } => bytes[byte] ^= 1 << bit,
+            Self::Cut { bytes: count } => bytes.truncate(bytes.len() - count),
+        }
+    }
+}
+
+fn damages(length: usize, random: &mut ChaCha8Rng) -> Vec<Damage> {
+    let mut below = |bound: usize| usize::try_from(random.next_u64() % bound as u64).unwrap_or(0);
+    let mut drawn = Vec::new();
+    for _ in 0..2 {
+        let bit = u8::try_from(below(8)).unwrap_or(0);
+        drawn.push(Damage::Flip { byte: below(length), bit });
+    }
+    drawn.push(Damage::Cut { bytes: 1 + below(length.min(3_000)) });
+    drawn
+}
+
+#[test]
+fn every_damaged_file_is_noticed_mended_or_refused() {
+    let seed = 1;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let made = make();
+    let mut all = Vec::new();
+    files(&made.folder, &made.folder, &mut all);
+    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for name in &all {
+        let row = TABLE.iter().find(|row| name.starts_with(row.files));
+        let row = row.unwrap_or_else(|| panic!("{name} is a file of a kind that the table does not know"));
+        let bytes = std::fs::read(made.folder.join(name)).expect("a file");
+        if bytes.is_empty() {
+            continue;
+        }
+        for damage in damages(bytes.len(), &mut random) {
+            let mut damaged = bytes.clone();
+            damage.to(&mut damaged);
+            let outcome = on_a_copy(&made, name, &damaged);
+            let what = format!("seed {seed}, {name}, {damage:?}: {outcome:?}");
+            match &outcome {
+                Outcome::Same => {}
+                Outcome::Refused(why) => {
+                    let word = row.may_refuse.unwrap_or_else(|| panic!("{what}"));
+                    assert!(why.contains(word) || why.contains("was acknowledged"), "{what}");
+                }
+                Outcome::Told(code) => assert!(row.may_tell.contains(&code.as_str()), "{what}"),
+            }
+            let told = match outcome {
+                Outcome::Same => "as before".to_owned(),
+                Outcome::Refused(_) => "refused to start".to_owned(),
+                Outcome::Told(code) => code,
+            };
+            seen.entry(row.files).or_default().insert(told);
+        }
+    }
+    for (kind, outcomes) in &seen {
+        println!("{kind}: {outcomes:?}");
+    }
+    for kind in ["store/journal/", "store/index/", "receipt.key", "photos/blobs/"] {
+        assert!(seen.contains_key(kind), "there is no {kind} in {all:?}");
+    }
+}
+
+fn on_a_copy(made: &Made, name: &str, damaged: &[u8]) -> Outcome {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(&made.folder, copy.path());
+    std::fs::write(copy.path().join(name), damaged).expect("a damaged file");
+    match look(copy.path(), &made.token, &made.photo) {
+        Ok(shown) => {
+            assert_eq!(shown, made.before, "{name}: something else is shown, and nobody is told");
+            Outcome::Same
+        }
+        Err(outcome) => outcome,
+    }
+}
