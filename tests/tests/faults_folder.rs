@@ -137,9 +137,10 @@ fn see(url: &str, token: &str, photo: &PhotoHash) -> Result<(Value, Vec<u8>), Ou
     let get = |path: String| {
         let request = ureq::get(format!("{url}{path}")).header("authorization", format!("Bearer {token}"));
         let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
-        let mut answer = request.call().expect("an answer");
         // An answer that breaks off before its length is a refusal too.
-        let body = answer.body_mut().read_to_vec().map_err(|_| Outcome::Told("broken off".to_owned()))?;
+        let broken_off = |_| Outcome::Told("broken off".to_owned());
+        let mut answer = request.call().map_err(broken_off)?;
+        let body = answer.body_mut().read_to_vec().map_err(broken_off)?;
         if answer.status().is_success() {
             return Ok(body);
         }
