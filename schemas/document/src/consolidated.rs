@@ -80,16 +80,16 @@ pub enum ReviewState {
     },
     /// Accepted as it stands.
     Accepted {
-        /// The verdict.
-        verdict: DecisionId,
+        /// The verdicts that hold, all of which accept.
+        verdicts: BTreeSet<DecisionId>,
     },
-    /// Sent back; counts as missing unless a later ruling names the verdict.
+    /// Sent back; counts as missing unless a later ruling names the verdicts.
     Returned {
-        /// The verdict.
-        verdict: DecisionId,
-        /// Why, in the supervisor's words.
+        /// The verdicts that hold, all of which return.
+        verdicts: BTreeSet<DecisionId>,
+        /// Why, in the words of the first of them.
         reason: String,
-        /// Whether a standing ruling names this verdict, so that the value counts.
+        /// Whether a standing ruling names each of them, so that the value counts.
         overruled: bool,
     },
     /// Verdicts that differ and that nothing supersedes.

@@ -211,7 +211,7 @@ fn a_verdict_holds_only_while_the_candidates_are_what_it_saw() {
     let mut scene = Scene::new();
     let op = put(&mut scene.survey, BOOKS, "value=900");
     scene.verdict("v1", BOOKS, &[&op], None, "");
-    assert_eq!(scene.entry(BOOKS).review, ReviewState::Accepted { verdict: id("v1") });
+    assert_eq!(scene.entry(BOOKS).review, ReviewState::Accepted { verdicts: ids("v1") });
     put(&mut scene.survey, BOOKS, "value=901");
     assert_eq!(scene.entry(BOOKS).review, ReviewState::Unreviewed);
 }
@@ -223,7 +223,7 @@ fn a_verdict_on_merged_items_does_not_hold_for_one_of_them() {
     let second = put(&mut scene.survey, "rooms/r2/size", "area_m2=50");
     scene.merge("d1", "rooms/r1 rooms/r2", "");
     scene.verdict("v1", "rooms/r2/size", &[&first, &second], None, "");
-    assert_eq!(scene.entry(SIZE).review, ReviewState::Accepted { verdict: id("v1") });
+    assert_eq!(scene.entry(SIZE).review, ReviewState::Accepted { verdicts: ids("v1") });
     scene.separate("d2", "rooms/r1 rooms/r2", "d1");
     for at in [SIZE, "rooms/r2/size"] {
         assert_eq!(scene.entry(at).review, ReviewState::Unreviewed);
@@ -260,7 +260,20 @@ fn verdicts_that_differ_are_disputed_until_one_supersedes() {
     assert_eq!(scene.entry(BOOKS).review, ReviewState::Disputed { verdicts: ids("v1 v2") });
     scene.verdict("v3", BOOKS, &[&op], Some("仍需重测"), "v1");
     assert!(
-        matches!(scene.entry(BOOKS).review, ReviewState::Returned { verdict, .. } if verdict == id("v2"))
+        matches!(scene.entry(BOOKS).review, ReviewState::Returned { verdicts, .. } if verdicts == ids("v2 v3"))
+    );
+}
+
+#[test]
+fn verdicts_that_agree_are_all_named_so_that_the_next_can_supersede_them() {
+    let mut scene = Scene::new();
+    let op = put(&mut scene.survey, BOOKS, "value=900");
+    scene.verdict("v1", BOOKS, &[&op], None, "");
+    scene.verdict("v2", BOOKS, &[&op], None, "");
+    assert_eq!(scene.entry(BOOKS).review, ReviewState::Accepted { verdicts: ids("v1 v2") });
+    scene.verdict("v3", BOOKS, &[&op], Some("重测"), "v1 v2");
+    assert!(
+        matches!(scene.entry(BOOKS).review, ReviewState::Returned { verdicts, .. } if verdicts == ids("v3"))
     );
 }
 

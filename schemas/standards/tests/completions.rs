@@ -204,7 +204,8 @@ fn write(school: &mut ConsolidatedSchool, quantity: &str, known: &Known) {
 
 fn returned(entry: Entry) -> Entry {
     let verdict = duxue_document::DecisionId::new("v1").unwrap();
-    let review = ReviewState::Returned { verdict, reason: String::new(), overruled: false };
+    let review =
+        ReviewState::Returned { verdicts: [verdict].into(), reason: String::new(), overruled: false };
     Entry { review, ..entry }
 }
 

@@ -30,7 +30,8 @@ fn outcome(assessor: &Assessor, id: &str) -> Outcome {
 
 fn returned(entry: Entry) -> Entry {
     let verdict = duxue_document::DecisionId::new("v1").unwrap();
-    let review = ReviewState::Returned { verdict, reason: String::new(), overruled: false };
+    let review =
+        ReviewState::Returned { verdicts: [verdict].into(), reason: String::new(), overruled: false };
     Entry { review, ..entry }
 }
 

@@ -146,8 +146,11 @@ fn of_equipment(yuan: &str) -> (ItemKey, Item) {
 fn an_open_mark_leaves_open_whether_the_items_count() {
     let standard = youzhi();
     let verdict = DecisionId::new("v1").unwrap();
-    let returned =
-        |overruled| ReviewState::Returned { verdict: verdict.clone(), reason: "还有".into(), overruled };
+    let returned = |overruled| ReviewState::Returned {
+        verdicts: [verdict.clone()].into(),
+        reason: "还有".into(),
+        overruled,
+    };
     let two = BTreeSet::from([verdict.clone(), DecisionId::new("v2").unwrap()]);
     let awaiting = ReviewState::Awaiting { verdicts: BTreeSet::new() };
     let contradicted = ReviewState::Awaiting { verdicts: two.clone() };
@@ -224,9 +227,12 @@ fn one_area_basis_never_fills_the_other() {
 fn what_was_returned_or_awaits_acceptance_is_missing_even_beside_a_declared_figure() {
     let standard = youzhi();
     let verdict = DecisionId::new("v1").unwrap();
-    let returned =
-        |overruled| ReviewState::Returned { verdict: verdict.clone(), reason: "照片".into(), overruled };
-    let accepted = ReviewState::Accepted { verdict: verdict.clone() };
+    let returned = |overruled| ReviewState::Returned {
+        verdicts: [verdict.clone()].into(),
+        reason: "照片".into(),
+        overruled,
+    };
+    let accepted = ReviewState::Accepted { verdicts: [verdict.clone()].into() };
     let two = BTreeSet::from([verdict.clone(), DecisionId::new("v2").unwrap()]);
     for (review, gap) in [
         (ReviewState::Unreviewed, None),

@@ -3,16 +3,17 @@
 //! Reading is by HTTP; what is decided is written into documents, synced, and
 //! confirmed by a receipt like everything else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use duxue_client_core::{Command, CommandError, Seen, Subject};
 use duxue_document::decision::Outcome;
-use duxue_document::{DocumentKind, EntryPath, OpId};
+use duxue_document::{DocumentKind, EntryPath};
 use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView, HeldView, ImportReport, SchoolView};
 use duxue_protocol::problem::Problem;
 use serde::de::DeserializeOwned;
 
 use super::context::{Context, Failure, parsed};
+use super::shown::seen_by_script;
 use super::sync::Delivery;
 use super::{capture, county, result, rule, times, words};
 
@@ -154,7 +155,7 @@ pub async fn judge(
     returned: Option<String>,
 ) -> Result<(), Failure> {
     let subject = cx.subject(school)?;
-    let saw = saw.iter().map(|op| parsed(op)).collect::<Result<BTreeSet<OpId>, Failure>>()?;
+    let saw = seen_by_script(saw)?;
     cx.run(Command::Open { subject: subject.clone() }).await?;
     super::sync::quietly(cx).await?;
     let view = school_view(cx, &subject).await?;
@@ -165,7 +166,7 @@ pub async fn judge(
             Problem::new("desk.no_such_entry", "没有这个条目", "there is no such entry")
                 .with_detail(text.clone())
         })?;
-        let seen = cx.viewer(&subject.round)?.check_entry(&subject.school, &path, entry, &saw)?;
+        let seen = cx.viewer(&subject.round)?.check_entry(&subject.school, &path, entry, saw.as_ref())?;
         judged.insert(path, seen);
     }
     let outcome = match returned {
@@ -256,7 +257,7 @@ pub async fn import(cx: &Context, file: &std::path::Path, dry_run: bool) -> Resu
             "文件有错误，什么都没有写入：改正后再导入",
             "the file has errors and nothing was written: correct it and import again",
         )
-        .with_detail(report.errors.len().to_string())
+        .with_detail(format!("{0} 处 / {0} errors", report.errors.len()))
         .into());
     }
     let (zh, en) = if report.written { ("已导入", "imported") } else { ("检查通过", "checked") };

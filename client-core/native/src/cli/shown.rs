@@ -15,6 +15,7 @@ use duxue_protocol::api::{ConflictSubject, ConflictView};
 use duxue_protocol::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::context::{Failure, parsed};
 use super::desk;
 use super::rule::{self, Removals};
 
@@ -175,7 +176,8 @@ impl Viewer<'_> {
     }
 
     /// What a verdict on the entry covers, if the entry is as it was shown;
-    /// `saw` are the candidates that a script names instead.
+    /// `saw` is what a script names instead. A verdict that it does not name
+    /// is not superseded, as nobody looked at it: the two stand side by side.
     ///
     /// # Errors
     /// `desk.not_shown`, `desk.conflict_changed`.
@@ -184,10 +186,11 @@ impl Viewer<'_> {
         school: &SchoolId,
         path: &EntryPath,
         entry: &Entry,
-        saw: &BTreeSet<OpId>,
+        saw: Option<&Seen>,
     ) -> Result<Seen, Problem> {
         let now = ShownEntry::of(entry);
-        if saw.is_empty() {
+        let standing = named(&now.review);
+        let Some(saw) = saw else {
             let key = format!("{}{path}", self.school(school));
             match self.read().entries.get(&key) {
                 Some(shown) if *shown == now => {}
@@ -201,21 +204,37 @@ impl Viewer<'_> {
                     .with_detail(path.to_string()));
                 }
             }
-        } else if !now.ops.is_subset(saw) {
+            return Ok(Seen { ops: now.ops, verdicts: standing });
+        };
+        if !now.ops.is_subset(&saw.ops) {
             return Err(changed().with_detail(path.to_string()));
         }
-        Ok(Seen { ops: now.ops, verdicts: named(&now.review) })
+        Ok(Seen { ops: now.ops, verdicts: standing.intersection(&saw.verdicts).cloned().collect() })
     }
+}
+
+/// What a script says that it saw, by op ids (`counter@actor`) and verdicts'
+/// ids; `None` where it says nothing.
+pub fn seen_by_script(words: &[String]) -> Result<Option<Seen>, Failure> {
+    let mut seen = Seen::default();
+    for word in words {
+        if word.contains('@') {
+            seen.ops.insert(parsed(word)?);
+        } else {
+            seen.verdicts.insert(parsed(word)?);
+        }
+    }
+    Ok((!words.is_empty()).then_some(seen))
 }
 
 /// The verdicts that a review state is made of.
 fn named(review: &ReviewState) -> BTreeSet<DecisionId> {
     match review {
         ReviewState::Unreviewed => BTreeSet::new(),
-        ReviewState::Awaiting { verdicts } | ReviewState::Disputed { verdicts } => verdicts.clone(),
-        ReviewState::Accepted { verdict } | ReviewState::Returned { verdict, .. } => {
-            BTreeSet::from([verdict.clone()])
-        }
+        ReviewState::Awaiting { verdicts }
+        | ReviewState::Disputed { verdicts }
+        | ReviewState::Accepted { verdicts }
+        | ReviewState::Returned { verdicts, .. } => verdicts.clone(),
     }
 }
 
@@ -332,7 +351,7 @@ mod tests {
         for now in [ops(&["1@aa", "2@bb", "3@cc", "4@dd"]), ops(&["1@aa", "3@cc"])] {
             assert_eq!(code(viewer.check_removal(&conflict, &now)), "desk.conflict_changed");
         }
-        viewer.remember_conflicts(&[conflict.clone()], &Removals::new()).unwrap();
+        viewer.remember_conflicts(std::slice::from_ref(&conflict), &Removals::new()).unwrap();
         assert_eq!(code(viewer.check_removal(&conflict, &ops(&["1@aa"]))), "desk.not_shown");
     }
 
@@ -344,8 +363,9 @@ mod tests {
         let seen = conflict(&["1@aa"]);
         let path: EntryPath = "answers/A3-6".parse().unwrap();
         let check = |entry: &Entry, saw: &[&str]| {
-            let saw = saw.iter().map(|op| op.parse().unwrap()).collect();
-            viewer.check_entry(&seen.school, &path, entry, &saw)
+            let words: Vec<String> = saw.iter().map(|word| (*word).to_owned()).collect();
+            let saw = seen_by_script(&words).unwrap();
+            viewer.check_entry(&seen.school, &path, entry, saw.as_ref())
         };
         let shown = entry(&["1@aa"], ReviewState::Unreviewed);
         assert_eq!(code(check(&shown, &[]).map(|_| ())), "desk.not_shown");
@@ -355,8 +375,20 @@ mod tests {
         assert_eq!(code(check(&grown, &[]).map(|_| ())), "desk.conflict_changed");
         assert_eq!(code(check(&grown, &["1@aa"]).map(|_| ())), "desk.conflict_changed");
         assert_eq!(check(&grown, &["1@aa", "2@bb"]).unwrap().ops.len(), 2);
-        let accepted = entry(&["1@aa"], ReviewState::Accepted { verdict: "v1".parse().unwrap() });
+        let both: BTreeSet<DecisionId> = ["v1", "v2"].map(|id| id.parse().unwrap()).into();
+        let accepted = entry(&["1@aa"], ReviewState::Accepted { verdicts: both.clone() });
         assert_eq!(code(check(&accepted, &[]).map(|_| ())), "desk.conflict_changed");
-        assert_eq!(check(&accepted, &["1@aa"]).unwrap().verdicts.len(), 1);
+        // A script's verdict supersedes the verdicts that it names, and those only.
+        for (saw, superseded) in [
+            (&["1@aa"][..], &[][..]),
+            (&["1@aa", "v2"], &["v2"]),
+            (&["1@aa", "v1", "v2", "v3"], &["v1", "v2"]),
+        ] {
+            let superseded = superseded.iter().map(|id| id.parse().unwrap()).collect();
+            assert_eq!(check(&accepted, saw).unwrap().verdicts, superseded, "{saw:?}");
+        }
+        let view = ConflictView { review: Some(accepted.review.clone()), ..seen.clone() };
+        viewer.remember_conflicts(&[view], &Removals::new()).unwrap();
+        assert_eq!(check(&accepted, &[]).unwrap().verdicts, both, "all that agree");
     }
 }

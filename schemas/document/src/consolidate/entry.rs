@@ -112,7 +112,7 @@ fn review(live: &BTreeSet<OpId>, overruled: &BTreeSet<&DecisionId>, decided: &De
     let holding: Vec<_> = decided.verdicts.iter().filter(|(_, verdict)| verdict.saw == *live).collect();
     let ids = || holding.iter().map(|(id, _)| (*id).clone()).collect();
     let awaiting = decided.settings.require_acceptance;
-    let Some((first, verdict)) = holding.first() else {
+    let Some((_, verdict)) = holding.first() else {
         return if awaiting {
             ReviewState::Awaiting { verdicts: BTreeSet::new() }
         } else {
@@ -121,10 +121,10 @@ fn review(live: &BTreeSet<OpId>, overruled: &BTreeSet<&DecisionId>, decided: &De
     };
     let accepted = holding.iter().filter(|(_, verdict)| verdict.outcome == Outcome::Accepted).count();
     match &verdict.outcome {
-        Outcome::Accepted if accepted == holding.len() => ReviewState::Accepted { verdict: (*first).clone() },
+        Outcome::Accepted if accepted == holding.len() => ReviewState::Accepted { verdicts: ids() },
         // Supervisors who return an entry for different reasons agree on that.
         Outcome::Returned { reason } if accepted == 0 => ReviewState::Returned {
-            verdict: (*first).clone(),
+            verdicts: ids(),
             reason: reason.clone(),
             overruled: holding.iter().all(|(id, _)| overruled.contains(id)),
         },
