@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ReadDoc;
 
-use duxue_document::consolidated::fields;
+use duxue_document::consolidated::{ValueState, fields};
 use duxue_document::path::{ItemKey, ItemKind};
 use duxue_document::{
     Captured, Claim, DocumentKind, EntryPath, FieldId, ItemId, OpId, PhotoHash, Place, Scalar, Value, write,
 };
+use duxue_protocol::problem::Problem;
 
-use crate::command::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject};
+use crate::command::{Command, Mark, NewPhoto, Reply, Saved, Statement, Subject, Warning};
 use crate::desk::needs_reason;
 use crate::document::About;
 use crate::engine::{Engine, Turn, json};
@@ -19,6 +20,15 @@ use crate::event::CommandId;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::{bounds, identity, keys, validate};
 
+/// A copy that says nothing of what it is would be the same thing again.
+const COPY_NEEDS_IDENTITY: &str = "identity: 请写明新的一项是什么，如 identity.number=102 / say what the new item is, as identity.number=102";
+
+const NOT_COPIED: Problem = Problem::new(
+    "capture.not_copied",
+    "原来的一项中这个条目没有定下来的值，没有复制：请量过后补填",
+    "the item copied has no settled value here, so it was left out: measure and state it",
+);
+
 /// What is written into a survey together.
 struct Capture {
     claims: Vec<(EntryPath, Statement)>,
@@ -26,11 +36,13 @@ struct Capture {
     /// The new item, if there is one.
     item: Option<ItemId>,
     mark: Option<Mark>,
+    /// What is known to look wrong before the values are looked at.
+    warnings: Vec<Warning>,
 }
 
 impl Capture {
     fn of(claim: (EntryPath, Statement)) -> Self {
-        Self { claims: vec![claim], photos: Vec::new(), item: None, mark: None }
+        Self { claims: vec![claim], photos: Vec::new(), item: None, mark: None, warnings: Vec::new() }
     }
 }
 
@@ -43,13 +55,21 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
         match command {
-            Command::PutClaims { subject, claims, photos, mark } => {
-                self.put(id, &subject, Capture { claims, photos, item: None, mark }, turn)
-            }
+            Command::PutClaims { subject, claims, photos, mark } => self.put(
+                id,
+                &subject,
+                Capture { claims, photos, item: None, mark, warnings: Vec::new() },
+                turn,
+            ),
             Command::AddItem { subject, kind, fields, photos, mark } => {
                 let item = new_item(turn)?;
                 let claims = item_claims(kind, &item, fields)?;
-                self.put(id, &subject, Capture { claims, photos, item: Some(item), mark }, turn)
+                self.put(
+                    id,
+                    &subject,
+                    Capture { claims, photos, item: Some(item), mark, warnings: Vec::new() },
+                    turn,
+                )
             }
             Command::CopyItem { subject, item, changes } => {
                 self.copy_item(id, &subject, &item, changes, turn)
@@ -85,7 +105,7 @@ impl Engine {
         capture: Capture,
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
-        let Capture { mut claims, photos, item, mark } = capture;
+        let Capture { mut claims, photos, item, mark, mut warnings } = capture;
         let survey = About::of(subject, DocumentKind::Survey);
         self.may_write(&survey)?;
         self.check_photos(&claims, &photos)?;
@@ -99,10 +119,8 @@ impl Engine {
                 claims.push((EntryPath::Evidence(photo.photo), evidence(photo, &entries, None)?));
             }
         }
-        let mut warnings = Vec::new();
         for (path, statement) in &claims {
-            validate::check(path, &statement.value).map_err(CommandError::BadValue)?;
-            bounds::check(path, statement)?;
+            validate::check_statement(path, statement)?;
             warnings.extend(self.implausible(subject, path, &statement.value));
         }
         let claims: Vec<(EntryPath, Claim)> =
@@ -138,17 +156,34 @@ impl Engine {
             .find(|(key, known)| key.kind == item.kind && known.members.contains(&item.item))
             .map(|(_, known)| known)
             .ok_or(CommandError::UnknownItem)?;
-        let copied = known.fields.iter().filter(|(field, _)| field.as_str() != fields::REMOVED).filter_map(
-            |(field, entry)| {
-                let value = (*entry.possible_values().first()?).clone();
-                Some((field.clone(), Statement { value, ..Statement::default() }))
-            },
-        );
-        let mut all: BTreeMap<FieldId, Statement> = copied.collect();
-        all.extend(changes);
+        let missing = changes.keys().all(|field| field.as_str() != fields::IDENTITY);
+        if missing {
+            return Err(CommandError::BadValue(COPY_NEEDS_IDENTITY.to_owned()));
+        }
         let new = new_item(turn)?;
+        let mut all: BTreeMap<FieldId, Statement> = BTreeMap::new();
+        let mut warnings = Vec::new();
+        for (field, entry) in known.fields.iter().filter(|(field, _)| field.as_str() != fields::REMOVED) {
+            // Where people differ, one side of it was not seen in the new item.
+            let agreed = matches!(entry.value, ValueState::Agreed { .. } | ValueState::Settled { .. })
+                .then(|| entry.possible_values());
+            match agreed.as_deref() {
+                Some([value, ..]) => {
+                    let value = (*value).clone();
+                    all.insert(field.clone(), Statement { value, ..Statement::default() });
+                }
+                _ if changes.contains_key(field) => {}
+                _ => {
+                    let path = EntryPath::Item { kind: item.kind, item: new.clone(), field: field.clone() };
+                    let problem = NOT_COPIED.with_detail(format!("{item}/{field}"));
+                    warnings.push(Warning { path, problem });
+                }
+            }
+        }
+        all.extend(changes);
         let claims = item_claims(item.kind, &new, all)?;
-        self.put(id, subject, Capture { claims, photos: Vec::new(), item: Some(new), mark: None }, turn)
+        let capture = Capture { claims, photos: Vec::new(), item: Some(new), mark: None, warnings };
+        self.put(id, subject, capture, turn)
     }
 
     fn remove_item(
@@ -306,7 +341,7 @@ fn evidence(
 /// The writer's refusal with its own code.
 pub(crate) fn write_error(error: &write::WriteError) -> CommandError {
     let (zh, en) = error.message();
-    CommandError::Refused(Box::new(duxue_protocol::problem::Problem {
+    CommandError::Refused(Box::new(Problem {
         code: error.code().into(),
         message_zh: zh.into(),
         message_en: en.into(),

@@ -58,8 +58,7 @@ impl Engine {
             if !held || !statement.photos.is_empty() {
                 return Err(CommandError::BadValue(path.to_string()));
             }
-            validate::check(path, &statement.value).map_err(CommandError::BadValue)?;
-            bounds::check(path, statement)?;
+            validate::check_statement(path, statement)?;
             warnings.extend(self.not_asked(round, path));
         }
         let claims: Vec<(EntryPath, Claim)> =

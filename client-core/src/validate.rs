@@ -9,8 +9,20 @@ use duxue_document::school::{FigureKey, RoomPurpose};
 use duxue_document::{Decimal, EntryPath, Scalar, Value};
 use duxue_protocol::problem::Problem;
 
-use crate::command::{Subject, Warning};
+use crate::bounds;
+use crate::command::{Statement, Subject, Warning};
 use crate::engine::Engine;
+use crate::error::CommandError;
+
+/// Checks what a person states: that the value fits its entry and that nothing
+/// is too long. Shells that take many statements check all before the first.
+///
+/// # Errors
+/// [`CommandError::BadValue`], or `capture.too_long`.
+pub fn check_statement(path: &EntryPath, statement: &Statement) -> Result<(), CommandError> {
+    check(path, &statement.value).map_err(CommandError::BadValue)?;
+    bounds::check(path, statement)
+}
 
 /// Checks that a value fits its entry. Types by field name are checked when
 /// the claim is written.
@@ -32,7 +44,12 @@ pub fn check(path: &EntryPath, value: &Value) -> Result<(), String> {
                 let purpose = need(path, value, "purpose")?;
                 let known = serde_json::from_value::<RoomPurpose>(text(purpose).into()).is_ok();
                 need(path, value, "number")?;
-                if known { Ok(()) } else { Err(format!("{path}/purpose: {}", text(purpose))) }
+                if known {
+                    Ok(())
+                } else {
+                    let known = "classroom, music, art, laboratory, computer, library, indoor_sports, counselling, other";
+                    Err(format!("{path}/purpose: {} ({known})", text(purpose)))
+                }
             }
             (ItemKind::Classes, fields::IDENTITY) => {
                 let stage = text(need(path, value, "stage")?);
@@ -58,7 +75,7 @@ pub fn check(path: &EntryPath, value: &Value) -> Result<(), String> {
             (ItemKind::Equipment, fields::UNIT_VALUE) => need(path, value, "value_yuan").map(|_| ()),
             (_, fields::PUPILS | fields::COUNT) => whole(path, value),
             (_, fields::MULTIMEDIA) => need(path, value, "value").map(|_| ()),
-            _ => Err(format!("{path}: ?")),
+            _ => Err(format!("{path}: 没有这种条目 / there is no such entry")),
         },
         EntryPath::Quantity(_) | EntryPath::Answer(_) => need(path, value, "value").map(|_| ()),
         EntryPath::Section(_) => need(path, value, "complete").map(|_| ()),
@@ -101,7 +118,11 @@ fn check_size(path: &EntryPath, value: &Value) -> Result<(), String> {
 
 fn whole(path: &EntryPath, value: &Value) -> Result<(), String> {
     let count = number(value, "value").ok_or_else(|| format!("{path}/value: 缺 / missing"))?;
-    if count.to_rational().is_integer() { Ok(()) } else { Err(format!("{path}/value: {count}")) }
+    if count.to_rational().is_integer() {
+        Ok(())
+    } else {
+        Err(format!("{path}/value: {count}: 应为整数 / must be a whole number"))
+    }
 }
 
 /// Limits beyond which a measurement is asked about again. Chosen wide: an

@@ -113,6 +113,46 @@ fn a_copy_of_a_room_differs_only_in_what_was_said() {
     assert_eq!((view.items.len(), view.duplicates.len()), (2, 0));
     let nobody: ItemKey = "rooms/nobody".parse().unwrap();
     assert_eq!(world.done(0, copy(&nobody, BTreeMap::new())).unwrap_err().code, "capture.unknown_item");
+    let refused = world.done(0, copy(&first, BTreeMap::new())).unwrap_err();
+    assert!(refused.detail.unwrap().contains("identity.number=102"), "it says what to write");
+}
+
+#[test]
+fn a_copy_takes_no_side_where_people_differ() {
+    let mut world = World::new(5, 2);
+    world.run(40);
+    let first = room(&mut world, 0, "101");
+    world.heal();
+    offline(&mut world, 2);
+    let size = path(&format!("{first}/size"));
+    for (device, area) in [(0, "40"), (1, "60")] {
+        world.done(device, claims(vec![(size.clone(), said(number("area_m2", area)))])).unwrap();
+    }
+    world.heal();
+    let identity = Value::from([
+        ("number".parse().unwrap(), Scalar::Text("102".to_owned())),
+        ("purpose".parse().unwrap(), Scalar::Text("art".to_owned())),
+    ]);
+    let of = |changes: &[(&str, Value)]| Command::CopyItem {
+        subject: subject(),
+        item: first.clone(),
+        changes: changes.iter().map(|(field, value)| (field.parse().unwrap(), said(value.clone()))).collect(),
+    };
+    let identity = ("identity", identity);
+    for (changes, stated) in [
+        (vec![identity.clone()], None),
+        (vec![identity, ("size", number("area_m2", "55"))], Some(number("area_m2", "55"))),
+    ] {
+        let Ok(Reply::Saved(saved)) = world.done(0, of(&changes)) else { panic!("not saved") };
+        let warned: Vec<String> =
+            saved.warnings.iter().map(|warning| warning.problem.code.to_string()).collect();
+        let expected = if stated.is_some() { vec![] } else { vec!["capture.not_copied"] };
+        assert_eq!(warned, expected);
+        let view = world.devices[0].engine.survey(&subject()).unwrap().consolidated;
+        let item = &view.items[&ItemKey { kind: ItemKind::Rooms, item: saved.item.unwrap() }];
+        let found = item.fields.get(&"size".parse().unwrap()).map(|entry| entry.candidates[0].value.clone());
+        assert_eq!(found, stated);
+    }
 }
 
 /// One person removes a room while another measures it; the bureau rules.

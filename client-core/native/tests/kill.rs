@@ -1,81 +1,21 @@
 //! Real processes, ended by force again and again in the middle of a batch:
 //! everything that was reported as saved is there, and nothing is there twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod home;
+
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use duxue_client::store::Store;
-use duxue_client_core::StorageTask;
-use duxue_client_core::identity::Identity;
-use duxue_document::school::{Declared, School, SchoolKind, Setting};
-use duxue_protocol::api::{PacketSchool, Role, RoundSettings, RoundSummary, WorkPacket};
 
-const SCHOOL: &str = "3402070001";
-
-/// A home folder as enrolment and `packet` leave it.
-fn enrolled(home: &Path) {
-    let identity = Identity {
-        server: "http://127.0.0.1:9".to_owned(),
-        token: "token".to_owned(),
-        person: "li".parse().unwrap(),
-        device: Some("pad".parse().unwrap()),
-        expires_ms: i64::MAX,
-        server_key: "00".repeat(32),
-        clock_offset_ms: 0,
-        device_secret: None,
-    };
-    let school = School {
-        id: SCHOOL.parse().unwrap(),
-        name: "镜湖小学".to_owned(),
-        jurisdiction: "340207".parse().unwrap(),
-        kind: SchoolKind::Primary,
-        parent: None,
-        attached: BTreeSet::new(),
-        setting: Setting::Urban,
-        sponsor: 4,
-        built_year: None,
-        boarding: false,
-        dense_centre: false,
-        place: None,
-    };
-    let packet = WorkPacket {
-        round: RoundSummary {
-            id: "r1".parse().unwrap(),
-            name: "试验".to_owned(),
-            jurisdiction: "340207".parse().unwrap(),
-            standard: "cn-youzhi-2017".to_owned(),
-            overlays: Vec::new(),
-            settings: RoundSettings::default(),
-            schools: 1,
-        },
-        roles: BTreeSet::from([Role::Inspector]),
-        schools: vec![PacketSchool { school, declared: Declared::default(), assigned: true }],
-        county: None,
-        standards: vec![duxue_standards::builtin::text("cn-youzhi-2017").unwrap().to_owned()],
-        actors: BTreeMap::new(),
-        server_time_ms: 0,
-        journal: 0,
-    };
-    let puts = vec![
-        ("identity".to_owned(), serde_json::to_vec(&identity).unwrap()),
-        ("packet/r1".to_owned(), serde_json::to_vec(&packet).unwrap()),
-    ];
-    Store::open(home).unwrap().run(&StorageTask::Write { puts, deletes: Vec::new() }).unwrap();
-}
-
-fn duxue(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_duxue"));
-    command.arg("--json").arg("--home").arg(home);
-    command
-}
+use home::{SCHOOL, duxue, enrolled};
 
 #[test]
 fn what_was_reported_as_saved_survives_kill_9_and_a_batch_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");
-    enrolled(&home);
+    enrolled(&home, &["r1"]);
     let sheet = folder.path().join("sheet.jsonl");
     let lines = 120;
     let text: String = (0..lines)
@@ -131,7 +71,7 @@ fn what_was_reported_as_saved_survives_kill_9_and_a_batch_goes_on_where_it_stopp
 #[test]
 fn a_second_program_is_told_that_the_home_folder_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
-    enrolled(folder.path());
+    enrolled(folder.path(), &["r1"]);
     let _open = Store::open(folder.path()).unwrap();
     let output = duxue(folder.path()).arg("schools").output().unwrap();
     assert_eq!(output.status.code(), Some(5));

@@ -171,7 +171,7 @@ pub enum Sub {
         /// 条目路径 / entry path
         entry: String,
     },
-    /// 一个条目的全部历史：谁先后填过什么 / everything ever stated about an entry, and by whom
+    /// 学校一个条目的全部历史：谁先后填过什么 / everything ever stated about an entry of a school, and by whom
     History {
         /// 学校 / school
         school: String,
@@ -229,7 +229,7 @@ pub enum Sub {
         /// 条目路径 / entry paths
         #[arg(required = true)]
         entries: Vec<String>,
-        /// 代替查看记录：看到的候选操作号，供脚本使用 / for scripts: the op ids of the candidates seen
+        /// 代替查看记录，供脚本使用：看到的候选操作号和审核意见编号 / for scripts: the op ids of the candidates and the ids of the verdicts seen
         #[arg(long, num_args = 1..)]
         saw: Vec<String>,
     },
@@ -243,7 +243,7 @@ pub enum Sub {
         /// 原因 / reason
         #[arg(long)]
         reason: String,
-        /// 代替查看记录：看到的候选操作号，供脚本使用 / for scripts: the op ids of the candidates seen
+        /// 代替查看记录，供脚本使用：看到的候选操作号和审核意见编号 / for scripts: the op ids of the candidates and the ids of the verdicts seen
         #[arg(long, num_args = 1..)]
         saw: Vec<String>,
     },
@@ -365,7 +365,7 @@ pub enum PhotoAction {
     List,
     /// 重试被拒绝的照片 / try a refused photo again
     Retry {
-        /// 照片的 SHA-256（可只写开头）/ hash or its beginning
+        /// 照片的 SHA-256（可只写开头，至少 4 位）/ hash or its beginning, 4 characters at least
         photo: String,
     },
     /// 删除已有回执的照片的本机副本 / free local copies that a receipt covers

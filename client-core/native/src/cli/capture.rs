@@ -11,23 +11,25 @@ use duxue_document::{EntryPath, FieldId, PhotoHash, Value};
 use duxue_protocol::problem::Problem;
 
 use super::batch::{self, Record, Target};
+use super::check::check;
 use super::context::{Context, Failure, parsed};
+use super::sheet;
 
 /// Captures a whole sheet. Every line is on disk before it is reported. A
 /// sheet that was cut off goes on where it stopped: how far it is, is stored
 /// with each line's claims.
 pub async fn batch(cx: &mut Context, target: &Target, source: &str) -> Result<(), Failure> {
     let text = read_source(source)?;
-    let records = batch::read(&text)?;
-    let sheet = (source != "-").then(|| Path::new(source));
+    let records = sheet::read(&text)?;
+    let beside = (source != "-").then(|| Path::new(source));
     // Every line is checked before the first is captured.
     for (line, record) in &records {
-        let checked = record.clone().command(target, photos_of_shape(record), None);
-        checked.map_err(|problem| batch::at_line(*line, problem))?;
-        for file in record.photo_files() {
-            let path = batch::beside(sheet, file);
+        let command = record.clone().command(target, photos_of_shape(record), None);
+        command.and_then(|command| check(&command)).map_err(|problem| sheet::at_line(*line, problem))?;
+        for file in &record.photos {
+            let path = sheet::beside(beside, file);
             if !path.is_file() {
-                return Err(batch::at_line(*line, no_file(&path)).into());
+                return Err(sheet::at_line(*line, no_file(&path)).into());
             }
         }
     }
@@ -42,8 +44,8 @@ pub async fn batch(cx: &mut Context, target: &Target, source: &str) -> Result<()
     let progress = progress(cx, records.len());
     for (index, (line, record)) in records.into_iter().enumerate().skip(done) {
         let mark = Mark { form: form.clone(), text: (index + 1).to_string() };
-        let saved = capture_record(cx, target, record, sheet, Some(mark)).await;
-        let saved = saved.map_err(|failure| Failure::from(batch::at_line(line, failure.problem)))?;
+        let saved = capture_record(cx, target, record, beside, Some(mark)).await;
+        let saved = saved.map_err(|failure| Failure::from(sheet::at_line(line, failure.problem)))?;
         if let Some(bar) = &progress {
             bar.inc(1);
         }
@@ -93,19 +95,19 @@ pub async fn record_one(cx: &mut Context, target: &Target, record: Record) -> Re
 fn photos_of_shape(record: &Record) -> Vec<NewPhoto> {
     let shape =
         |file: &String| NewPhoto { photo: PhotoHash::of(file.as_bytes()), length: 0, media: String::new() };
-    record.photo_files().iter().map(shape).collect()
+    record.photos.iter().map(shape).collect()
 }
 
 async fn capture_record(
     cx: &mut Context,
     target: &Target,
     record: Record,
-    sheet: Option<&Path>,
+    beside: Option<&Path>,
     mark: Option<Mark>,
 ) -> Result<Saved, Failure> {
     let mut photos = Vec::new();
-    for file in record.photo_files() {
-        photos.push(super::photos::store(cx, &batch::beside(sheet, file))?);
+    for file in &record.photos {
+        photos.push(super::photos::store(cx, &sheet::beside(beside, file))?);
     }
     let command = record.command(target, photos, mark)?;
     saved(cx.run(command).await?)
@@ -130,8 +132,9 @@ fn report(cx: &Context, line: Option<usize>, saved: &Saved, talk: bool) {
             format!("{number}saved {}", paths.join(" ")),
         );
     }
-    for warning in &saved.warnings {
-        cx.out.warning(&warning.problem);
+    // In JSON they are in the line above.
+    if !cx.out.is_json() {
+        saved.warnings.iter().for_each(|warning| cx.out.warning(&warning.problem));
     }
 }
 

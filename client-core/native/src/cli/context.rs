@@ -8,6 +8,7 @@ use duxue_protocol::api::{Role, RoundSummary};
 use duxue_protocol::problem::Problem;
 
 use super::args::Args;
+use super::find;
 use super::out::Out;
 use super::result::Names;
 use super::shown::Viewer;
@@ -73,36 +74,12 @@ impl Context {
         Ok(self.driver.run(command).await?)
     }
 
-    /// A school by its code, or by a part of its name that only one has.
+    /// A school by its code or name, or by a part of its name that only one has.
     pub fn subject(&self, text: &str) -> Result<Subject, Failure> {
-        let mut found: Vec<Subject> = Vec::new();
-        for packet in self.driver.engine().packets() {
-            let round = &packet.packet.round.id;
-            if self.round.as_ref().is_some_and(|wanted| wanted != round.as_str()) {
-                continue;
-            }
-            for school in &packet.packet.schools {
-                let exact = school.school.id.as_str() == text || school.school.name == text;
-                if exact || school.school.name.contains(text) {
-                    let subject = Subject { round: round.clone(), school: school.school.id.clone() };
-                    if exact {
-                        return Ok(subject);
-                    }
-                    found.push(subject);
-                }
-            }
-        }
-        match found.len() {
-            1 => Ok(found.remove(0)),
-            0 => Err(CommandError::UnknownSchool.problem().with_detail(text).into()),
-            _ => Err(Problem::new(
-                "client.ambiguous_school",
-                "有几所学校符合：请写学校标识码",
-                "several schools match: give the school's code",
-            )
-            .with_detail(found.iter().map(|subject| subject.school.as_str()).collect::<Vec<_>>().join(", "))
-            .into()),
-        }
+        let known = self.driver.engine().packets().flat_map(|packet| {
+            packet.packet.schools.iter().map(|school| (&packet.packet.round.id, &school.school))
+        });
+        Ok(find::school(known, self.round.as_deref(), text)?)
     }
 
     /// The round: the one named, or the only one.
@@ -120,13 +97,7 @@ impl Context {
                 "there is no work packet: run duxue packet first",
             )
             .into()),
-            _ => Err(Problem::new(
-                "client.ambiguous_round",
-                "有几个督导轮次：请用 --round 指定",
-                "there are several rounds: name one with --round",
-            )
-            .with_detail(rounds.iter().map(|round| round.id.as_str()).collect::<Vec<_>>().join(", "))
-            .into()),
+            _ => Err(find::ambiguous_round(rounds.iter().map(|round| &round.id)).into()),
         }
     }
 

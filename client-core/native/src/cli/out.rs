@@ -77,24 +77,25 @@ impl Out {
             self.json(&serde_json::json!({ "problem": problem }));
             return;
         }
-        let message = self.say(&problem.message_zh, &problem.message_en);
-        let detail = problem.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let _ = writeln!(
-            std::io::stderr(),
-            "{}: {message}{detail} [{}]",
-            self.say("错误", "error"),
-            problem.code
-        );
+        let (error, words) = (self.say("错误", "error"), self.words(problem));
+        let _ = writeln!(std::io::stderr(), "{error}: {words} [{}]", problem.code);
     }
 
-    /// Something that looks wrong but did not stop anything.
+    /// Something that looks wrong but did not stop anything; in JSON on
+    /// standard output too.
     pub fn warning(&self, problem: &Problem) {
         if self.json {
+            self.json(&serde_json::json!({ "warning": problem }));
             return;
         }
+        let _ = writeln!(std::io::stderr(), "{}: {}", self.say("注意", "note"), self.words(problem));
+    }
+
+    /// A problem in the chosen language, with what exactly it is about.
+    pub fn words(&self, problem: &Problem) -> String {
         let message = self.say(&problem.message_zh, &problem.message_en);
         let detail = problem.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let _ = writeln!(std::io::stderr(), "{}: {message}{detail}", self.say("注意", "note"));
+        format!("{message}{detail}")
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use duxue_client_core::photo::PhotoState;
 use duxue_client_core::{Command, CommandError, NewPhoto, Reply};
+use duxue_document::PhotoHash;
 use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::Receipt;
 
@@ -30,11 +31,7 @@ pub async fn photo(cx: &mut Context, action: PhotoAction) -> Result<(), Failure>
             Ok(())
         }
         PhotoAction::Retry { photo } => {
-            let known = cx.driver.engine().photos().map(|record| record.photo);
-            let photo = known
-                .into_iter()
-                .find(|known| known.to_string().starts_with(&photo))
-                .ok_or(CommandError::UnknownPhoto)?;
+            let photo = pick(cx.driver.engine().photos().map(|record| record.photo), &photo)?;
             cx.run(Command::RetryPhoto { photo }).await?;
             super::sync::sync(cx, false, 45).await
         }
@@ -50,6 +47,35 @@ pub async fn photo(cx: &mut Context, action: PhotoAction) -> Result<(), Failure>
             );
             Ok(())
         }
+    }
+}
+
+/// The shortest beginning of a hash that names a photo.
+const HASH_LEAST: usize = 4;
+
+/// The one photo whose hash begins so.
+fn pick(known: impl Iterator<Item = PhotoHash>, beginning: &str) -> Result<PhotoHash, Failure> {
+    if beginning.len() < HASH_LEAST {
+        return Err(Problem::new(
+            "cli.bad_argument",
+            "请写照片 SHA-256 的至少前 4 位：用 duxue photo list 查看",
+            "give at least 4 characters of the photo's hash: see duxue photo list",
+        )
+        .with_detail(beginning)
+        .into());
+    }
+    let beginning = beginning.to_lowercase();
+    let found: Vec<PhotoHash> = known.filter(|known| known.to_string().starts_with(&beginning)).collect();
+    match found.as_slice() {
+        [photo] => Ok(*photo),
+        [] => Err(CommandError::UnknownPhoto.problem().with_detail(beginning).into()),
+        _ => Err(Problem::new(
+            "photo.ambiguous",
+            "有几张照片符合：请把 SHA-256 写长一些",
+            "several photos match: write more of the hash",
+        )
+        .with_detail(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        .into()),
     }
 }
 
@@ -74,7 +100,7 @@ fn list(cx: &Context) {
             PhotoState::Receipted { .. } => cx.out.say("有回执", "receipted").to_owned(),
             PhotoState::Freed { .. } => cx.out.say("有回执，本机已删", "receipted, freed here").to_owned(),
             PhotoState::Stuck { problem } => {
-                format!("{}: {}", cx.out.say("被拒绝", "refused"), problem.code)
+                format!("{}: {}", cx.out.say("被拒绝", "refused"), cx.out.words(problem))
             }
         };
         let hash = record.photo.to_string();
@@ -149,4 +175,33 @@ pub async fn verify_file(args: &Args, file: &Path, key: Option<&str>, out: &Out)
         format!("the receipt holds: journal number {}, {heads} documents, {photos} photos", said.journal),
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_names_a_photo_only_where_no_other_begins_so() {
+        let hash = |first: u8, second: u8| {
+            let mut bytes = [0; 32];
+            bytes[..2].copy_from_slice(&[first, second]);
+            PhotoHash(bytes)
+        };
+        let known = [hash(0xab, 0xcd), hash(0xab, 0xce), hash(0xff, 0x00)];
+        for (beginning, expected) in [
+            ("abcd", Ok(known[0])),
+            ("ABCE", Ok(known[1])),
+            ("ff00", Ok(known[2])),
+            ("", Err("cli.bad_argument")),
+            ("abc", Err("cli.bad_argument")),
+            ("0000", Err("capture.unknown_photo")),
+        ] {
+            let found = pick(known.iter().copied(), beginning).map_err(|failure| failure.problem.code);
+            assert_eq!(found, expected.map_err(Into::into), "{beginning}");
+        }
+        let twice = [hash(0xab, 0xcd), PhotoHash([0xab; 32]), PhotoHash([0xab; 32])];
+        let found = pick(twice.into_iter(), "abab").map_err(|failure| failure.problem.code);
+        assert_eq!(found, Err("photo.ambiguous".into()));
+    }
 }

@@ -110,7 +110,7 @@ fn on_entry(conflict: &ConflictView, path: &EntryPath, args: &RuleArgs) -> Resul
                 (Some(op), _) => RulingChoice::Select(op.clone()),
                 // As ruled before: nobody's candidate, so it is set again.
                 (None, Some(value)) => RulingChoice::Set(value.clone()),
-                (None, None) => return Err(no_such_candidate(select)),
+                (None, None) => return Err(no_such_candidate(conflict, select)),
             }
         }
         (None, false) => RulingChoice::Set(capture::assignments(path, &args.set)?),
@@ -179,13 +179,25 @@ fn selected<'a>(conflict: &'a ConflictView, select: &str) -> Result<&'a Candidat
         select.parse::<usize>().ok().and_then(|number| conflict.candidates.get(number.wrapping_sub(1)));
     let by_op =
         || conflict.candidates.iter().find(|found| found.op.as_ref().is_some_and(|op| op.as_str() == select));
-    by_number.or_else(by_op).ok_or_else(|| no_such_candidate(select))
+    by_number.or_else(by_op).ok_or_else(|| no_such_candidate(conflict, select))
 }
 
-fn no_such_candidate(select: &str) -> Failure {
-    Problem::new("desk.no_such_candidate", "没有这个候选", "there is no such candidate")
-        .with_detail(select)
-        .into()
+/// The detail lists what there is to choose from.
+fn no_such_candidate(conflict: &ConflictView, select: &str) -> Failure {
+    let known = conflict.candidates.iter().enumerate().map(|(index, candidate)| {
+        let stated = candidate.candidate.as_ref().map(|found| &found.value).or(candidate.value.as_ref());
+        let value = stated.map(words::value).unwrap_or_default();
+        let op = candidate.op.as_ref().map(|op| format!(" {op}")).unwrap_or_default();
+        format!("{}: {value}{op}", index + 1)
+    });
+    let known: Vec<String> = known.collect();
+    Problem::new(
+        "desk.no_such_candidate",
+        "没有这个候选：请从括号里列出的序号或操作号中选择",
+        "there is no such candidate: choose one of those listed, by number or op id",
+    )
+    .with_detail(format!("{select}; {}", known.join(", ")))
+    .into()
 }
 
 fn choice_missing(options: &str) -> Failure {
@@ -263,7 +275,11 @@ mod tests {
                     assert_eq!(saw, BTreeSet::from(["1@aa".parse().unwrap(), "2@bb".parse().unwrap()]));
                     assert_eq!(verdicts, conflict.verdicts, "the ruling knows of the verdicts");
                 }
-                (Err(failure), Err(code)) => assert_eq!(failure.problem.code, code, "{select:?}"),
+                (Err(failure), Err(code)) => {
+                    assert_eq!(failure.problem.code, code, "{select:?}");
+                    let detail = failure.problem.detail.unwrap_or_default();
+                    assert!(select.is_none() || detail.contains("2:  2@bb, 3: 950"), "{detail}");
+                }
                 (found, _) => panic!("{select:?} {:?}", found.is_ok()),
             }
         }

@@ -52,10 +52,10 @@ pub fn schools(cx: &Context) -> Result<(), Failure> {
 /// An inspector's survey comes from this device; the desk reads the server's.
 pub async fn survey(cx: &mut Context, school: &str) -> Result<(), Failure> {
     let subject = cx.subject(school)?;
-    let replaced = cx.driver.engine().replaced_others(&subject);
     if cx.has_role(&subject.round, Role::Inspector) {
         let view = cx.driver.engine().survey(&subject)?;
-        cx.out.json(&Shown { view: &view, replaced: &replaced });
+        let replaced = cx.driver.engine().replaced_others(&subject);
+        cx.out.json(&WithReplaced { view: &view, replaced: &replaced });
         returned(cx, &view);
         show(cx, &view.consolidated, &replaced);
         open_points(cx, &view);
@@ -63,19 +63,19 @@ pub async fn survey(cx: &mut Context, school: &str) -> Result<(), Failure> {
     } else {
         let path = format!("/api/rounds/{}/schools/{}", subject.round, subject.school);
         let view: SchoolView = super::desk::get(cx, &path).await?;
-        cx.out.json(&Shown { view: &view, replaced: &replaced });
-        show(cx, &view.consolidated, &replaced);
+        cx.out.json(&view);
+        show(cx, &view.consolidated, &view.replaced);
         cx.viewer(&subject.round)?.remember_entries(&view.consolidated)?;
     }
     Ok(())
 }
 
-/// A survey with the entries whose value took the place of another person's:
-/// those that this device knows the history of.
+/// A survey with the entries whose value took the place of another person's,
+/// named as in the server's [`SchoolView`].
 #[derive(Serialize)]
-struct Shown<'a, V> {
+struct WithReplaced<'a> {
     #[serde(flatten)]
-    view: &'a V,
+    view: &'a SurveyView,
     replaced: &'a Replaced,
 }
 
@@ -207,7 +207,7 @@ fn open_points(cx: &Context, view: &SurveyView) {
         OpenPoint::Finding { finding } => vec![
             cx.out.say("不合格式", "does not fit").to_owned(),
             finding.path.clone(),
-            format!("{} {}", finding.code, finding.detail),
+            words::finding(&cx.out, finding),
         ],
     };
     if view.open.is_empty() {

@@ -1,6 +1,6 @@
 //! Words for people: names of sections, states and values.
 
-use duxue_document::consolidated::{Entry, ReviewState, ValueState};
+use duxue_document::consolidated::{Entry, Finding, ReviewState, ValueState};
 use duxue_document::path::Section;
 use duxue_document::{DocumentKind, Scalar, Value};
 
@@ -61,6 +61,29 @@ pub fn held<'a>(out: &Out, reason: &'a str) -> &'a str {
         "depends" => out.say("依赖于其他被扣留的更改", "depends on other held changes"),
         other => other,
     }
+}
+
+/// Why something in a document cannot be used, with what is there.
+pub fn finding(out: &Out, finding: &Finding) -> String {
+    let (about, what) = finding.code.split_once('.').unwrap_or((&finding.code, ""));
+    let (zh, en) = match (about, what) {
+        (_, "deleted" | "deleted_more") => ("用其他软件删除过，原值仍可查", "deleted by another program"),
+        (_, "edited") => ("用其他软件改动过局部", "edited in part by another program"),
+        (_, "twice") => ("同一位置写了两次", "written twice"),
+        (_, "not_map" | "bare") => ("格式不对，未采用", "not in the form of an entry, not used"),
+        (_, "number") => ("不是数字，未采用", "not a number, not used"),
+        (_, "type") => ("类型不对，未采用", "of another type, not used"),
+        (_, "field" | "field_name") => ("字段无法识别", "a field that is not known"),
+        (_, "unknown" | "key") => ("条目无法识别", "an entry that is not known"),
+        (_, "captured") => ("采集时间地点不完整", "when and where it was captured is not complete"),
+        (_, "photos") => ("照片编号不对", "a photo's hash is wrong"),
+        (_, "note") => ("备注不是文字", "the remark is not text"),
+        (_, "empty") => ("没有填写内容", "nothing is stated"),
+        ("decision", _) => ("审核或裁决无法采用", "a verdict or ruling that cannot be used"),
+        ("document", "genesis" | "foreign") => ("资料不是由督学建立的", "not a document of this kind"),
+        _ => (finding.code.as_str(), finding.code.as_str()),
+    };
+    format!("{} {}", out.say(zh, en), finding.detail).trim_end().to_owned()
 }
 
 /// What an item is, in words: `小学 三年级 3班`, `教学楼 101 音乐`. All
