@@ -83,6 +83,24 @@ fn every_route_of_the_types_is_described_and_every_schema_is_used() {
     }
 }
 
+/// A client made from the description knows what any failure looks like, and
+/// that whoever has no session yet can open one.
+#[test]
+fn every_operation_says_how_it_fails_and_whom_it_asks_for_a_token() {
+    let described = Described::read();
+    let problem = json!({ "$ref": "#/components/responses/Problem" });
+    let mut open = BTreeSet::new();
+    for ((method, path), operation) in &described.operations {
+        assert_eq!(operation["responses"]["default"], problem, "{method} {path}");
+        if operation["security"] == json!([]) {
+            open.insert(path.as_str());
+        }
+    }
+    for path in ["/api/login", "/api/enrol", "/api/challenges", "/api/device-sessions"] {
+        assert!(open.contains(path), "{path} needs no token");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_found_at_any_depth() {
     let described = Described::read();
@@ -243,6 +261,8 @@ async fn calls(county: &County) -> Vec<Call> {
         ("POST", here("/import"), "first", json!("not a workbook"), 404),
         ("POST", here("/assignments"), "bureau", assignment, 204),
         ("GET", here("/held"), "supervisor", none.clone(), 200),
+        ("GET", here("/set-aside"), "supervisor", none.clone(), 200),
+        ("GET", here("/set-aside"), "bureau", none.clone(), 404),
         ("POST", here("/held/{number}"), "supervisor", json!({ "admit": true }), 404),
         ("GET", here("/schools"), "first", none.clone(), 200),
         ("GET", here("/schools/{school}"), "first", none.clone(), 200),

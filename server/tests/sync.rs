@@ -376,6 +376,43 @@ async fn changes_after_the_right_has_ended_are_held_until_admitted() {
 }
 
 #[tokio::test]
+async fn what_waits_for_held_changes_comes_in_after_them_or_not_at_all() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut of_first, mut of_second) = (local(Survey, 1), local(Survey, 2));
+    put(&mut of_second, PUPILS, "510");
+    county.assign("second", &[]).await;
+    county.client("second").await.exchange(&county, id, &mut of_second).await;
+    of_first.merge(&mut of_second).unwrap();
+    put(&mut of_first, "quantities/books:whole", "9");
+    county.client("first").await.exchange(&county, id, &mut of_first).await;
+
+    let list = format!("/api/rounds/{ROUND}/held");
+    let supervisor = county.token("supervisor");
+    let (_, held) = county.server.get(supervisor, &list).await;
+    let (ended, depends) = (held[0]["number"].to_string(), held[1]["number"].to_string());
+    assert_eq!(held[1]["reason"], "depends");
+    let decide = async |number: &str, admit: bool| {
+        let body = serde_json::json!({ "admit": admit });
+        let (status, said) = county.server.post(supervisor, &format!("{list}/{number}"), &body).await;
+        (status, said["code"].as_str().unwrap_or_default().to_owned(), said["detail"].clone())
+    };
+    let waits = |for_what: &str| (409, "held.waits".to_owned(), serde_json::json!(for_what));
+    assert_eq!(decide(&depends, true).await, waits(&ended));
+    assert_eq!(entries(&county).await["quantities/books:whole"], serde_json::Value::Null);
+    assert_eq!(decide(&ended, false).await.0, 204);
+    // Neither the client that wrote it nor the one that built on it has to
+    // wait any longer.
+    for (name, doc) in [("second", &of_second), ("first", &of_first)] {
+        let answer = receipt(&county, name, id, doc).await;
+        assert_eq!(answer["left_out_heads"][id.to_string()], serde_json::json!(heads(doc)), "{name}");
+        assert_eq!(answer["held_heads"], serde_json::json!({}), "{name}");
+    }
+    assert_eq!(decide(&depends, true).await, waits("left_out"));
+    assert_eq!(decide(&depends, false).await.0, 204);
+}
+
+#[tokio::test]
 async fn an_ended_right_gives_no_changes_of_others() {
     let county = County::new().await;
     let id = document(0, Survey);
@@ -387,6 +424,22 @@ async fn an_ended_right_gives_no_changes_of_others() {
     let mut second = county.client("second").await;
     second.exchange(&county, id, &mut doc).await;
     assert_eq!(doc.get_heads(), local(Survey, 2).get_heads());
+}
+
+#[tokio::test]
+async fn who_loses_the_right_to_read_is_told_at_once() {
+    let county = County::new().await;
+    let id = document(1, Survey);
+    let supervisor = county.token("supervisor").to_owned();
+    let me: serde_json::Value = county.server.get(&supervisor, "/api/me").await.1;
+    let assignment = serde_json::json!({
+        "person": me["person"], "role": "supervisor", "schools": [], "ended": true,
+    });
+    let mut desk = Client::connect(county.server.address, &supervisor, "desk").await;
+    desk.sync(id, &mut local(Survey, 4)).await;
+    let path = format!("/api/rounds/{ROUND}/assignments");
+    assert_eq!(county.server.post(county.token("admin"), &path, &assignment).await.0, 204);
+    assert_eq!(desk.hear().await, Said::Unavailable(id.to_string()));
 }
 
 #[tokio::test]
@@ -414,6 +467,50 @@ async fn a_change_that_cannot_be_applied_is_set_aside_once() {
         records.iter().filter(|(_, record)| matches!(record, Record::SetAside { .. })).collect();
     assert_eq!(aside.len(), 1, "kept once, with its record");
     assert_eq!(entries(&county).await[PUPILS]["value"]["value"]["value"], "500");
+}
+
+#[tokio::test]
+async fn a_repeated_number_costs_nothing_that_came_with_it_and_is_shown() {
+    let county = County::new().await;
+    let id = document(0, Survey);
+    let (mut right, mut copied, mut good) = (local(Survey, 1), local(Survey, 1), local(Survey, 9));
+    put(&mut right, PUPILS, "500");
+    county.client("first").await.sync(id, &mut right).await;
+    // A restored phone: its old actor goes on from an earlier number, beside a
+    // day's work under another actor.
+    put(&mut copied, PUPILS, "999");
+    let repeated = heads(&copied);
+    put(&mut copied, "quantities/computers:whole", "40");
+    let built_on = heads(&copied);
+    put(&mut good, "quantities/books:whole", "9");
+    copied.merge(&mut good).unwrap();
+    let mut phone = Client::connect(county.server.address, county.token("first"), "restored").await;
+    phone.say(id, message_with(&copied)).await;
+    let said = phone.settle(&county, id).await;
+    assert!(said.contains(&Said::Error("change.set_aside".to_owned())), "{said:?}");
+    let now = entries(&county).await;
+    assert_eq!(now["quantities/books:whole"]["value"]["value"]["value"], "9", "{now}");
+    assert_eq!(now[PUPILS]["value"]["value"]["value"], "500");
+
+    let answer = receipt(&county, "first", id, &copied).await;
+    assert_eq!(answer["set_aside_heads"][id.to_string()], serde_json::json!(built_on), "{answer}");
+    assert_eq!(answer["missing_heads"], serde_json::json!({}));
+    let list = format!("/api/rounds/{ROUND}/set-aside");
+    let (status, aside) = county.server.get(county.token("supervisor"), &list).await;
+    assert_eq!(status, 200, "{aside}");
+    let aside: std::collections::BTreeMap<&str, &str> = aside
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["hash"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+        .collect();
+    let (first, second) = (repeated.first().unwrap().as_str(), built_on.first().unwrap().as_str());
+    let expected = [(first, "change.number_used"), (second, "change.depends")];
+    assert_eq!(aside, expected.into_iter().collect());
+    let (_, audit) = county.server.get(county.token("admin"), "/api/audit?limit=500").await;
+    let rows = audit["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["kind"] == "set_aside").expect("in the audit log");
+    assert_eq!((&row["by"]["person_name"], &row["detail"]["changes"]), (&"first".into(), &1.into()), "{row}");
 }
 
 #[tokio::test]

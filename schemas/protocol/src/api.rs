@@ -33,7 +33,8 @@
 //! | GET `/api/rounds/{round}/feed` | server-sent events, id = journal number | desk roles |
 //! | GET `/api/audit?after=&limit=` | → [`AuditPage`] | administrator |
 //! | GET `/sync?token=` | WebSocket, automerge-repo protocol | any session |
-//! | GET `/health`, `/ready`, `/metrics`, `/openapi.yaml` | | anyone on loopback |
+//! | GET `/health`, `/ready`, `/metrics` | | anyone on loopback |
+//! | GET `/openapi.yaml` | | anyone |
 //!
 //! Every other request carries `Authorization: Bearer <token>`. An entry's
 //! path in an address is one percent-encoded segment: `rooms%2F01J%2Fsize`.

@@ -67,7 +67,7 @@ impl Default for ScanLimits {
             ops_per_change: 20_000,
             ops: 100_000,
             changes: 20_000,
-            inflated_bytes: 32 << 20,
+            inflated_bytes: 8 << 20,
             actors: 1_000,
             actor_bytes: 64,
             deps: 1_000,

@@ -46,7 +46,8 @@ limits! {
     /// people with a few connections each, and all may come back at once after a break of the network.
     connections = 10_000;
     /// WebSockets of one person at once: some tabs and devices, each with a dying predecessor. One person cannot
-    /// take everybody's place.
+    /// take everybody's place. A log-in that an office shares has one for each open window and two while one of them
+    /// reconnects, so this does for an office of thirty.
     connections_per_person = 64;
     /// Requests worked on at once, WebSockets and running answers apart; more are refused, because each holds a body.
     requests = 1_024;
@@ -78,8 +79,9 @@ limits! {
     scan_ops = 100_000;
     /// Changes of one sync message. A device that was offline for a term brings some thousands.
     scan_changes = 20_000;
-    /// Bytes that the deflated parts of one sync message may inflate to.
-    scan_inflated_bytes = 32 << 20;
+    /// Bytes that the deflated parts of one sync message may inflate to, and that its changes may take by themselves:
+    /// twice a frame, and a quarter of what the store takes as one record.
+    scan_inflated_bytes = 8 << 20;
     /// Actors that one chunk may name.
     scan_actors = 1_000;
     /// Bytes of one actor; ours have 16.
@@ -101,7 +103,7 @@ limits! {
 
     /// Documents that one connection may subscribe to. A desk of a large county follows some two thousand.
     documents_per_connection = 4_096;
-    /// Bytes of sync messages that are worked on at once; what is over it waits in the sockets.
+    /// Bytes of sync messages, inflated, that are worked on at once; what is over it waits in the sockets.
     in_flight_bytes = 64 << 20;
     /// Frames that may wait for one socket. What does not fit is not queued: it is computed again when there is room.
     outbound_frames = 8;

@@ -1,11 +1,12 @@
 //! Rounds: opening, importing, assigning, the work packet, held changes and
 //! receipts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duxue_protocol::api::{
     Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, Role, RoundSummary,
-    WorkPacket,
+    SetAsideView, WorkPacket,
 };
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -17,10 +18,11 @@ use crate::audit::By;
 use crate::clock::now_ms;
 use crate::fault;
 use crate::feed::Change;
+use crate::hub::rows::{HeldRow, SetAsideRow};
 use crate::import;
 use crate::policy::Service;
 use crate::receipts;
-use crate::rounds::Writing;
+use crate::rounds::{DocumentName, Writing};
 
 use super::accounts::administrator;
 use super::reply::{self, Answer, Body, finish};
@@ -66,6 +68,11 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(with::app(app))
         .and(with::token())
         .and_then(move |round, app, token| finish(within, held(round, app, token)));
+    let set_aside = warp::path!("api" / "rounds" / String / "set-aside")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |round, app, token| finish(within, set_aside(round, app, token)));
     let decide = warp::path!("api" / "rounds" / String / "held" / u64)
         .and(warp::post())
         .and(with::app(app))
@@ -89,6 +96,8 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .or(assign)
         .unify()
         .or(held)
+        .unify()
+        .or(set_aside)
         .unify()
         .or(decide)
         .unify()
@@ -175,6 +184,7 @@ async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answe
         return Err(fault::not_found());
     }
     app.rounds.assign(&round.row.id, assignment, &By::from(&caller), now_ms()).await?;
+    app.hub.rights_changed(&round.row.id).await;
     app.register_changed(&round.row.id);
     Ok(reply::nothing())
 }
@@ -201,17 +211,38 @@ async fn held(round: String, app: Arc<App>, token: Token) -> Answer {
     reply::json(&views)
 }
 
+async fn set_aside(round: String, app: Arc<App>, token: Token) -> Answer {
+    let (_, round) = token.in_round(&app, &round, Service::Held)?;
+    let view = |(name, row): (DocumentName, SetAsideRow)| SetAsideView {
+        hash: row.hash,
+        document: name.id(),
+        kind: name.kind,
+        school: name.school,
+        by: row.delivery.map(|delivery| app.binding(&delivery.person, delivery.device.as_ref())),
+        reason: row.reason,
+        received_ms: row.at_ms,
+        journal: row.journal,
+    };
+    let views: Vec<SetAsideView> = app.hub.set_aside(&round.row.id).await?.into_iter().map(view).collect();
+    reply::json(&views)
+}
+
 async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Held)?;
-    let HeldDecision { admit } = reply::read(body).await?;
-    let row = app.hub.held(&round.row.id).await?.into_iter().find(|row| row.number == number);
-    let row = row.ok_or_else(fault::not_found)?;
+    let HeldDecision { admit, with } = reply::read(body).await?;
+    let numbers: BTreeSet<u64> = with.into_iter().chain([number]).collect();
+    let rows = app.hub.held(&round.row.id).await?.into_iter().filter(|row| numbers.contains(&row.number));
+    let rows: Vec<HeldRow> = rows.collect();
+    let row = rows.iter().find(|row| row.number == number).ok_or_else(fault::not_found)?;
+    if rows.len() < numbers.len() || rows.iter().any(|other| other.document != row.document) {
+        return Err(fault::invalid().with_detail("with"));
+    }
     let name = app.rounds.document(&row.document).filter(|name| name.round == round.row.id);
     let name = name.ok_or_else(fault::not_found)?;
-    if row.person == caller.person {
+    if rows.iter().any(|row| row.person == caller.person) {
         return Err(fault::own_held());
     }
-    app.hub.decide(&name, number, admit, &caller.person).await?;
+    app.hub.decide_together(&name, numbers.into_iter().collect(), admit, &caller.person).await?;
     let change =
         Change { journal: app.store.last().0, what: "held", school: name.school, kind: Some(name.kind) };
     app.feed.note(&round.row.id, change);

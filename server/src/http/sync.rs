@@ -23,9 +23,9 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .and(transport::ws(stop.clone(), app.sockets()))
         .map(|app: Arc<App>, token: Token, query: Query, upgrade: Upgrade| {
             let admission = admission(&app, token, &query);
-            upgrade.run(move |socket, mut stopping| async move {
+            upgrade.run(move |socket, progress, mut stopping| async move {
                 let stopping = async move { stopping.wait().await };
-                app.hub.session(admission, Arc::clone(&app.accounts), socket, stopping).await;
+                app.hub.session(admission, Arc::clone(&app.accounts), socket, progress, stopping).await;
             })
         })
         .boxed()

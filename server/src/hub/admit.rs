@@ -13,6 +13,31 @@ pub struct Admitted {
     pub message: Message,
     /// The changes in the order they came, genesis left out.
     pub changes: Vec<Change>,
+    /// Whether it brought changes.
+    pub had_changes: bool,
+    /// Whether they were dropped because the session may only read.
+    pub dropped: bool,
+}
+
+impl Admitted {
+    /// Bytes of its changes as they are kept: inflated, and each by itself.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.changes.iter().map(|change| change.raw_bytes().len()).sum()
+    }
+
+    /// What it takes of what may be in flight, having come as `data` bytes: at
+    /// most all there is, so that each gets its turn.
+    #[must_use]
+    pub fn weight(&self, data: usize, in_flight: usize) -> u32 {
+        u32::try_from(data.max(self.bytes()).clamp(1, in_flight)).unwrap_or(u32::MAX)
+    }
+
+    /// Drops the changes of a session that may only read.
+    pub fn drop_changes(&mut self) {
+        self.dropped = self.had_changes;
+        self.changes = Vec::new();
+    }
 }
 
 /// A sync message that no document may see.
@@ -55,7 +80,13 @@ fn take_apart(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
     let changes = own
         .map(|change| Change::from_bytes(change.chunk).map_err(|_| refused("chunk.change")))
         .collect::<Result<Vec<Change>, Refused>>()?;
-    Ok(Admitted { message, changes })
+    let had_changes = !changes.is_empty();
+    let admitted = Admitted { message, changes, had_changes, dropped: false };
+    // Changes out of a document chunk repeat what the chunk names once.
+    if admitted.bytes() as u64 > limits.inflated_bytes {
+        return Err(Refused { code: "scan.over_limit", limit: Some("inflated_bytes") });
+    }
+    Ok(admitted)
 }
 
 /// The changes of a stored run of chunks.
@@ -102,4 +133,54 @@ fn chunk_header(bytes: &[u8]) -> Option<(u8, usize)> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::transaction::Transactable;
+    use automerge::{ActorId, ROOT, sync::MessageVersion};
+    use duxue_document::DocumentKind;
+
+    use super::*;
+
+    /// A sync message with one change of so many bytes, which deflates well.
+    fn message(bytes: usize) -> Vec<u8> {
+        let mut doc = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
+        let mut tx = doc.transaction();
+        tx.put(ROOT, "text", "0".repeat(bytes)).expect("puts");
+        tx.commit();
+        let mut change = doc.get_last_local_change().expect("a change");
+        let message = Message {
+            heads: doc.get_heads(),
+            need: Vec::new(),
+            have: Vec::new(),
+            changes: ChunkList::from(vec![change.bytes().to_vec()]),
+            flags: None,
+            version: MessageVersion::V1,
+        };
+        message.encode()
+    }
+
+    #[test]
+    fn what_is_in_flight_is_counted_inflated_and_nothing_for_a_reader() {
+        let limits = ScanLimits::default();
+        let data = message(1 << 20);
+        assert!(data.len() < 10_000, "{}", data.len());
+        let mut admitted = admit(&data, &limits).expect("within the limits");
+        assert!(admitted.weight(data.len(), 64 << 20) > 1 << 20);
+        assert_eq!(admitted.weight(data.len(), 1 << 10), 1 << 10, "at most all there is");
+        admitted.drop_changes();
+        assert!(admitted.dropped && admitted.had_changes);
+        assert_eq!(admitted.weight(data.len(), 64 << 20), u32::try_from(data.len()).expect("fits"));
+    }
+
+    #[test]
+    fn one_message_never_makes_a_record_that_the_store_refuses() {
+        let limits = ScanLimits::default();
+        assert!(limits.inflated_bytes * 2 < crate::store::RECORD_BYTES_MAX as u64);
+        let most = usize::try_from(limits.inflated_bytes).expect("fits");
+        assert!(admit(&message(most - 1_000), &limits).is_ok());
+        let refused = admit(&message(most), &limits).err().expect("over the limit");
+        assert_eq!((refused.code, refused.limit), ("scan.over_limit", Some("inflated_bytes")));
+    }
 }

@@ -2,7 +2,10 @@
 //! on the other. Nothing here walks over connections × documents.
 
 pub mod admit;
+mod compaction;
 pub mod document;
+mod groups;
+mod life;
 pub mod peer;
 pub mod quota;
 pub mod rows;
@@ -30,7 +33,7 @@ use crate::store::{JournalNumber, Store, StoreError};
 use document::Shared;
 use peer::Peer;
 use quota::{Amount, Quotas};
-use rows::{HELD, HeldRow, held_of_round};
+use rows::{HELD, HeldRow, SET_ASIDE, SetAsideRow, held_of_round};
 use task::{Durable, Event, INBOX};
 
 /// Between two looks whether everything has ended.
@@ -47,7 +50,7 @@ pub struct HubLimits {
     pub sessions_per_person: usize,
     /// Documents that one connection may subscribe to.
     pub documents: usize,
-    /// Bytes of sync messages that are being worked on.
+    /// Bytes of sync messages that are being worked on, inflated.
     pub in_flight: usize,
     /// Frames that may wait for one socket.
     pub outbound_frames: usize,
@@ -97,6 +100,8 @@ pub struct Inner {
     sender_ids: Mutex<HashMap<String, (PersonId, usize)>>,
     people: Mutex<HashMap<PersonId, usize>>,
     in_flight: Arc<Semaphore>,
+    /// Messages that are taken apart at once.
+    admitting: Semaphore,
     quotas: Quotas,
     next_session: AtomicU64,
     next_held: AtomicU64,
@@ -130,6 +135,8 @@ impl Hub {
             let _ = quotas.take(&row.person, row.amount(), all);
         }
         let in_flight = Arc::new(Semaphore::new(limits.in_flight));
+        let large = usize::try_from(limits.scan.inflated_bytes).unwrap_or(usize::MAX);
+        let admitting = Semaphore::new((limits.in_flight / large.max(1)).clamp(1, Semaphore::MAX_PERMITS));
         Ok(Self(Arc::new(Inner {
             store,
             rounds,
@@ -140,6 +147,7 @@ impl Hub {
             sender_ids: Mutex::default(),
             people: Mutex::default(),
             in_flight,
+            admitting,
             quotas,
             next_session: AtomicU64::new(1),
             next_held: AtomicU64::new(last + 1),
@@ -177,10 +185,25 @@ impl Hub {
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
+    /// The changes of a round that were set aside, with their documents.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn set_aside(&self, round: &RoundId) -> Result<Vec<(DocumentName, SetAsideRow)>, Fault> {
+        let rows = SET_ASIDE.rows(&*self.0.store, b"").await?;
+        let of_round = rows.into_iter().filter_map(|(key, row)| {
+            let document = DocumentId(key.get(..16)?.try_into().ok()?);
+            let name = self.0.rounds.document(&document).filter(|name| name.round == *round)?;
+            Some((name, row))
+        });
+        Ok(of_round.collect())
+    }
+
     /// Lets held changes in or leaves them out.
     ///
     /// # Errors
-    /// `held.decided`, `held.own`, or what the store says.
+    /// `held.decided`, `held.own`, `held.waits`, `held.unusable`, or what the
+    /// store says.
     pub async fn decide(
         &self,
         name: &DocumentName,
@@ -188,9 +211,34 @@ impl Hub {
         admit: bool,
         by: &PersonId,
     ) -> Result<(), Fault> {
+        self.decide_together(name, vec![number], admit, by).await
+    }
+
+    /// Lets several items of one document in or leaves them out, as one
+    /// decision.
+    ///
+    /// # Errors
+    /// As [`Self::decide`]; then nothing was decided.
+    pub async fn decide_together(
+        &self,
+        name: &DocumentName,
+        numbers: Vec<u64>,
+        admit: bool,
+        by: &PersonId,
+    ) -> Result<(), Fault> {
         let (answer, outcome) = oneshot::channel();
-        self.0.send(name, Event::Decide { number, admit, by: by.clone(), answer }).await;
+        self.0.send(name, Event::Decide { numbers, admit, by: by.clone(), answer }).await;
         outcome.await.map_err(|_| fault::store_failed())?
+    }
+
+    /// Tells the open documents of a round that rights changed: who may no
+    /// longer read them is told so, and not only with the next edit.
+    pub async fn rights_changed(&self, round: &RoundId) {
+        let of_round = |id: &&DocumentId| self.0.rounds.document(id).is_some_and(|name| name.round == *round);
+        let open: Vec<DocumentId> = self.0.lock().keys().filter(of_round).copied().collect();
+        for document in open {
+            self.0.send_if_open(&document, Event::Rights).await;
+        }
     }
 
     /// Documents that are open now.

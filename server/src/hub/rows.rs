@@ -84,6 +84,16 @@ pub struct HeldRow {
     pub decision: Option<Decision>,
 }
 
+/// Why changes are set aside, where Automerge need not be asked.
+pub mod aside {
+    /// Their actor has another change with the same number.
+    pub const NUMBER_USED: &str = "change.number_used";
+    /// Their actor has named its author before.
+    pub const AUTHOR_TWICE: &str = "change.author_twice";
+    /// They depend on changes that were set aside.
+    pub const DEPENDS: &str = "change.depends";
+}
+
 /// A change that Automerge could not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAsideRow {
@@ -93,6 +103,10 @@ pub struct SetAsideRow {
     pub journal: u64,
     /// Stable code.
     pub reason: String,
+    /// Who delivered it, if the record says.
+    pub delivery: Option<Delivery>,
+    /// When it was set aside, by the server's clock.
+    pub at_ms: i64,
 }
 
 impl HeldRow {

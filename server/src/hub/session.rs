@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -18,13 +18,16 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::accounts::{Accounts, Caller};
 use crate::clock::now_ms;
 use crate::config::{refused, refused_within};
+use crate::rounds::Writing;
+use crate::transport::Progress;
 
 use super::admit::admit;
+use super::life::{Life, Pings};
 use super::peer::Peer;
 use super::task::{Event, heavy};
 use super::{Hub, Inner, count};
 
-/// How long a socket may take for one frame.
+/// How long a socket may take nothing of a frame.
 const SEND: Duration = Duration::from_secs(30);
 /// Bytes of a frame above which taking it apart leaves the async threads.
 const LARGE_FRAME: usize = 64 << 10;
@@ -58,16 +61,20 @@ enum End {
 }
 
 impl Hub {
-    /// Runs a session until its socket ends, or the server stops.
+    /// Runs a session until its socket ends, or the server stops. `progress`
+    /// is what the socket's connection carries; where it does not count, whole
+    /// messages do.
     pub async fn session(
         &self,
         admission: Admission,
         accounts: Arc<Accounts>,
         socket: impl Socket,
+        progress: Arc<Progress>,
         stopping: impl Future<Output = ()> + Send,
     ) {
         let hub = Arc::clone(&self.0);
-        let work = hub.tasks.track_future(run(Arc::clone(&hub), admission, accounts, socket, stopping));
+        let work =
+            hub.tasks.track_future(run(Arc::clone(&hub), admission, accounts, socket, progress, stopping));
         work.await;
     }
 }
@@ -77,6 +84,7 @@ async fn run(
     admission: Admission,
     accounts: Arc<Accounts>,
     socket: impl Socket,
+    progress: Arc<Progress>,
     stopping: impl Future<Output = ()> + Send,
 ) {
     let (mut sink, mut stream) = socket.split();
@@ -99,7 +107,7 @@ async fn run(
     let id = hub.next_session.fetch_add(1, Ordering::Relaxed);
     let (peer, frames) = Peer::new(id, caller, joined, &hub.limits);
     let peer = Arc::new(peer);
-    let alive = Arc::new(AtomicBool::new(true));
+    let life = Arc::new(Life::new(progress));
     metrics::gauge!("duxue_sync_sessions").increment(1.0);
     peer.offer(wire::encode(&Wire::Peer {
         sender_id: hub.server_id.clone(),
@@ -112,7 +120,7 @@ async fn run(
         Arc::clone(&peer),
         frames,
         sink,
-        Arc::clone(&alive),
+        Arc::clone(&life),
         accounts,
         token,
     ));
@@ -126,7 +134,7 @@ async fn run(
         () = peer.closed() => {}
         () = hub.sessions.cancelled() => peer.close(1012, "restart"),
         () = stopping => peer.close(1012, "restart"),
-        end = session.read(&mut stream, &alive) => match end {
+        end = session.read(&mut stream, &life) => match end {
             End::Quiet => peer.close(1000, ""),
             End::Close(code, reason) => peer.close(code, reason),
         }
@@ -205,12 +213,13 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
     peer: Arc<Peer>,
     mut frames: mpsc::Receiver<Vec<u8>>,
     mut sink: S,
-    alive: Arc<AtomicBool>,
+    life: Arc<Life>,
     accounts: Arc<Accounts>,
     token: String,
 ) {
     let mut ping = tokio::time::interval_at(Instant::now() + hub.limits.ping, hub.limits.ping);
     ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pings = Pings::default();
     loop {
         let mut bytes = 0;
         let message = tokio::select! {
@@ -228,7 +237,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
                     peer.close(1008, "session.missing");
                     continue;
                 }
-                if !alive.swap(false, Ordering::Relaxed) {
+                if pings.dead(&life, hub.limits.ping.as_secs()) {
                     refused("ping_seconds");
                     peer.close(1001, "ping.unanswered");
                     continue;
@@ -237,10 +246,10 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
             }
         };
         let sent = tokio::select! {
-            sent = timeout(SEND, sink.send(message)) => sent,
+            sent = send(&mut sink, message, &life) => sent,
             () = peer.closed() => break,
         };
-        if !matches!(sent, Ok(Ok(()))) {
+        if !sent {
             peer.close(1001, "");
             return;
         }
@@ -252,6 +261,19 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
     let closing = peer.closing();
     let (code, reason) = closing.map_or((1000, ""), |closing| (closing.code, closing.reason));
     let _ = timeout(SEND, say_why(&hub, &mut sink, Some(peer.sender_id.clone()), code, reason)).await;
+}
+
+/// Sends a message for as long as the socket takes something of it.
+async fn send<S: Sink<Message, Error = Error> + Unpin>(sink: &mut S, message: Message, life: &Life) -> bool {
+    let mut sending = std::pin::pin!(sink.send(message));
+    loop {
+        let before = life.written();
+        match timeout(SEND, sending.as_mut()).await {
+            Ok(sent) => return sent.is_ok(),
+            Err(_) if life.written() == before => return false,
+            Err(_) => {}
+        }
+    }
 }
 
 /// What reading a socket needs.
@@ -266,7 +288,7 @@ impl Session {
     async fn read<S: Stream<Item = Result<Message, Error>> + Unpin>(
         &mut self,
         stream: &mut S,
-        alive: &AtomicBool,
+        life: &Life,
     ) -> End {
         loop {
             let message = match stream.next().await {
@@ -274,7 +296,7 @@ impl Session {
                 Some(Err(Error::Capacity(_))) => return too_large(),
                 Some(Err(_)) | None => return End::Quiet,
             };
-            alive.store(true, Ordering::Relaxed);
+            life.heard();
             let frame = match message {
                 Message::Binary(frame) => frame,
                 Message::Text(_) => return End::Close(1003, "frame.text"),
@@ -282,9 +304,11 @@ impl Session {
                 _ => continue,
             };
             metrics::counter!("duxue_sync_received_bytes_total").increment(frame.len() as u64);
-            match self.frame(&frame).await {
-                Ok(()) => {}
-                Err(end) => return end,
+            life.set_busy(true);
+            let outcome = self.frame(&frame).await;
+            life.set_busy(false);
+            if let Err(end) = outcome {
+                return end;
             }
         }
     }
@@ -335,18 +359,24 @@ impl Session {
             return Err(End::Close(1008, "documents.too_many"));
         }
         self.documents.insert(name.id());
-        // At most one frame's worth, so that a frame always gets its turn.
-        let weight = u32::try_from(data.len().clamp(1, self.hub.limits.in_flight)).unwrap_or(u32::MAX);
-        let Ok(permit) = Arc::clone(&self.hub.in_flight).acquire_many_owned(weight).await else {
-            return Err(End::Quiet);
-        };
+        // What a frame inflates to is known only afterwards, so no more are
+        // taken apart at once than may be large.
+        let Ok(turn) = self.hub.admitting.acquire().await else { return Err(End::Quiet) };
         let operations = if data.len() > LARGE_FRAME { usize::MAX } else { 0 };
-        let admitted = heavy(operations, || admit(&data, &self.hub.limits.scan)).map_err(|why| {
+        let mut admitted = heavy(operations, || admit(&data, &self.hub.limits.scan)).map_err(|why| {
             metrics::counter!("duxue_sync_refused_messages_total", "reason" => why.code).increment(1);
             refused_within("scan_", why.limit.unwrap_or_default());
             tracing::warn!(document = %name.id(), code = why.code, limit = why.limit, "a sync message was refused");
             End::Close(1008, why.code)
         })?;
+        if self.hub.rounds.access(&self.peer.caller.person, &name).write == Writing::No {
+            admitted.drop_changes();
+        }
+        let weight = admitted.weight(data.len(), self.hub.limits.in_flight);
+        let Ok(permit) = Arc::clone(&self.hub.in_flight).acquire_many_owned(weight).await else {
+            return Err(End::Quiet);
+        };
+        drop(turn);
         self.hub.send(&name, Event::Sync { peer: Arc::clone(&self.peer), admitted, permit }).await;
         Ok(())
     }

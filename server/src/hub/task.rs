@@ -18,14 +18,16 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use crate::clock::now_ms;
 use crate::config::refused;
 use crate::fault::{self, Fault};
-use crate::rounds::DocumentName;
-use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, StoreError, held_chunks_key};
+use crate::rounds::{DocumentName, Writing};
+use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, Record, StoreError, held_chunks_key};
 
 use super::Inner;
 use super::admit::Admitted;
+use super::compaction::Compaction;
 use super::document::{
     Contribution, Document, Failed, Intake, LetIn, Plan, Received, Refusal, Rows, Shared, held_changes,
 };
+use super::groups::{GROUP_BYTES, bytes, groups};
 use super::peer::Peer;
 use super::rows::{ACTORS, HELD, SET_ASIDE, held_of};
 use super::subscriber::Subscriber;
@@ -60,6 +62,8 @@ pub enum Event {
         /// The session.
         session: u64,
     },
+    /// Someone's rights changed.
+    Rights,
     /// A session ended.
     Gone {
         /// The session.
@@ -79,8 +83,8 @@ pub enum Event {
     },
     /// A supervisor decided about held changes.
     Decide {
-        /// The held item.
-        number: u64,
+        /// The held items.
+        numbers: Vec<u64>,
         /// Whether to let them in.
         admit: bool,
         /// Who decides.
@@ -123,7 +127,8 @@ pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<
             return;
         }
     };
-    let mut owner = Owner { hub, id, document, subscribers: BTreeMap::new(), compacting: None };
+    let mut owner =
+        Owner { hub, id, document, subscribers: BTreeMap::new(), compaction: Compaction::default() };
     owner.ready(&mut inbox).await;
 }
 
@@ -144,10 +149,25 @@ async fn load(hub: &Inner, name: &DocumentName) -> Result<Document, StoreError> 
         return Err(StoreError::Damaged(format!("the snapshot of {id}")));
     }
     if !failed.is_empty() {
-        let records = document.set_aside(&failed)?;
-        hub.store.commit(records).await?;
+        keep_aside(hub, &mut document, failed).await?;
     }
     Ok(document)
+}
+
+/// Notes that chunks cannot be applied: who delivered them is in their
+/// records.
+async fn keep_aside(hub: &Inner, document: &mut Document, mut failed: Vec<Failed>) -> Result<(), StoreError> {
+    for failed in failed.iter_mut().filter(|failed| failed.delivery.is_none()) {
+        let record = hub.store.records(failed.chunk, 1).await?.pop();
+        if let Some((number, Record::Chunk { delivery, .. })) = record
+            && number == failed.chunk
+        {
+            failed.delivery = delivery;
+        }
+    }
+    metrics::counter!("duxue_set_aside_chunks_total").increment(failed.len() as u64);
+    hub.store.commit(document.set_aside(&failed, now_ms())?).await?;
+    Ok(())
 }
 
 struct Owner {
@@ -155,8 +175,7 @@ struct Owner {
     id: DocumentId,
     document: Document,
     subscribers: BTreeMap<u64, Subscriber>,
-    /// Set while a snapshot is made in the background.
-    compacting: Option<oneshot::Receiver<Option<usize>>>,
+    compaction: Compaction,
 }
 
 impl Drop for Owner {
@@ -205,12 +224,12 @@ impl Owner {
                         return self.hub.abandon(&self.id, inbox).await;
                     }
                 }
-                Err(_) if self.subscribers.is_empty() && self.compacting.is_none() => {
+                Err(_) if self.subscribers.is_empty() && !self.compaction.is_running() => {
                     if self.evict(inbox).await {
                         return;
                     }
                 }
-                Err(_) => self.compacted(),
+                Err(_) => self.compaction.look(&mut self.document),
             }
         }
     }
@@ -225,7 +244,7 @@ impl Owner {
     }
 
     async fn tick(&mut self, batch: Vec<Event>) -> Result<(), StoreError> {
-        self.compacted();
+        self.compaction.look(&mut self.document);
         let mut contributions = Vec::new();
         let mut waiting = Vec::new();
         let mut permits = Vec::new();
@@ -243,16 +262,19 @@ impl Owner {
                         subscriber.dirty = true;
                     }
                 }
+                Event::Rights => {
+                    self.subscribers.values_mut().for_each(|subscriber| subscriber.dirty = true);
+                }
                 Event::Gone { session } => {
                     self.subscribers.remove(&session);
                 }
                 question @ (Event::Read { .. } | Event::Durable { .. }) => questions.push(question),
-                Event::Decide { number, admit, by, answer } => decisions.push((number, admit, by, answer)),
+                Event::Decide { numbers, admit, by, answer } => decisions.push((numbers, admit, by, answer)),
             }
         }
         self.flush(contributions).await?;
-        for (number, admit, by, answer) in decisions {
-            let outcome = self.decide(number, admit, &by).await?;
+        for (numbers, admit, by, answer) in decisions {
+            let outcome = self.decide(&numbers, admit, &by).await?;
             let _ = answer.send(outcome);
         }
         self.settle(waiting).await?;
@@ -261,7 +283,7 @@ impl Owner {
         for question in questions {
             self.tell(question);
         }
-        self.compact();
+        self.compaction.start(&self.hub, &mut self.document);
         Ok(())
     }
 
@@ -285,16 +307,21 @@ impl Owner {
         waiting: &mut Vec<Waiting>,
     ) {
         let access = self.hub.rounds.access(&peer.caller.person, self.document.name());
-        if !access.any() || peer.is_closed() {
-            self.subscribers.remove(&peer.id);
-            peer.offer(self.hub.unavailable(peer, &self.id));
-            return;
-        }
         let subscriber =
             self.subscribers.entry(peer.id).or_insert_with(|| Subscriber::new(Arc::clone(peer), access));
         subscriber.set_access(access);
-        let Admitted { message, changes } = admitted;
-        waiting.push(Waiting { session: peer.id, message, had_changes: !changes.is_empty() });
+        if !access.any() || peer.is_closed() {
+            subscriber.dirty = true;
+            return;
+        }
+        let Admitted { message, changes, had_changes, dropped } = admitted;
+        if dropped && access.write != Writing::No {
+            // The right came while the message was on its way. A new sync
+            // state brings the changes again.
+            peer.close(1012, "restart");
+            return;
+        }
+        waiting.push(Waiting { session: peer.id, message, had_changes });
         if !changes.is_empty() {
             let delivery =
                 Delivery { person: peer.caller.person.clone(), device: peer.caller.device.clone() };
@@ -306,9 +333,13 @@ impl Owner {
     /// senders their connection and nothing else: they come back with a new
     /// sync state and send again.
     async fn flush(&mut self, contributions: Vec<Contribution>) -> Result<(), StoreError> {
-        if contributions.is_empty() {
-            return Ok(());
+        for group in groups(contributions) {
+            self.flush_group(group).await?;
         }
+        Ok(())
+    }
+
+    async fn flush_group(&mut self, contributions: Vec<Contribution>) -> Result<(), StoreError> {
         let mut plan = self.plan(contributions)?;
         for Refusal { session, limit, code } in std::mem::take(&mut plan.refused) {
             refused(limit);
@@ -349,9 +380,16 @@ impl Owner {
     /// What cannot be read stays held, with all that comes after it.
     async fn follow(&self, plan: &mut Plan, numbers: Vec<u64>) -> Result<(), StoreError> {
         let mut let_in = LetIn::new();
+        let mut room = GROUP_BYTES;
         for number in numbers {
             match self.held_changes(number).await {
-                Ok(changes) => let_in.push((number, changes)),
+                Ok(changes) => {
+                    // What one commit cannot take stays listed, and waits for
+                    // nothing but a decision.
+                    let Some(left) = room.checked_sub(bytes(&changes)) else { break };
+                    room = left;
+                    let_in.push((number, changes));
+                }
                 Err(error) => {
                     tracing::error!(document = %self.id, number, %error, "held changes cannot be read");
                     break;
@@ -369,12 +407,13 @@ impl Owner {
 
     async fn decide(
         &mut self,
-        number: u64,
+        decided: &[u64],
         admit: bool,
         by: &PersonId,
     ) -> Result<Result<(), Fault>, StoreError> {
-        let Some(numbers) = self.document.concerned(number, admit) else {
-            return Ok(Err(fault::decided()));
+        let numbers = match self.document.concerned(decided, admit) {
+            Ok(numbers) => numbers,
+            Err(fault) => return Ok(Err(fault)),
         };
         let mut let_in = LetIn::new();
         for number in numbers {
@@ -387,8 +426,16 @@ impl Owner {
             return Ok(Err(fault::own_held()));
         }
         let operations = operations(&let_in);
-        let plan = heavy(operations, || self.document.decide(number, admit, by, let_in, now_ms()))?;
-        Ok(self.commit(plan).await?.map_err(Fault::from))
+        let changes: Vec<ChangeHash> =
+            let_in.iter().flat_map(|(_, changes)| changes).map(Change::hash).collect();
+        let plan = heavy(operations, || self.document.decide(decided, admit, by, let_in, now_ms()))?;
+        let Some(plan) = plan else { return Ok(Err(fault::held_unusable())) };
+        if let Err(error) = self.commit(plan).await? {
+            return Ok(Err(Fault::from(error)));
+        }
+        // Automerge may have refused what the numbers allowed.
+        let refused = changes.iter().any(|hash| self.document.has_set_aside(hash));
+        Ok(if refused { Err(fault::held_unusable()) } else { Ok(()) })
     }
 
     /// Flushes a plan and applies it. The inner error is the store's refusal,
@@ -408,11 +455,15 @@ impl Owner {
         for (person, amount) in &plan.released {
             self.hub.quotas.give_back(person, *amount);
         }
-        let changes_document = plan.changes_document();
+        let (changes_document, aside) = (plan.changes_document(), plan.failed(first));
         let last = JournalNumber(first.0 + count - 1);
         let applied = heavy(plan.operations(), || self.document.apply(plan, first));
         if let Err(failed) = applied {
             self.rebuild(&failed).await?;
+        }
+        if !aside.is_empty() {
+            keep_aside(&self.hub, &mut self.document, aside.clone()).await?;
+            self.close(&aside.iter().filter_map(|failed| failed.session).collect(), 1011, "change.set_aside");
         }
         metrics::counter!("duxue_sync_commits_total").increment(1);
         for subscriber in self.subscribers.values_mut() {
@@ -477,9 +528,15 @@ impl Owner {
         let mut gone = Vec::new();
         for (session, subscriber) in self.subscribers.iter_mut().filter(|(_, s)| s.dirty) {
             let access = self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name());
-            if !access.any() || subscriber.peer.is_closed() {
-                subscriber.peer.offer(self.hub.unavailable(&subscriber.peer, &self.id));
+            if subscriber.peer.is_closed() {
                 gone.push(*session);
+                continue;
+            }
+            if !access.any() {
+                if let Some(place) = subscriber.peer.reserve(self.id) {
+                    place.send(self.hub.unavailable(&subscriber.peer, &self.id));
+                    gone.push(*session);
+                }
                 continue;
             }
             subscriber.set_access(access);
@@ -503,11 +560,15 @@ impl Owner {
         let wire::Message::Ephemeral { sender_id, count, session_id, document_id, data, .. } = message else {
             return;
         };
-        if !self.subscribers.get(&session).is_some_and(|subscriber| subscriber.access().read) {
+        // Rights may have ended since the last sync message.
+        let reads = |subscriber: &Subscriber| {
+            self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name()).read
+        };
+        if !self.subscribers.get(&session).is_some_and(reads) {
             return;
         }
         for (other, subscriber) in &self.subscribers {
-            if *other != session && subscriber.access().read {
+            if *other != session && reads(subscriber) {
                 subscriber.peer.offer(wire::encode(&wire::Message::Ephemeral {
                     sender_id: sender_id.clone(),
                     target_id: subscriber.peer.sender_id.clone(),
@@ -531,54 +592,6 @@ impl Owner {
             Durable::SetAside
         } else {
             Durable::No
-        }
-    }
-
-    /// Starts a snapshot in the background when the chunks outgrow the last.
-    fn compact(&mut self) {
-        if self.compacting.is_some() {
-            return;
-        }
-        let Some(through) = self.document.snapshot_due() else { return };
-        let (done, outcome) = oneshot::channel();
-        let (store, shared, id) = (Arc::clone(&self.hub.store), self.document.shared().clone(), self.id);
-        // The copy is taken now, so that it holds exactly what `through` says.
-        let copy = shared.read().clone();
-        let before = self.document.chunk_bytes();
-        self.compacting = Some(outcome);
-        self.hub.tasks.spawn(async move {
-            let saved = tokio::task::spawn_blocking(move || copy.save()).await;
-            let made = match saved {
-                Ok(snapshot) => {
-                    let bytes = snapshot.len();
-                    store
-                        .compact(id, snapshot, through)
-                        .await
-                        .map(|()| bytes)
-                        .map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = &made {
-                tracing::warn!(document = %id, %error, "a snapshot could not be made");
-            }
-            let _ = done.send(made.ok());
-        });
-        self.document.snapshot_started(before);
-    }
-
-    fn compacted(&mut self) {
-        let Some(outcome) = &mut self.compacting else { return };
-        match outcome.try_recv() {
-            Ok(made) => {
-                self.document.snapshot_made(made);
-                self.compacting = None;
-            }
-            Err(oneshot::error::TryRecvError::Closed) => {
-                self.document.snapshot_made(None);
-                self.compacting = None;
-            }
-            Err(oneshot::error::TryRecvError::Empty) => {}
         }
     }
 }

@@ -14,6 +14,7 @@ mod connection;
 mod layers;
 mod limits;
 mod listen;
+mod progress;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ mod ws;
 pub use layers::Peer;
 pub use limits::{Limits, SocketLimits};
 pub use listen::{listen, serve};
+pub use progress::Progress;
 pub use stop::{Ended, Stop, Stopping};
 pub use tls::tls;
 pub use ws::{Socket, Upgrade, close_for_restart, ws};

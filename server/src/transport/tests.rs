@@ -61,7 +61,7 @@ fn routes(stop: Stop, limits: SocketLimits) -> (BoxedFilter<(Response,)>, Events
         .map(|| warp::reply::with_header(vec![0_u8; 15_000], "content-type", "image/jpeg").into_response());
     let socket = warp::path("socket").and(ws(stop, limits)).map(move |upgrade: Upgrade| {
         let say = say.clone();
-        upgrade.run(move |socket, stopping| session(socket, stopping, say))
+        upgrade.run(move |socket, _, stopping| session(socket, stopping, say))
     });
     let routes = peer
         .or(slow)

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 
 use duxue_protocol::problem::Problem;
 use futures_util::{SinkExt, StreamExt};
@@ -21,10 +22,11 @@ use warp::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
 use super::layers::{Slot, problem};
+use super::progress::{Counted, Progress};
 use super::{SocketLimits, Stop, Stopping};
 
 /// An open WebSocket.
-pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub type Socket = WebSocketStream<Counted<TokioIo<Upgraded>>>;
 
 /// The version of the WebSocket protocol; there is no other.
 const VERSION: &str = "13";
@@ -61,7 +63,7 @@ impl Upgrade {
     /// after [`Stopping::wait`] returns; see [`close_for_restart`].
     pub fn run<F, S>(self, session: S) -> Response
     where
-        S: FnOnce(Socket, Stopping) -> F + Send + 'static,
+        S: FnOnce(Socket, Arc<Progress>, Stopping) -> F + Send + 'static,
         F: Future<Output = ()> + Send,
     {
         let Some((upgrade, accept)) = self.request else {
@@ -71,8 +73,9 @@ impl Upgrade {
         self.stop.spawn(async move {
             match upgrade.await {
                 Ok(connection) => {
-                    let socket = open(connection, limits).await;
-                    session(socket, stopping).await;
+                    let progress = Arc::new(Progress::default());
+                    let connection = Counted::new(TokioIo::new(connection), Arc::clone(&progress));
+                    session(open(connection, limits).await, progress, stopping).await;
                 }
                 Err(error) => tracing::debug!(%error, "the upgrade was not completed"),
             }
@@ -82,14 +85,14 @@ impl Upgrade {
     }
 }
 
-async fn open(connection: Upgraded, limits: SocketLimits) -> Socket {
+async fn open(connection: Counted<TokioIo<Upgraded>>, limits: SocketLimits) -> Socket {
     let config = WebSocketConfig::default()
         .read_buffer_size(limits.read_buffer_bytes)
         .write_buffer_size(0)
         .max_write_buffer_size(limits.write_buffer_bytes.max(1))
         .max_message_size(Some(limits.message_bytes))
         .max_frame_size(Some(limits.frame_bytes));
-    WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, Some(config)).await
+    WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await
 }
 
 /// Tells the peer that the server restarts (1012) and waits until it has

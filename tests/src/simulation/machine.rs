@@ -279,7 +279,8 @@ impl Machine {
         let (app, end) = (Arc::clone(&life.app), wire.server_end(Arc::clone(&self.ledger)));
         life.runtime.spawn(async move {
             let accounts = Arc::clone(&app.accounts);
-            app.hub.session(admission, accounts, end, std::future::pending()).await;
+            let progress = Arc::default();
+            app.hub.session(admission, accounts, end, progress, std::future::pending()).await;
         });
         self.run();
     }

@@ -1,19 +1,21 @@
 //! Building a document from what is stored, without what cannot be applied.
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash};
 use duxue_document::genesis;
+use serde_json::json;
 
+use crate::audit::{By, event};
 use crate::hub::admit::changes_of;
 use crate::hub::rows::{ActorRow, HeldRow, SET_ASIDE, SetAsideRow, document_key};
 use crate::random;
 use crate::rounds::DocumentName;
-use crate::store::{JournalNumber, Record, StoreError, StoredDocument};
+use crate::store::{Delivery, JournalNumber, Record, StoreError, StoredDocument};
 
 use super::Document;
 use super::held::Held;
+use super::numbers::Numbers;
 use super::shared::Shared;
 
 /// A chunk that could not be applied.
@@ -23,6 +25,8 @@ pub struct Failed {
     pub chunk: JournalNumber,
     /// The session that brought it, if one did.
     pub session: Option<u64>,
+    /// Who delivered it, where that is known.
+    pub delivery: Option<Delivery>,
     /// Stable code.
     pub reason: &'static str,
     /// The hashes of its changes.
@@ -44,7 +48,7 @@ impl Document {
     /// not be applied.
     #[must_use]
     pub fn load(name: DocumentName, stored: &StoredDocument, rows: Rows) -> (Self, Vec<Failed>) {
-        let (doc, failed) = build(&name, stored);
+        let Built { doc, numbers, failed } = build(&name, stored);
         let mut document = Self {
             id: name.id(),
             name,
@@ -52,7 +56,7 @@ impl Document {
             actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
             held: Held::default(),
             set_aside: rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect(),
-            waiting: HashSet::new(),
+            numbers,
             snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
             chunk_bytes: stored.chunks.iter().map(|(_, bytes)| bytes.len()).sum(),
             in_snapshot: 0,
@@ -61,9 +65,8 @@ impl Document {
         for row in rows.held {
             document.held.insert(row);
         }
-        document.find_waiting(stored);
         let there = |hash: &ChangeHash| {
-            document.waiting.contains(hash) || document.doc.read().get_change_meta_by_hash(hash).is_some()
+            document.numbers.waits(hash) || document.doc.read().get_change_meta_by_hash(hash).is_some()
         };
         document.held.forget_left_out(there);
         (document, failed)
@@ -73,7 +76,7 @@ impl Document {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
-    pub fn set_aside(&mut self, failed: &[Failed]) -> Result<Vec<Record>, StoreError> {
+    pub fn set_aside(&mut self, failed: &[Failed], now_ms: i64) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
         for failed in failed {
             records.push(Record::SetAside {
@@ -87,25 +90,25 @@ impl Document {
                     hash: random::hex(&hash.0),
                     journal: failed.chunk.0,
                     reason: failed.reason.to_owned(),
+                    delivery: failed.delivery.clone(),
+                    at_ms: now_ms,
                 };
                 records.push(SET_ASIDE.put(&document_key(&self.id, &hash.0), &row)?);
             }
+            let by = failed.delivery.as_ref().map_or(By::Stranger, |delivery| {
+                By::Person(delivery.person.clone(), delivery.device.clone())
+            });
+            let details = [
+                ("document", json!(self.id)),
+                ("round", json!(self.name.round)),
+                ("school", json!(self.name.school)),
+                ("reason", json!(failed.reason)),
+                ("changes", json!(failed.hashes.len())),
+                ("journal", json!(failed.chunk.0)),
+            ];
+            records.push(event("set_aside", &by, now_ms, details));
         }
         Ok(records)
-    }
-
-    fn find_waiting(&mut self, stored: &StoredDocument) {
-        let doc = self.doc.read();
-        let mut changes = Vec::new();
-        for (_, bytes) in &stored.chunks {
-            // A chunk that cannot be read was set aside by the load.
-            let _ = catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes)));
-        }
-        let waiting = changes.iter().map(Change::hash);
-        let waiting: HashSet<ChangeHash> =
-            waiting.filter(|hash| doc.get_change_meta_by_hash(hash).is_none()).collect();
-        drop(doc);
-        self.waiting = waiting;
     }
 }
 
@@ -127,43 +130,60 @@ pub(super) fn empty(name: &DocumentName) -> Automerge {
     genesis::document(name.kind, ActorId::from([0_u8; 16]))
 }
 
+/// A document as built from what is stored.
+pub(super) struct Built {
+    pub doc: Automerge,
+    pub numbers: Numbers,
+    pub failed: Vec<Failed>,
+}
+
 /// Builds a document from its snapshot and chunks. Chunks that fail are named
 /// and left out.
-pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> (Automerge, Vec<Failed>) {
-    let mut failed = Vec::new();
-    let mut units: Vec<(JournalNumber, Vec<Change>)> = Vec::new();
+pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
+    let (mut units, mut failed) = read(stored);
+    let mut doc = empty(name);
+    let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
+    if apply_guarded(&mut doc, all).is_err() {
+        // Some chunk is bad: find which, each on a copy, since a document is
+        // not to be trusted after a failure.
+        doc = empty(name);
+        units.retain(|(number, changes)| {
+            let mut copy = doc.clone();
+            match apply_guarded(&mut copy, changes.clone()) {
+                Ok(()) => doc = copy,
+                Err(reason) => {
+                    let hashes = changes.iter().map(Change::hash).collect();
+                    failed.push(Failed { chunk: *number, session: None, delivery: None, reason, hashes });
+                    return false;
+                }
+            }
+            true
+        });
+    }
+    let mut numbers = Numbers::default();
+    // The snapshot's too: it keeps what waits for its dependencies.
+    let changes = units.iter().flat_map(|(_, changes)| changes);
+    numbers.add(changes, |hash| doc.get_change_meta_by_hash(hash).is_some());
+    Built { doc, numbers, failed }
+}
+
+/// The changes of each stored record, the snapshot's as record 0, and the
+/// records that cannot be read.
+fn read(stored: &StoredDocument) -> (Vec<(JournalNumber, Vec<Change>)>, Vec<Failed>) {
+    let (mut units, mut failed) = (Vec::new(), Vec::new());
     let snapshot = stored.snapshot.as_deref().map(|bytes| (JournalNumber(0), bytes));
     let chunks = stored.chunks.iter().map(|(number, bytes)| (*number, bytes.as_slice()));
-    let mut doc = empty(name);
-    for (number, bytes) in snapshot.into_iter().chain(chunks) {
+    for (chunk, bytes) in snapshot.into_iter().chain(chunks) {
         let mut changes = Vec::new();
-        let read = catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes)));
-        match read {
-            Ok(Ok(())) => units.push((number, changes)),
-            _ => failed.push(Failed {
-                chunk: number,
-                session: None,
-                reason: "chunk.unreadable",
-                hashes: Vec::new(),
-            }),
+        match catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes))) {
+            Ok(Ok(())) => units.push((chunk, changes)),
+            _ => {
+                let (reason, hashes) = ("chunk.unreadable", Vec::new());
+                failed.push(Failed { chunk, session: None, delivery: None, reason, hashes });
+            }
         }
     }
-    let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
-    if apply_guarded(&mut doc, all).is_ok() {
-        return (doc, failed);
-    }
-    // Some chunk is bad: find which, each on a copy, since a document is not
-    // to be trusted after a failure.
-    let mut doc = empty(name);
-    for (number, changes) in units {
-        let mut copy = doc.clone();
-        let hashes = changes.iter().map(Change::hash).collect();
-        match apply_guarded(&mut copy, changes) {
-            Ok(()) => doc = copy,
-            Err(reason) => failed.push(Failed { chunk: number, session: None, reason, hashes }),
-        }
-    }
-    (doc, failed)
+    (units, failed)
 }
 
 pub(super) fn apply_guarded(doc: &mut Automerge, changes: Vec<Change>) -> Result<(), &'static str> {

@@ -7,31 +7,47 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::{Change, ChangeHash};
 use duxue_document::PersonId;
 
+use crate::fault::{self, Fault};
 use crate::hub::admit::changes_of;
 use crate::hub::rows::Decision;
 use crate::store::{Delivery, StoreError};
 
 use super::Document;
 use super::held::hashes;
+use super::numbers::{Apart, Planned};
 use super::plan::Plan;
 
 /// Held items with their changes, in the order in which they are let in.
 pub type LetIn = Vec<(u64, Vec<Change>)>;
 
 impl Document {
-    /// The held items whose changes [`Self::decide`] needs; `None` for a number
-    /// that is not held here.
-    #[must_use]
-    pub fn concerned(&self, number: u64, admit: bool) -> Option<Vec<u64>> {
-        let row = self.held.item(number)?;
-        if !admit {
-            return Some(Vec::new());
+    /// The held items whose changes [`Self::decide`] needs: those decided about,
+    /// and those that wait for nothing else.
+    ///
+    /// # Errors
+    /// `held.decided` for a number that is not held here, and `held.waits`
+    /// where one of them waits for changes that would not come in with it.
+    pub fn concerned(&self, decided: &[u64], admit: bool) -> Result<Vec<u64>, Fault> {
+        let mut freed: HashSet<ChangeHash> = HashSet::new();
+        for number in decided {
+            let row = self.held.item(*number).ok_or_else(fault::decided)?;
+            freed.extend(hashes(&row.hashes));
         }
-        let freed: HashSet<ChangeHash> = hashes(&row.hashes).collect();
-        let mut numbers = vec![number];
-        numbers
-            .extend(self.held.followers(&freed, &HashSet::new()).into_iter().filter(|next| *next != number));
-        Some(numbers)
+        if !admit {
+            return Ok(Vec::new());
+        }
+        let mut numbers = decided.to_vec();
+        let followers = self.held.followers(&freed, &HashSet::new());
+        numbers.extend(followers.into_iter().filter(|next| !decided.contains(next)));
+        let rows = numbers.iter().filter_map(|number| self.held.item(*number));
+        freed.extend(rows.flat_map(|row| hashes(&row.hashes)));
+        for number in decided {
+            let waits = self.held.waits(*number, &freed);
+            if !waits.is_empty() {
+                return Err(fault::held_waits().with_detail(waits.join(", ")));
+            }
+        }
+        Ok(numbers)
     }
 
     /// Whether one of these changes is in the name of an actor of a person.
@@ -42,28 +58,30 @@ impl Document {
     }
 
     /// Plans what was decided: `let_in` has the changes of all items that
-    /// [`Self::concerned`] named.
+    /// [`Self::concerned`] named. `None` where changes that are to be let in
+    /// can never be applied: nothing would be gained, and they would be gone
+    /// from the list.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
     pub fn decide(
         &self,
-        number: u64,
+        decided: &[u64],
         admit: bool,
         by: &PersonId,
         let_in: LetIn,
         now_ms: i64,
-    ) -> Result<Plan, StoreError> {
+    ) -> Result<Option<Plan>, StoreError> {
         let mut plan = Plan::default();
         if !admit {
-            if let Some(row) = self.held.item(number) {
+            for row in decided.iter().filter_map(|number| self.held.item(*number)) {
                 let decision = Decision { admitted: false, by: Some(by.clone()), at_ms: now_ms };
                 plan.decide(&self.name, row.clone(), decision)?;
             }
-            return Ok(plan);
+            return Ok(Some(plan));
         }
-        self.let_in(&mut plan, let_in, Some((number, by)), now_ms)?;
-        Ok(plan)
+        let whole = self.let_in(&mut plan, let_in, Some((decided, by)), now_ms)?;
+        Ok(whole.then_some(plan))
     }
 
     /// The held items that have nothing to wait for once a plan is applied.
@@ -76,32 +94,47 @@ impl Document {
         self.held.followers(&plan.taken_hashes(), &held_now)
     }
 
-    /// Lets in what [`Self::followers`] named.
+    /// Lets in what [`Self::followers`] named; what can never be applied stays
+    /// held.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
     pub fn follow(&self, plan: &mut Plan, let_in: LetIn, now_ms: i64) -> Result<(), StoreError> {
-        self.let_in(plan, let_in, None, now_ms)
+        self.let_in(plan, let_in, None, now_ms).map(|_| ())
     }
 
+    /// Lets items in, each whole or not at all; false where one of those
+    /// decided about can never be applied.
     fn let_in(
         &self,
         plan: &mut Plan,
         let_in: LetIn,
-        decided: Option<(u64, &PersonId)>,
+        decided: Option<(&[u64], &PersonId)>,
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let mut planned = Planned::default();
+        planned.add_all(plan.taken.iter().flat_map(|unit| &unit.changes));
+        let mut outside = self.set_aside.clone();
+        let mut whole = true;
         for (number, mut changes) in let_in {
             let Some(row) = self.held.item(number) else { continue };
             // The record may have changes that went from the item since.
             let still: HashSet<ChangeHash> = hashes(&row.hashes).collect();
             changes.retain(|change| still.contains(&change.hash()));
+            let by = decided.filter(|(chosen, _)| chosen.contains(&number)).map(|(_, by)| by.clone());
+            let Apart { take, aside, numbers } = self.numbers.apart(changes, &planned, &outside);
+            if !aside.is_empty() {
+                whole &= by.is_none();
+                // What depends on it stays with it.
+                outside.extend(take.iter().chain(aside.iter().map(|(change, _)| change)).map(Change::hash));
+                continue;
+            }
+            planned.extend(numbers);
             let delivery = Delivery { person: row.person.clone(), device: row.device.clone() };
-            plan.take(self.id, None, Some(&delivery), changes, now_ms);
-            let by = decided.filter(|(chosen, _)| *chosen == number).map(|(_, by)| by.clone());
+            plan.take(self.id, None, &delivery, take, now_ms);
             plan.decide(&self.name, row.clone(), Decision { admitted: true, by, at_ms: now_ms })?;
         }
-        Ok(())
+        Ok(whole)
     }
 }
 

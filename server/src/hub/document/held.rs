@@ -54,12 +54,15 @@ impl Held {
         false
     }
 
-    /// Whether an item waits for changes that are held or left out and not let
-    /// in together with it.
-    pub fn waits(&self, number: u64, together: &HashSet<ChangeHash>) -> bool {
+    /// What an item waits for that is not let in together with it: numbers of
+    /// items, and `left_out` for changes that were left out.
+    pub fn waits(&self, number: u64, together: &HashSet<ChangeHash>) -> Vec<String> {
         let waits_for = self.items.get(&number).into_iter().flat_map(|row| hashes(&row.waits_for));
-        let mut outside = waits_for.filter(|hash| self.contains(hash) && !together.contains(hash));
-        outside.next().is_some()
+        let outside = waits_for.filter(|hash| self.contains(hash) && !together.contains(hash));
+        let name = |hash: ChangeHash| {
+            self.places.get(&hash).map_or_else(|| "left_out".to_owned(), ToString::to_string)
+        };
+        outside.map(name).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
     }
 
     /// Whether only someone else than its actor's owner has brought a change.

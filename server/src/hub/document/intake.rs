@@ -14,6 +14,7 @@ use crate::store::{Delivery, StoreError};
 
 use super::Document;
 use super::build::hash_from_hex;
+use super::numbers::{Apart, Planned};
 use super::plan::{Contribution, Plan, Refusal};
 
 /// What deciding depends on beside the document.
@@ -38,11 +39,15 @@ struct Before {
     seen: HashSet<ChangeHash>,
     held: HashSet<ChangeHash>,
     held_amount: Amount,
+    numbers: Planned,
 }
 
 /// One contribution, sorted.
 struct Sorted {
     take: Vec<Change>,
+    /// What can never be applied, with the reason.
+    aside: Vec<(Change, &'static str)>,
+    numbers: Planned,
     hold: [(Vec<Change>, &'static str); 3],
     fresh: HashMap<Vec<u8>, ActorRow>,
     /// Changes that were held for being relayed and that their owner brought.
@@ -72,7 +77,7 @@ impl Document {
             if write == Writing::No {
                 continue;
             }
-            let sorted = self.sort(changes, &delivery, write, intake, &before);
+            let mut sorted = self.sort(changes, &delivery, write, intake, &before);
             match self.room(&sorted, &delivery.person, intake, &before) {
                 Ok(amount) if amount == Amount::default() => {}
                 Ok(amount) => {
@@ -84,9 +89,11 @@ impl Document {
                     continue;
                 }
             }
-            before.seen.extend(sorted.take.iter().chain(sorted.held()).map(Change::hash));
+            let aside = sorted.aside.iter().map(|(change, _)| change);
+            before.seen.extend(sorted.take.iter().chain(aside).chain(sorted.held()).map(Change::hash));
             before.held.extend(sorted.held().map(Change::hash));
             before.fresh.extend(sorted.fresh.clone());
+            before.numbers.extend(std::mem::take(&mut sorted.numbers));
             self.add(&mut plan, sorted, session, &delivery, intake, &before.held)?;
         }
         for (actor, row) in before.fresh {
@@ -133,17 +140,15 @@ impl Document {
                 fresh.insert(actor.to_vec(), row.clone());
                 row
             });
-            // What a session brings whose own right has ended is held even if
-            // it names another's actor: actor ids are claims.
-            if write == Writing::Ended || (intake.right)(&owner.person) != Writing::Yes {
-                held.insert(hash);
-                hold.push(change);
-            } else if !owner.is(delivery) {
+            if !owner.is(delivery) {
                 // Until devices seal their changes nothing else says that a
                 // change is its actor's. One that is only passed on is taken
-                // as soon as the owner brings it.
+                // as soon as the owner brings it, or held as the owner's.
                 held.insert(hash);
                 other.push(change);
+            } else if write == Writing::Ended || (intake.right)(&owner.person) != Writing::Yes {
+                held.insert(hash);
+                hold.push(change);
             } else {
                 take.push(change);
             }
@@ -155,7 +160,8 @@ impl Document {
         };
         let (take, depends) = apart(take, outside);
         let hold = [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
-        Sorted { take, hold, fresh, own }
+        let Apart { take, aside, numbers } = self.numbers.apart(take, &before.numbers, &self.set_aside);
+        Sorted { take, aside, numbers, hold, fresh, own }
     }
 
     /// Takes room for what a contribution would leave in the held area, or
@@ -190,9 +196,8 @@ impl Document {
         held_now: &HashSet<ChangeHash>,
     ) -> Result<(), StoreError> {
         plan.moved.extend(&sorted.own);
-        if !sorted.take.is_empty() {
-            plan.take(self.id, Some(session), Some(delivery), sorted.take, intake.now_ms);
-        }
+        plan.take(self.id, Some(session), delivery, sorted.take, intake.now_ms);
+        plan.set_aside(self.id, session, delivery, sorted.aside, intake.now_ms);
         for (changes, reason) in sorted.hold {
             if changes.is_empty() {
                 continue;
@@ -222,12 +227,18 @@ impl Document {
     }
 }
 
-/// Takes those out that depend on what is outside the document, directly or
-/// through others of them; they may come before what they depend on.
+/// Takes those out that depend on what is outside the document.
 fn apart(changes: Vec<Change>, outside: impl Fn(&ChangeHash) -> bool) -> (Vec<Change>, Vec<Change>) {
+    let depending = depending(&changes, outside);
+    changes.into_iter().partition(|change| !depending.contains(&change.hash()))
+}
+
+/// Those that depend on what is outside the document, directly or through
+/// others of them; they may come before what they depend on.
+pub(super) fn depending(changes: &[Change], outside: impl Fn(&ChangeHash) -> bool) -> HashSet<ChangeHash> {
     let mut dependents: HashMap<ChangeHash, Vec<ChangeHash>> = HashMap::new();
     let mut open = Vec::new();
-    for change in &changes {
+    for change in changes {
         for dep in change.deps() {
             dependents.entry(*dep).or_default().push(change.hash());
             if outside(dep) {
@@ -241,5 +252,5 @@ fn apart(changes: Vec<Change>, outside: impl Fn(&ChangeHash) -> bool) -> (Vec<Ch
             open.extend(dependents.get(&hash).into_iter().flatten());
         }
     }
-    changes.into_iter().partition(|change| !depending.contains(&change.hash()))
+    depending
 }

@@ -9,6 +9,7 @@ mod build;
 mod decide;
 mod held;
 mod intake;
+mod numbers;
 mod plan;
 mod shared;
 #[cfg(test)]
@@ -35,7 +36,7 @@ pub use shared::Shared;
 
 use build::apply_guarded;
 use held::Held;
-use plan::Unit;
+use numbers::Numbers;
 
 /// Σ chunks below which no snapshot is made, in bytes.
 const SNAPSHOT_FLOOR: usize = 16 << 10;
@@ -59,8 +60,7 @@ pub struct Document {
     actors: HashMap<Vec<u8>, ActorRow>,
     held: Held,
     set_aside: HashSet<ChangeHash>,
-    /// Committed, but waiting in Automerge for what they depend on.
-    waiting: HashSet<ChangeHash>,
+    numbers: Numbers,
     snapshot_bytes: usize,
     chunk_bytes: usize,
     /// Σ of the chunks that a snapshot in the making holds.
@@ -108,13 +108,12 @@ impl Document {
             self.held.insert(row);
         }
         self.actors.extend(plan.actors);
-        let number = |unit: &Unit| JournalNumber(first.0 + unit.record as u64);
         let changes: Vec<Change> = plan.taken.iter().flat_map(|unit| unit.changes.iter().cloned()).collect();
         if changes.is_empty() {
             return Ok(());
         }
         for unit in &plan.taken {
-            self.through = self.through.max(number(unit));
+            self.through = self.through.max(unit.number(first));
             self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
         }
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
@@ -122,16 +121,10 @@ impl Document {
         let mut doc = self.doc.write();
         let outcome = apply_guarded(&mut doc, changes);
         if let Err(reason) = outcome {
-            let failed = |unit: &Unit| Failed {
-                chunk: number(unit),
-                session: unit.session,
-                reason,
-                hashes: unit.changes.iter().map(Change::hash).collect(),
-            };
-            return Err(plan.taken.iter().map(failed).collect());
+            return Err(plan.taken.iter().map(|unit| unit.failed(first, reason)).collect());
         }
-        self.waiting.extend(hashes);
-        self.waiting.retain(|hash| doc.get_change_meta_by_hash(hash).is_none());
+        let taken = plan.taken.iter().flat_map(|unit| &unit.changes);
+        self.numbers.add(taken, |hash| doc.get_change_meta_by_hash(hash).is_some());
         Ok(())
     }
 
@@ -210,7 +203,7 @@ impl Document {
     fn knows(&self, hash: &ChangeHash) -> bool {
         self.held.contains(hash)
             || self.set_aside.contains(hash)
-            || self.waiting.contains(hash)
+            || self.numbers.waits(hash)
             || self.has(hash)
     }
 }

@@ -1,6 +1,6 @@
 //! What is to be committed for what has arrived, and what follows when it was.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
@@ -9,7 +9,9 @@ use crate::hub::quota::Amount;
 use crate::hub::rows::{ActorRow, Decision, HELD, HeldRow, held_key};
 use crate::random;
 use crate::rounds::{DocumentName, Writing};
-use crate::store::{Delivery, HELD_CHUNKS, Record, StoreError, held_chunks_key};
+use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, Record, StoreError, held_chunks_key};
+
+use super::build::Failed;
 
 /// What a session brought.
 pub struct Contribution {
@@ -51,6 +53,8 @@ pub struct Plan {
     pub(super) taken: Vec<Unit>,
     pub(super) held: Vec<HeldRow>,
     pub(super) decided: Vec<HeldRow>,
+    /// Changes that are kept and never applied.
+    pub(super) aside: Vec<Aside>,
     /// Held changes that leave their items: they are taken, or held anew.
     pub(super) moved: HashSet<ChangeHash>,
     /// Items of which some changes moved.
@@ -65,6 +69,13 @@ pub(super) struct Unit {
     pub(super) record: usize,
     pub(super) session: Option<u64>,
     pub(super) changes: Vec<Change>,
+}
+
+/// A chunk record whose changes are not applied.
+pub(super) struct Aside {
+    pub(super) unit: Unit,
+    pub(super) delivery: Delivery,
+    pub(super) reason: &'static str,
 }
 
 impl Plan {
@@ -91,18 +102,64 @@ impl Plan {
         self.taken.iter().flat_map(|unit| &unit.changes).map(Change::hash).collect()
     }
 
+    /// Plans to apply changes: one chunk record for each actor, so that a
+    /// change that cannot be applied after all takes no other actor's with it.
     pub(super) fn take(
         &mut self,
         document: DocumentId,
         session: Option<u64>,
-        delivery: Option<&Delivery>,
+        delivery: &Delivery,
         changes: Vec<Change>,
         received_ms: i64,
     ) {
+        for (_, changes) in grouped(changes, |change| change.actor_id().clone()) {
+            let unit = self.chunk(document, session, delivery, changes, received_ms);
+            self.taken.push(unit);
+        }
+    }
+
+    /// Plans to keep changes that can never be applied. Their chunks are set
+    /// aside once they have numbers; a load in between finds them by itself.
+    pub(super) fn set_aside(
+        &mut self,
+        document: DocumentId,
+        session: u64,
+        delivery: &Delivery,
+        changes: Vec<(Change, &'static str)>,
+        received_ms: i64,
+    ) {
+        let of = |(change, reason): &(Change, &'static str)| (change.actor_id().clone(), *reason);
+        for ((_, reason), changes) in grouped(changes, of) {
+            let changes = changes.into_iter().map(|(change, _)| change).collect();
+            let unit = self.chunk(document, Some(session), delivery, changes, received_ms);
+            self.aside.push(Aside { unit, delivery: delivery.clone(), reason });
+        }
+    }
+
+    fn chunk(
+        &mut self,
+        document: DocumentId,
+        session: Option<u64>,
+        delivery: &Delivery,
+        changes: Vec<Change>,
+        received_ms: i64,
+    ) -> Unit {
         self.sessions.extend(session);
         let bytes = concatenated(&changes);
-        self.taken.push(Unit { record: self.records.len(), session, changes });
-        self.records.push(Record::Chunk { document, bytes, delivery: delivery.cloned(), received_ms });
+        let unit = Unit { record: self.records.len(), session, changes };
+        self.records.push(Record::Chunk { document, bytes, delivery: Some(delivery.clone()), received_ms });
+        unit
+    }
+
+    /// The chunks that are to be set aside, `first` being the number of the
+    /// plan's first record.
+    #[must_use]
+    pub fn failed(&self, first: JournalNumber) -> Vec<Failed> {
+        let failed = |aside: &Aside| Failed {
+            delivery: Some(aside.delivery.clone()),
+            ..aside.unit.failed(first, aside.reason)
+        };
+        self.aside.iter().map(failed).collect()
     }
 
     /// Plans to hold changes: the record has the bytes, the row says that they
@@ -167,6 +224,39 @@ impl Plan {
         self.decided.push(row);
         Ok(())
     }
+}
+
+impl Unit {
+    /// The number of its record.
+    pub(super) fn number(&self, first: JournalNumber) -> JournalNumber {
+        JournalNumber(first.0 + self.record as u64)
+    }
+
+    /// It as a chunk that could not be applied.
+    pub(super) fn failed(&self, first: JournalNumber, reason: &'static str) -> Failed {
+        Failed {
+            chunk: self.number(first),
+            session: self.session,
+            delivery: None,
+            reason,
+            hashes: self.changes.iter().map(Change::hash).collect(),
+        }
+    }
+}
+
+/// Groups in the order of their first members.
+fn grouped<T, K: Eq + std::hash::Hash + Clone>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<(K, Vec<T>)> {
+    let mut places: HashMap<K, usize> = HashMap::new();
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for item in items {
+        let key = key(&item);
+        let place = *places.entry(key.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
 }
 
 fn no_chunks(row: &HeldRow) -> Record {

@@ -238,9 +238,9 @@ fn a_decision_gives_the_room_back() {
         let forged = edit(&mut world.device(1), "forged");
         assert_eq!(world.bring("b", vec![forged.clone()]), [reason::OTHER_ACTOR]);
         let let_in: LetIn = if admit { vec![(1, vec![forged.clone()])] } else { Vec::new() };
-        assert_eq!(world.document.concerned(1, admit), Some(let_in.iter().map(|(n, _)| *n).collect()));
+        assert_eq!(world.document.concerned(&[1], admit), Ok(let_in.iter().map(|(n, _)| *n).collect()));
         let by = "s".parse().expect("an id");
-        let plan = world.document.decide(1, admit, &by, let_in, 0).expect("plans");
+        let plan = world.document.decide(&[1], admit, &by, let_in, 0).expect("plans").expect("applies");
         world.commit(plan);
         assert_eq!(world.document.has(&forged.hash()), admit);
         assert_eq!(world.document.held.amount(), Amount::default());
@@ -257,4 +257,80 @@ fn what_is_known_is_not_committed_again() {
     assert_eq!(plan.records.len(), 2, "one chunk and one binding");
     world.commit(plan);
     assert!(world.plan(vec![bring(3)], &|_| Writing::Yes).is_empty());
+}
+
+#[test]
+fn a_held_change_whose_number_was_used_meanwhile_is_not_let_in() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let forged = edit(&mut world.device(1), "forged");
+    assert_eq!(world.bring("b", vec![forged.clone()]), [reason::OTHER_ACTOR]);
+    let own = edit(&mut world.device(1), "own");
+    assert!(world.bring("a", vec![own.clone()]).is_empty());
+    let by = "s".parse().expect("an id");
+    let plan = world.document.decide(&[1], true, &by, vec![(1, vec![forged.clone()])], 0).expect("plans");
+    assert!(plan.is_none(), "nothing is decided");
+    assert!(world.document.holds(&forged.hash()) && world.items() == [1]);
+}
+
+#[test]
+fn items_that_wait_for_one_another_are_let_in_together() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let (mut of_a, mut of_b) = (world.device(1), world.device(2));
+    let one = edit(&mut of_b, "one");
+    of_a.apply_changes([one.clone()]).expect("applies");
+    let two = edit(&mut of_a, "two");
+    of_b.apply_changes([two.clone()]).expect("applies");
+    let three = edit(&mut of_b, "three");
+    // The right of b has ended, and it passes on what a built on its work.
+    let only_a = |person: &PersonId| if person.as_str() == "a" { Writing::Yes } else { Writing::Ended };
+    let delivered = vec![one.clone(), two.clone(), three.clone()];
+    let plan = world.plan(vec![contribution(1, "b", Writing::Yes, delivered)], &only_a);
+    world.commit(plan);
+    assert_eq!(world.items(), [1, 2]);
+    for number in [1, 2] {
+        let refused = world.document.concerned(&[number], true).expect_err("waits");
+        assert_eq!(
+            (refused.problem.code.as_ref(), refused.problem.detail),
+            ("held.waits", Some((3 - number).to_string()))
+        );
+    }
+    assert_eq!(world.document.concerned(&[1, 2], true), Ok(vec![1, 2]));
+    let by = "s".parse().expect("an id");
+    let let_in = vec![(1, vec![one, three.clone()]), (2, vec![two])];
+    let plan = world.document.decide(&[1, 2], true, &by, let_in, 0).expect("plans").expect("applies");
+    world.commit(plan);
+    assert!(world.document.has(&three.hash()) && world.items().is_empty());
+}
+
+#[test]
+fn what_waits_in_a_snapshot_is_known() {
+    let mut of_a = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
+    let (first, second) = (edit(&mut of_a, "first"), edit(&mut of_a, "second"));
+    let mut snapshot = super::build::empty(&name());
+    snapshot.apply_changes([second.clone()]).expect("waits");
+    let stored = StoredDocument { snapshot: Some(snapshot.save()), chunks: Vec::new() };
+    let (document, failed) = Document::load(name(), &stored, no_rows());
+    let mut world = World { document, ..World::new() };
+    assert!(failed.is_empty() && !world.document.has(&second.hash()));
+    let again = world.plan(vec![contribution(1, "a", Writing::Yes, vec![second.clone()])], &|_| Writing::Yes);
+    assert!(again.is_empty(), "it is stored already");
+    assert!(world.bring("a", vec![first]).is_empty());
+    assert!(world.document.has(&second.hash()));
+}
+
+#[test]
+fn what_someone_else_passes_on_never_stands_for_what_its_owner_brings() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let later = edit(&mut world.device(1), "later");
+    let ended = |_: &PersonId| Writing::Ended;
+    for (person, expected) in [("b", reason::OTHER_ACTOR), ("a", reason::RIGHT_ENDED)] {
+        let plan = world.plan(vec![contribution(1, person, Writing::Ended, vec![later.clone()])], &ended);
+        assert_eq!(plan.held.iter().map(|row| row.reason.as_str()).collect::<Vec<_>>(), [expected]);
+        world.commit(plan);
+        let rows: Vec<_> = world.items().iter().filter_map(|n| world.document.held.item(*n)).collect();
+        assert_eq!(rows.iter().map(|row| row.person.as_str()).collect::<Vec<_>>(), [person]);
+    }
 }

@@ -1,0 +1,135 @@
+//! Which numbers each actor has used: two changes of one actor with one number
+//! can never merge, and Automerge refuses every batch that holds the second.
+
+use std::collections::{HashMap, HashSet};
+
+use automerge::{Change, ChangeHash};
+
+use crate::hub::rows::aside;
+
+/// The numbers that actors have used in a document, and the changes that wait
+/// in Automerge for what they depend on.
+#[derive(Default)]
+pub(super) struct Numbers {
+    /// The highest number of each actor's applied changes.
+    applied: HashMap<Vec<u8>, u64>,
+    /// Actors that have named their author, which Automerge takes once.
+    authored: HashSet<Vec<u8>>,
+    waiting: HashMap<ChangeHash, (Vec<u8>, u64)>,
+    waiting_numbers: HashSet<(Vec<u8>, u64)>,
+}
+
+/// What a plan adds before it is applied.
+#[derive(Default)]
+pub(super) struct Planned {
+    numbers: HashSet<(Vec<u8>, u64)>,
+    authored: HashSet<Vec<u8>>,
+}
+
+/// Changes that can be applied, and those that never can.
+pub(super) struct Apart {
+    pub take: Vec<Change>,
+    /// With the reason.
+    pub aside: Vec<(Change, &'static str)>,
+    /// What `take` adds.
+    pub numbers: Planned,
+}
+
+fn number(change: &Change) -> (Vec<u8>, u64) {
+    (change.actor_id().to_bytes().to_vec(), change.seq())
+}
+
+impl Planned {
+    /// Takes in what another one has.
+    pub fn extend(&mut self, other: Self) {
+        self.numbers.extend(other.numbers);
+        self.authored.extend(other.authored);
+    }
+
+    /// Takes in what changes add.
+    pub fn add_all<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
+        changes.for_each(|change| self.add(change));
+    }
+
+    fn add(&mut self, change: &Change) {
+        if change.author().is_some() {
+            self.authored.insert(change.actor_id().to_bytes().to_vec());
+        }
+        self.numbers.insert(number(change));
+    }
+}
+
+impl Numbers {
+    /// Takes changes in that Automerge has; those that are not in the document
+    /// wait there.
+    pub fn add<'a>(
+        &mut self,
+        changes: impl Iterator<Item = &'a Change>,
+        there: impl Fn(&ChangeHash) -> bool,
+    ) {
+        for change in changes {
+            let number = number(change);
+            if change.author().is_some() {
+                self.authored.insert(number.0.clone());
+            }
+            self.waiting_numbers.insert(number.clone());
+            self.waiting.insert(change.hash(), number);
+        }
+        let Self { applied, waiting, waiting_numbers, .. } = self;
+        waiting.retain(|hash, number| {
+            if !there(hash) {
+                return true;
+            }
+            waiting_numbers.remove(number);
+            let last = applied.entry(number.0.clone()).or_default();
+            *last = number.1.max(*last);
+            false
+        });
+    }
+
+    /// Whether a change is stored but waits for what it depends on.
+    pub fn waits(&self, hash: &ChangeHash) -> bool {
+        self.waiting.contains_key(hash)
+    }
+
+    /// Takes those out that can never be applied beside what is there and
+    /// `planned`, with the reason, and what depends on them or on one of
+    /// `set_aside`; gives what the rest adds too.
+    pub fn apart(&self, changes: Vec<Change>, planned: &Planned, set_aside: &HashSet<ChangeHash>) -> Apart {
+        let mut numbers = Planned::default();
+        let mut unusable: HashMap<ChangeHash, &'static str> = HashMap::new();
+        for change in &changes {
+            match self.trouble(change, planned).or_else(|| self.trouble(change, &numbers)) {
+                Some(reason) => {
+                    unusable.insert(change.hash(), reason);
+                }
+                None => numbers.add(change),
+            }
+        }
+        let outside = |hash: &ChangeHash| set_aside.contains(hash) || unusable.contains_key(hash);
+        let depending = super::intake::depending(&changes, outside);
+        for hash in depending {
+            unusable.entry(hash).or_insert(aside::DEPENDS);
+        }
+        let (mut take, mut aside) = (Vec::new(), Vec::new());
+        for change in changes {
+            match unusable.get(&change.hash()) {
+                Some(reason) => aside.push((change, *reason)),
+                None => take.push(change),
+            }
+        }
+        Apart { take, aside, numbers }
+    }
+
+    fn trouble(&self, change: &Change, planned: &Planned) -> Option<&'static str> {
+        let number = number(change);
+        if self.applied.get(&number.0).is_some_and(|last| number.1 <= *last)
+            || self.waiting_numbers.contains(&number)
+            || planned.numbers.contains(&number)
+        {
+            return Some(aside::NUMBER_USED);
+        }
+        let named = self.authored.contains(&number.0) || planned.authored.contains(&number.0);
+        (named && change.author().is_some()).then_some(aside::AUTHOR_TWICE)
+    }
+}
