@@ -146,10 +146,7 @@ impl Exchange {
             self.failed |= local.receive_heads(&mut self.state, data).is_err();
             return Ok(());
         }
-        let error = match local.receive(&mut self.state, data) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = local.receive(&mut self.state, data) else { return Ok(()) };
         if matches!(error, Unusable::Clash { .. }) || local.receive_heads(&mut self.state, data).is_err() {
             self.failed = true;
             self.inbox.clear();

@@ -47,7 +47,9 @@ impl World {
         let answer = self.machine.request(&request, body, self.now_ms);
         match answer.filter(|_| !self.chance(self.faults.lose)) {
             Some(answer) => self.devices[device].asked.push((id, answer)),
-            None => self.feed(device, Event::Http { id, result: Err(HttpError::NoAnswer(unreachable("lost"))) }),
+            None => {
+                self.feed(device, Event::Http { id, result: Err(HttpError::NoAnswer(unreachable("lost"))) })
+            }
         }
         true
     }
@@ -58,19 +60,22 @@ impl World {
         for (at, (id, answer)) in self.devices[device].asked.iter_mut().enumerate() {
             match answer.try_recv() {
                 Ok(answer) => heard = Some((at, *id, Ok(answer))),
-                Err(TryRecvError::Closed) => heard = Some((at, *id, Err(HttpError::NoAnswer(unreachable("cut"))))),
+                Err(TryRecvError::Closed) => {
+                    heard = Some((at, *id, Err(HttpError::NoAnswer(unreachable("cut")))))
+                }
                 Err(TryRecvError::Empty) => continue,
             }
             break;
         }
         let Some((at, id, result)) = heard else { return false };
         self.devices[device].asked.remove(at);
-        let result =
-            result.and_then(
-                |answer| {
-                    if self.chance(self.faults.lose) { Err(HttpError::NoAnswer(unreachable("lost"))) } else { Ok(answer) }
-                },
-            );
+        let result = result.and_then(|answer| {
+            if self.chance(self.faults.lose) {
+                Err(HttpError::NoAnswer(unreachable("lost")))
+            } else {
+                Ok(answer)
+            }
+        });
         self.feed(device, Event::Http { id, result });
         true
     }
