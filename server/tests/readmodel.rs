@@ -305,3 +305,83 @@ async fn rounds_are_read_at_the_start_before_anyone_asks() {
     .expect("nothing was worked out");
     again.stop().await;
 }
+
+/// Invariant 8 for a whole document: the other schools stay readable, and the
+/// one whose survey cannot be read is undetermined and says why, until it can.
+#[tokio::test]
+async fn a_document_that_cannot_be_read_stops_its_own_school_only() {
+    let (store, data) = (Arc::new(common::Faulty::default()), folder());
+    let county = County::on(Arc::clone(&store) as _, Arc::clone(&data)).await;
+    let mut doc = local(Survey, 1);
+    put(&mut doc, PATHS[0], "10");
+    county.client("first").await.sync(document(0, Survey), &mut doc).await;
+    let token = county.token("bureau").to_owned();
+    county.server.stop().await;
+    *store.damaged.lock().unwrap() = Some(document(0, Survey));
+    let server = common::Running::on(Arc::clone(&store) as _, data).await;
+    let findings = async |index: usize| {
+        let path = format!("/api/rounds/{ROUND}/schools/{}", school(index));
+        let (status, view) = server.get(&token, &path).await;
+        assert_eq!(status, 200, "{view}");
+        let findings = view["consolidated"]["findings"].as_array().unwrap();
+        (findings.iter().map(|finding| finding["code"].clone()).collect::<Vec<_>>(), view)
+    };
+    let assessed = async || {
+        let (status, body) = server.get(&token, &format!("/api/rounds/{ROUND}/assessment")).await;
+        assert_eq!(status, 200, "{body}");
+        body["made_from"]["inputs"]["documents"][document(0, Survey).to_string()].clone()
+    };
+    assert_eq!(findings(0).await.0, [json!("document.unreadable")]);
+    assert_eq!(findings(1).await.0, [json!(""); 0]);
+    assert_eq!(server.get(&token, &format!("/api/rounds/{ROUND}/conflicts")).await.0, 200);
+    assert_eq!(assessed().await, json!(["document.unreadable"]));
+    let (status, rows) = server.get(&token, &format!("/api/rounds/{ROUND}/schools")).await;
+    assert_eq!((status, &rows[0]["findings"], &rows[0]["entries"]), (200, &json!(1), &json!(0)));
+    *store.damaged.lock().unwrap() = None;
+    let (codes, view) = findings(0).await;
+    assert!(codes.is_empty(), "{view}");
+    assert!(view["consolidated"]["entries"]["quantities/pupils:primary"].is_object(), "{view}");
+    assert_eq!(assessed().await, json!(common::heads(&doc)));
+    server.stop().await;
+}
+
+/// Two figures of the county's own that do not agree: each says what it would
+/// make of the county, and that it decides a result.
+#[tokio::test]
+async fn a_county_conflict_shows_what_each_figure_would_do() {
+    let county = County::new().await;
+    let id = common::county_document();
+    let figures = [("survey_satisfaction_percent", ["90", "60"]), ("no_such_figure", ["1", "2"])];
+    for (index, peer) in ["one", "two"].into_iter().enumerate() {
+        let mut doc = local(duxue_document::DocumentKind::County, u8::try_from(index + 1).unwrap());
+        for (quantity, values) in figures {
+            put(&mut doc, &format!("quantities/{quantity}:whole"), values[index]);
+        }
+        let mut client = Client::connect(county.server.address, county.token("bureau"), peer).await;
+        client.sync(id, &mut doc).await;
+    }
+    let (status, view) =
+        county.server.get(county.token("bureau"), &format!("/api/rounds/{ROUND}/county")).await;
+    assert_eq!(status, 200, "{view}");
+    let conflict = |quantity: &str| {
+        let conflicts = view["conflicts"].as_array().unwrap().iter();
+        let path = format!("quantities/{quantity}:whole");
+        conflicts.clone().find(|conflict| conflict["path"] == json!(path)).unwrap().clone()
+    };
+    let decides = conflict("survey_satisfaction_percent");
+    assert_eq!(decides["flips"], json!(true), "{decides:#}");
+    let effects: Vec<(&str, &Value)> = decides["candidates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|view| (view["candidate"]["value"]["value"].as_str().unwrap(), &view["effects"]))
+        .collect();
+    for (value, effects) in &effects {
+        let outcomes: Vec<&str> =
+            effects.as_object().unwrap().values().filter_map(|shown| shown.as_str()).collect();
+        let wanted = if *value == "90" { "met" } else { "not_met" };
+        assert!(outcomes.iter().any(|shown| shown.split(' ').next() == Some(wanted)), "{value}: {effects:#}");
+    }
+    let idle = conflict("no_such_figure");
+    assert_eq!((&idle["flips"], &idle["candidates"][0]["effects"]), (&json!(false), &json!({})));
+}

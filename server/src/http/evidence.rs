@@ -9,6 +9,7 @@ use duxue_document::consolidated::ConsolidatedCounty;
 use duxue_document::history::history_of_entry;
 use duxue_document::{DocumentKind, EntryPath};
 use duxue_protocol::api::{ActorBinding, CandidateView, CountyConflictView, CountyView, EntryHistory};
+use duxue_standards::assess::Assessor;
 use percent_encoding::percent_decode_str;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -17,6 +18,7 @@ use warp::reply::Response;
 use crate::app::App;
 use crate::fault;
 use crate::policy::Service;
+use crate::readmodel::conflicts::county_effects;
 use crate::rounds::DocumentName;
 
 use super::reply::{self, Answer, finish};
@@ -71,32 +73,39 @@ async fn history(round: String, school: String, path: String, app: Arc<App>, tok
 async fn county(round: String, app: Arc<App>, token: Token) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Desk)?;
     let name = DocumentName { round: round.row.id.clone(), school: None, kind: DocumentKind::County };
-    let (consolidated, mut heads) =
-        app.readmodel.look(&round.row.id, |model| Ok((model.county()?, model.document_heads()))).await?;
+    let (consolidated, mut heads, assessor) = app
+        .readmodel
+        .look(&round.row.id, |model| Ok((model.county()?, model.document_heads(), model.assessor())))
+        .await?;
     heads.retain(|document, _| *document == name.id());
     let actors = app.actors([name].into_iter()).await?;
-    let conflicts = consolidated
-        .conflicts()
-        .iter()
-        .filter_map(|conflict| view(&consolidated, conflict, &actors))
-        .collect();
-    reply::json(&CountyView { consolidated: (*consolidated).clone(), conflicts, heads, actors })
+    // The whole county is assessed for each candidate.
+    let view = tokio::task::spawn_blocking(move || {
+        let found = consolidated.conflicts();
+        let conflicts = found.iter().filter_map(|conflict| view(&assessor, &consolidated, conflict, &actors));
+        let conflicts = conflicts.collect();
+        CountyView { consolidated: (*consolidated).clone(), conflicts, heads, actors }
+    });
+    reply::json(&view.await.map_err(|_| fault::internal())?)
 }
 
 fn view(
+    assessor: &Assessor,
     county: &ConsolidatedCounty,
     conflict: &Conflict,
     actors: &BTreeMap<String, ActorBinding>,
 ) -> Option<CountyConflictView> {
     let ConflictSubject::Entry { path, .. } = &conflict.subject else { return None };
-    let candidates = county.entries.get(path)?.candidates.iter().map(|candidate| CandidateView {
+    let (effects, flips) = county_effects(assessor, county, path);
+    let candidates = county.entries.get(path)?.candidates.iter().zip(effects);
+    let candidates = candidates.map(|(candidate, effects)| CandidateView {
         op: Some(candidate.op.clone()),
         choice: None,
         value: None,
         candidate: Some(candidate.clone()),
         by: actors.get(candidate.op.actor()).cloned(),
-        effects: BTreeMap::new(),
+        effects,
     });
     let candidates = candidates.collect();
-    Some(CountyConflictView { id: conflict.id.clone(), path: path.clone(), candidates, flips: false })
+    Some(CountyConflictView { id: conflict.id.clone(), path: path.clone(), candidates, flips })
 }

@@ -114,7 +114,7 @@ async fn list(round: String, app: Arc<App>, token: Token) -> Answer {
 }
 
 fn counts(school: &SchoolModel) -> (u32, u32) {
-    (number(school.school().complete.len()), number(school.school().findings.len()))
+    (number(school.school().complete.len()), number(school.findings().len()))
 }
 
 async fn school_view(round: String, school: String, app: Arc<App>, token: Token) -> Answer {
@@ -123,7 +123,8 @@ async fn school_view(round: String, school: String, app: Arc<App>, token: Token)
         .readmodel
         .look(&round.row.id, |model| {
             let school = model.school(&id)?;
-            Ok((school.school().clone(), heads(&round, school)))
+            let consolidated = ConsolidatedSchool { findings: school.findings(), ..school.school().clone() };
+            Ok((consolidated, heads(&round, school)))
         })
         .await?;
     // After the documents: whoever wrote in them is bound by then.
@@ -131,9 +132,12 @@ async fn school_view(round: String, school: String, app: Arc<App>, token: Token)
     let name = DocumentName { round: round.row.id.clone(), school: Some(id), kind: DocumentKind::Survey };
     // A copy, because the walk through the history is long and the document's
     // owner waits for whoever reads the document itself.
-    let survey = app.hub.read(&name).await?.read().clone();
+    // One that cannot be read is among the findings.
+    let survey = app.hub.read(&name).await.ok().map(|survey| survey.read().clone());
     let view = apart(move || {
-        let replaced = replaced_others(&survey, &consolidated, &actors);
+        let survey = survey.as_ref();
+        let replaced =
+            survey.map(|survey| replaced_others(survey, &consolidated, &actors)).unwrap_or_default();
         SchoolView { consolidated, heads, actors, replaced }
     });
     reply::json(&view.await?)

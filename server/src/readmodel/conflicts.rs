@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use duxue_document::EntryPath;
 use duxue_document::conflict::{Choice, Conflict, ConflictSubject as Subject};
-use duxue_document::consolidated::ConsolidatedSchool;
+use duxue_document::consolidated::{ConsolidatedCounty, ConsolidatedSchool, Entry, ValueState};
 use duxue_document::path::ItemKey;
 use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView};
-use duxue_standards::assess::Outcome;
+use duxue_standards::assess::{Assessor, Outcome};
 use duxue_standards::effects::{ChoiceEffect, ConflictEffect};
 use duxue_standards::figure::Subject as EffectSubject;
-use duxue_standards::what_if::Shown;
+use duxue_standards::input::county_input;
+use duxue_standards::what_if::{Shown, differences};
 
 use super::school::SchoolModel;
 
@@ -101,6 +103,49 @@ fn candidates(
         });
     }
     views
+}
+
+/// What each candidate of an entry of the county's own document would do to the
+/// assessment, in the order of the candidates, and whether that decides a
+/// result. Only what is not the same for all is named.
+#[must_use]
+pub fn county_effects(
+    assessor: &Assessor,
+    county: &ConsolidatedCounty,
+    path: &EntryPath,
+) -> (Vec<BTreeMap<String, String>>, bool) {
+    let Some(entry) = county.entries.get(path) else { return (Vec::new(), false) };
+    let mut trial = assessor.clone();
+    let mut fixed = entry.candidates.iter().map(|candidate| {
+        let value = ValueState::Agreed { op: candidate.op.clone(), value: candidate.value.clone() };
+        let alone = Entry { candidates: vec![candidate.clone()], value, ..entry.clone() };
+        let mut settled = county.clone();
+        settled.entries.insert(path.clone(), alone);
+        trial.set_county(county_input(assessor.standard(), &settled));
+        trial.assessment()
+    });
+    let Some(first) = fixed.next() else { return (Vec::new(), false) };
+    // By place: what the first candidate gives, and the others by number.
+    let mut places: BTreeMap<String, (Shown, BTreeMap<usize, Shown>)> = BTreeMap::new();
+    let mut flips = false;
+    for (number, other) in fixed.enumerate() {
+        for found in differences(&first, &other) {
+            flips |= found.before.outcome != found.after.outcome;
+            let place = match found.school {
+                Some(school) => format!("{school}/{}", found.result),
+                None => found.result,
+            };
+            let (_, others) = places.entry(place).or_insert_with(|| (found.before, BTreeMap::new()));
+            others.insert(number + 1, found.after);
+        }
+    }
+    let effects = (0..entry.candidates.len()).map(|number| {
+        let shown = places
+            .iter()
+            .map(|(place, (first, others))| (place.clone(), words(others.get(&number).unwrap_or(first))));
+        shown.collect()
+    });
+    (effects.collect(), flips)
 }
 
 /// The word of a choice that is not a candidate; the assessment's effects name

@@ -28,17 +28,57 @@ pub type Views = Arc<Vec<ConflictView>>;
 
 /// The last conflicts that were finished, by the version of the model that
 /// they were made from.
-pub(super) struct Latest(watch::Sender<Option<(u64, Result<Views, Fault>)>>);
+#[derive(Default)]
+pub(super) struct Latest(watch::Sender<State>);
 
-impl Default for Latest {
-    fn default() -> Self {
-        Self(watch::Sender::new(None))
+#[derive(Default)]
+struct State {
+    finished: Option<(u64, Result<Views, Fault>)>,
+    /// How often the round could not be read, and why the last time.
+    failures: u64,
+    failed: Option<Fault>,
+}
+
+impl State {
+    fn is_of(&self, version: u64) -> bool {
+        self.finished.as_ref().is_some_and(|(finished, _)| *finished >= version)
     }
 }
 
 impl Latest {
     fn is_of(&self, version: u64) -> bool {
-        self.0.borrow().as_ref().is_some_and(|(finished, _)| *finished >= version)
+        self.0.borrow().is_of(version)
+    }
+
+    fn finish(&self, version: u64, views: Result<Views, Fault>) {
+        self.0.send_modify(|state| state.finished = Some((version, views)));
+    }
+
+    /// Whoever waits is told; whoever asks later has it tried anew.
+    fn fail(&self, fault: Fault) {
+        self.0.send_modify(|state| {
+            state.failures += 1;
+            state.failed = Some(fault);
+        });
+    }
+
+    /// The conflicts of this version of the model or a later one; has them
+    /// worked out by `ask` if they are not.
+    async fn wait(&self, version: u64, ask: impl FnOnce()) -> Result<Views, Fault> {
+        let mut latest = self.0.subscribe();
+        let failures = latest.borrow().failures;
+        if !latest.borrow().is_of(version) {
+            ask();
+        }
+        let state = latest
+            .wait_for(|state| state.is_of(version) || state.failures > failures)
+            .await
+            .map_err(|_| fault::internal())?;
+        match (&state.finished, &state.failed) {
+            (Some((finished, views)), _) if *finished >= version => views.clone(),
+            (_, Some(fault)) => Err(fault.clone()),
+            _ => Err(fault::internal()),
+        }
     }
 }
 
@@ -88,15 +128,7 @@ impl ReadModel {
     pub async fn conflicts(&self, id: &RoundId) -> Result<Views, Fault> {
         let version = self.look(id, |model| Ok(model.version())).await?;
         let slot = self.slot(id);
-        let mut latest = slot.inbox.0.subscribe();
-        if !slot.inbox.is_of(version) {
-            self.due.add(id);
-        }
-        let finished = latest
-            .wait_for(|latest| latest.as_ref().is_some_and(|(finished, _)| *finished >= version))
-            .await
-            .map_err(|_| fault::internal())?;
-        finished.as_ref().map_or_else(|| Err(fault::internal()), |(_, views)| views.clone())
+        slot.inbox.wait(version, || self.due.add(id)).await
     }
 
     /// How often conflicts were worked out.
@@ -111,10 +143,7 @@ impl ReadModel {
             Ok(copy) => copy,
             Err(fault) => {
                 tracing::warn!(round = %id, code = %fault.problem.code, "a round could not be read");
-                if slot.inbox.0.receiver_count() > 0 {
-                    self.due.add(id);
-                }
-                return;
+                return slot.inbox.fail(fault);
             }
         };
         let version = copy.version();
@@ -125,6 +154,24 @@ impl ReadModel {
         metrics::counter!("duxue_conflicts_worked_out_total").increment(1);
         let worked = tokio::task::spawn_blocking(move || Arc::new(copy.conflicts())).await;
         // The panic hook reported it; who waits is told.
-        slot.inbox.0.send_replace(Some((version, worked.map_err(|_| fault::internal()))));
+        slot.inbox.finish(version, worked.map_err(|_| fault::internal()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who waits for conflicts that cannot be worked out gets the fault, and
+    /// who comes afterwards is not given an old one.
+    #[tokio::test]
+    async fn a_round_that_cannot_be_read_keeps_nobody_waiting() {
+        let latest = Latest::default();
+        let failed = latest.wait(1, || latest.fail(fault::store_failed())).await;
+        assert_eq!(failed.err(), Some(fault::store_failed()));
+        let views = latest.wait(1, || latest.finish(1, Ok(Views::default()))).await;
+        assert_eq!(views.map(|views| views.len()), Ok(0));
+        let known = latest.wait(1, || panic!("worked out already")).await;
+        assert_eq!(known.map(|views| views.len()), Ok(0));
     }
 }

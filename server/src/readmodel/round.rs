@@ -21,7 +21,7 @@ use crate::hub::rows::{ACTORS, ActorRow};
 use crate::random;
 use crate::rounds::{DocumentName, Round};
 
-use super::school::{self, SchoolModel};
+use super::school::{self, SchoolModel, UNREADABLE};
 use super::{Sources, conflicts};
 
 /// Numbers every state of every model, so that a model that is read anew is
@@ -36,6 +36,9 @@ pub struct RoundModel {
     input: InputSettings,
     schools: BTreeMap<SchoolId, Arc<SchoolModel>>,
     county: CountyModel,
+    /// Schools of which a document could not be read; tried again each time
+    /// that someone asks.
+    unreadable: BTreeSet<SchoolId>,
     /// Whose the actors in the documents are. A binding is stored with the
     /// first change that it is about and never changes.
     bindings: BTreeMap<DocumentId, BTreeMap<String, ActorRow>>,
@@ -86,7 +89,7 @@ impl RoundModel {
     /// Reads every document of the round.
     ///
     /// # Errors
-    /// `store.failed` where a document cannot be loaded.
+    /// `store.failed` where the county's document cannot be loaded.
     pub async fn load(
         sources: Sources<'_>,
         round: Arc<Round>,
@@ -102,6 +105,7 @@ impl RoundModel {
             input: InputSettings { tolerance: given.tolerance.clone() },
             schools: BTreeMap::new(),
             county: CountyModel::default(),
+            unreadable: BTreeSet::new(),
             bindings: BTreeMap::new(),
             assessor: Arc::new(Assessor::new(standard, given.as_of.clone())),
             version: 0,
@@ -117,7 +121,7 @@ impl RoundModel {
     /// Brings the marked parts up to date.
     ///
     /// # Errors
-    /// `store.failed` where a document cannot be loaded.
+    /// `store.failed` where the county's document cannot be loaded.
     pub async fn refresh(
         &mut self,
         sources: Sources<'_>,
@@ -137,8 +141,8 @@ impl RoundModel {
                 self.read(sources, &round, school).await?;
             }
         }
-        for school in schools {
-            self.read(sources, &round, school).await?;
+        for school in self.unreadable.union(schools).cloned().collect::<Vec<_>>() {
+            self.read(sources, &round, &school).await?;
         }
         if county || register {
             self.read_county(sources, &round).await?;
@@ -215,7 +219,12 @@ impl RoundModel {
     pub fn document_heads(&self) -> BTreeMap<DocumentId, BTreeSet<String>> {
         let of_schools = self.schools.iter().flat_map(|(id, school)| {
             let heads = school.heads().iter();
-            heads.map(|(kind, heads)| (name(&self.round, Some(id), *kind).id(), hex(heads)))
+            heads.map(|(kind, heads)| {
+                // An assessment says so where it was made without a document.
+                let unreadable = school.is_unreadable() == Some(*kind);
+                let heads = if unreadable { [UNREADABLE.to_owned()].into() } else { hex(heads) };
+                (name(&self.round, Some(id), *kind).id(), heads)
+            })
         });
         let county = (name(&self.round, None, DocumentKind::County).id(), hex(&self.county.heads));
         of_schools.chain([county]).collect()
@@ -224,7 +233,7 @@ impl RoundModel {
     fn set_register(&mut self, round: &Round) {
         self.changed();
         for (id, (school, declared)) in &round.schools {
-            if let Some(model) = self.schools.get_mut(id) {
+            if let Some(model) = self.schools.get_mut(id).filter(|model| model.is_unreadable().is_none()) {
                 Arc::make_mut(model).set_register(school, declared);
                 self.assess(id);
             }
@@ -234,9 +243,28 @@ impl RoundModel {
     async fn read(&mut self, sources: Sources<'_>, round: &Round, id: &SchoolId) -> Result<(), Fault> {
         let Some((school, declared)) = round.schools.get(id) else { return Ok(()) };
         let named = |kind| name(round, Some(id), kind);
-        let survey = sources.hub.read(&named(DocumentKind::Survey)).await?;
-        let review = sources.hub.read(&named(DocumentKind::Review)).await?;
-        let ruling = sources.hub.read(&named(DocumentKind::Ruling)).await?;
+        let [survey, review, ruling] = match documents(sources, named).await {
+            Ok(documents) => documents,
+            // The other schools are not made to wait for it.
+            Err(kind) => {
+                if self.unreadable.insert(id.clone()) {
+                    tracing::error!(round = %round.row.id, school = %id, kind = kind.as_str(), "a document cannot be read");
+                }
+                let known = self.schools.get(id);
+                if known.is_some_and(|known| {
+                    known.is_unreadable() == Some(kind) && known.school().school == *school
+                }) {
+                    return Ok(());
+                }
+                let model = SchoolModel::unreadable(school.clone(), self.settings.clone(), kind);
+                self.schools.insert(id.clone(), Arc::new(model));
+                self.assess(id);
+                return Ok(());
+            }
+        };
+        if self.unreadable.remove(id) {
+            self.schools.remove(id);
+        }
         let changed =
             self.consolidate(id, [&survey, &review, &ruling], || (school.clone(), declared.clone()));
         if changed.is_empty() {
@@ -316,6 +344,19 @@ impl RoundModel {
         let written = self.county.actors.clone();
         self.bind(sources, name.id(), &written).await
     }
+}
+
+/// The documents of a school, or the first that cannot be read.
+async fn documents(
+    sources: Sources<'_>,
+    named: impl Fn(DocumentKind) -> DocumentName,
+) -> Result<[Shared; 3], DocumentKind> {
+    let read = async |kind| sources.hub.read(&named(kind)).await.map_err(|_| kind);
+    Ok([
+        read(DocumentKind::Survey).await?,
+        read(DocumentKind::Review).await?,
+        read(DocumentKind::Ruling).await?,
+    ])
 }
 
 fn name(round: &Round, school: Option<&SchoolId>, kind: DocumentKind) -> DocumentName {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use automerge::{Automerge, ChangeHash};
+use automerge::{ActorId, Automerge, ChangeHash};
 use duxue_document::changed::Changed;
 use duxue_document::conflict::{Conflict, ConflictSubject};
 use duxue_document::consolidate::{Consolidator, DecidedBefore, Documents, Settings};
-use duxue_document::consolidated::{ConsolidatedSchool, Entry, ValueState};
+use duxue_document::consolidated::{ConsolidatedSchool, Entry, Finding, ValueState};
 use duxue_document::school::{Declared, School};
 use duxue_document::{DocumentKind, EntryPath, PhotoHash, genesis};
 
@@ -32,7 +32,11 @@ pub struct SchoolModel {
     heads: BTreeMap<DocumentKind, Vec<ChangeHash>>,
     actors: BTreeMap<DocumentKind, BTreeSet<String>>,
     summary: OnceLock<Summary>,
+    unreadable: Option<DocumentKind>,
 }
+
+/// The finding of a school of which a document cannot be read.
+pub const UNREADABLE: &str = "document.unreadable";
 
 impl SchoolModel {
     /// Consolidates the whole.
@@ -41,7 +45,40 @@ impl SchoolModel {
         let heads = KINDS.into_iter().map(|kind| (kind, of_kind(documents, kind).get_heads())).collect();
         let actors = KINDS.into_iter().map(|kind| (kind, actors(of_kind(documents, kind), &[]))).collect();
         let consolidator = Consolidator::new(school, declared, settings, documents);
-        Self { consolidator, heads, actors, summary: OnceLock::new() }
+        Self { consolidator, heads, actors, summary: OnceLock::new(), unreadable: None }
+    }
+
+    /// A school of which a document cannot be read: all of it counts as
+    /// missing, what was declared too, because what was seen might contradict
+    /// it. So its results, and those that it matters for, are undetermined.
+    #[must_use]
+    pub fn unreadable(school: School, settings: Settings, kind: DocumentKind) -> Self {
+        let empty = KINDS.map(|kind| genesis::document(kind, ActorId::from([0; 16])));
+        let [survey, review, ruling] = &empty;
+        let mut model =
+            Self::new(school, Declared::default(), settings, Documents { survey, review, ruling });
+        model.unreadable = Some(kind);
+        model
+    }
+
+    /// Which document cannot be read, if one.
+    #[must_use]
+    pub fn is_unreadable(&self) -> Option<DocumentKind> {
+        self.unreadable
+    }
+
+    /// What did not fit, and the document that cannot be read.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let unreadable = self.unreadable.map(|kind| Finding {
+            code: UNREADABLE.to_owned(),
+            path: format!("{}:", kind.as_str()),
+            detail:
+                "文档无法读取，已报告管理员；该校数据暂全部视为缺失。 · The document cannot be read; the \
+                     operator was told. Until it can be, everything of the school counts as missing."
+                    .to_owned(),
+        });
+        unreadable.into_iter().chain(self.school().findings.iter().cloned()).collect()
     }
 
     /// Takes in what has changed in the documents since the last look, and
