@@ -9,6 +9,7 @@
 mod account;
 mod args;
 mod batch;
+mod by_hand;
 mod capture;
 mod check;
 mod context;
