@@ -205,7 +205,7 @@ fn hostile_uploads_are_told_why() {
         assert_eq!((status, code.as_str()), (expected, expected_code), "{name}");
     }
     // Other bytes than those of the name are not taken, and the right ones are.
-    assert_eq!(patch("0", &[], &vec![7; 1000]), (460, "photo.hash".to_owned()));
+    assert_eq!(patch("0", &[], &[7; 1000]), (460, "photo.hash".to_owned()));
     let (status, _, location) = create("1000", metadata(&hash));
     assert_eq!(status, 201);
     let path = location.strip_prefix(&round.url()).unwrap_or(&location).to_owned();

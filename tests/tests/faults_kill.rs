@@ -2,7 +2,7 @@
 //! device holds a receipt for is there after each restart.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ struct Acknowledged {
 /// Captures a room with a photo and syncs, again and again.
 fn keep_working(
     device: &Device,
-    sheets: &PathBuf,
+    sheets: &Path,
     school: &'static str,
     stop: &AtomicBool,
     next: &AtomicU64,
