@@ -7,7 +7,7 @@ use duxue_document::{PersonId, genesis};
 use duxue_protocol::scan::{self, ScanLimits};
 use duxue_protocol::wire::{self, Limits};
 use duxue_server::hub::admit::admit;
-use duxue_server::photos::{Photos, Reader, Settings, Uploader};
+use duxue_server::photos::{Photos, Reaches, Reader, Settings, Uploader};
 use duxue_server::store::JournalNumber;
 use duxue_server::store::faulty::SimulatedDisk;
 use duxue_server::store::journal::{Opened, Options, salvage};
@@ -91,7 +91,8 @@ pub fn tus_headers(bytes: &[u8]) {
         let photos = Photos::open(settings, Arc::new(MemoryStore::new()), Arc::new(|| 0));
         let photos = runtime.block_on(photos).expect("an empty folder opens");
         let person: PersonId = "someone".parse().expect("an id");
-        let uploader = Uploader { person, device: None, may_write: Arc::new(|_, _| true) };
+        let may_write: Reaches = Arc::new(|_, _| true);
+        let uploader = Uploader { person, device: None, may_read: Arc::clone(&may_write), may_write };
         let reader = Reader { may_read: Arc::new(|_, _| true) };
         let routes =
             photos.routes(Arc::new(move |_| Ok(uploader.clone())), Arc::new(move |_| Ok(reader.clone())));

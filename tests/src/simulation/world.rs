@@ -234,7 +234,10 @@ impl World {
                 }
             }
             Effect::Notice(Notice::Offline { reason, .. }) => {
-                *self.offline.entry(reason).or_default() += 1;
+                let words = [Some(reason.code.to_string()), reason.detail.map(|detail| detail.to_string())];
+                for word in words.into_iter().flatten() {
+                    *self.offline.entry(word).or_default() += 1;
+                }
             }
             Effect::FreePhoto { .. } | Effect::Notice(_) => {}
         }
