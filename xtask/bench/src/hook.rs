@@ -87,5 +87,8 @@ pub fn become_server(from: &Path, data: &Path, port: u16, server: &Path) -> Stri
     {
         return format!("{}: {error}", data.display());
     }
-    our_server(server, data, port).exec().to_string()
+    let mut command = our_server(server, data, port);
+    // The generator has one log-in for all its clients.
+    command.env("DUXUE_LIMITS_CONNECTIONS_PER_PERSON", "1000");
+    command.exec().to_string()
 }
