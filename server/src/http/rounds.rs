@@ -180,7 +180,8 @@ async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answe
         return Err(fault::invalid().with_detail("person"));
     }
     // Someone of another county is to the others as if not there.
-    if !caller.administrator && !(known && app.rounds.is_known_to(&caller, &assignment.person)) {
+    let may_name = known && app.rounds.is_known_to(&caller, &assignment.person);
+    if !caller.administrator && !may_name {
         return Err(fault::not_found());
     }
     app.rounds.assign(&round.row.id, assignment, &By::from(&caller), now_ms()).await?;
