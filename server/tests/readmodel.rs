@@ -332,7 +332,7 @@ async fn a_document_that_cannot_be_read_stops_its_own_school_only() {
         body["made_from"]["inputs"]["documents"][document(0, Survey).to_string()].clone()
     };
     assert_eq!(findings(0).await.0, [json!("document.unreadable")]);
-    assert_eq!(findings(1).await.0, [json!(""); 0]);
+    assert!(findings(1).await.0.is_empty());
     assert_eq!(server.get(&token, &format!("/api/rounds/{ROUND}/conflicts")).await.0, 200);
     assert_eq!(assessed().await, json!(["document.unreadable"]));
     let (status, rows) = server.get(&token, &format!("/api/rounds/{ROUND}/schools")).await;

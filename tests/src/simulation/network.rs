@@ -91,7 +91,7 @@ impl World {
             return false;
         }
         let up_first = self.chance(500);
-        if up_first { self.go_up(at) || self.go_down(at) } else { self.go_down(at) || self.go_up(at) }
+        (up_first && self.go_up(at)) || self.go_down(at) || (!up_first && self.go_up(at))
     }
 
     fn go_up(&mut self, at: usize) -> bool {
