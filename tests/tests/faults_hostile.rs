@@ -172,7 +172,7 @@ fn hostile_uploads_are_told_why() {
         let more = vec![("upload-length", length.to_owned()), ("upload-metadata", metadata)];
         upload.send("POST", "/api/files", &[tus(), more].concat(), &[])
     };
-    let refused: [(&str, (u16, String, String), u16, &str); 4] = [
+    let refused = [
         ("no length", create("", metadata(&hash)), 400, "photo.header"),
         ("a length beyond all", create("99999999999999999999", metadata(&hash)), 400, "photo.header"),
         ("a terabyte", create("1099511627776", metadata(&hash)), 413, "photo.too_large"),
