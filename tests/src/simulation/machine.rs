@@ -324,15 +324,22 @@ impl Machine {
         let open: Vec<u64> = held.iter().filter(|row| row.decision.is_none()).map(|row| row.number).collect();
         let supervisor = prototype::prototype().supervisor.clone();
         let (survey, _) = prototype::documents()[0];
-        for number in &open {
-            let (app, by, number) = (Arc::clone(&life.app), supervisor.clone(), *number);
-            life.runtime.spawn(async move {
-                if let Some(name) = app.rounds.document(&survey) {
-                    // One may have come in with another.
-                    let _ = app.hub.decide(&name, number, true, &by).await;
+        let (app, numbers) = (Arc::clone(&life.app), open.clone());
+        life.runtime.spawn(async move {
+            let Some(name) = app.rounds.document(&survey) else { return };
+            let mut waiting = Vec::new();
+            for number in numbers {
+                // One may have come in with another.
+                let refused = app.hub.decide(&name, number, true, &supervisor).await.err();
+                if refused.is_some_and(|fault| fault.problem.code == "held.waits") {
+                    waiting.push(number);
                 }
-            });
-        }
+            }
+            // What waits for each other comes in by one decision.
+            if !waiting.is_empty() {
+                let _ = app.hub.decide_together(&name, waiting, true, &supervisor).await;
+            }
+        });
         self.run();
         !open.is_empty()
     }
