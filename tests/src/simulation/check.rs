@@ -73,15 +73,17 @@ impl World {
     }
 
     fn waiting(&self) -> String {
-        let mut words = vec![format!("{} commits", self.machine.waiting())];
+        let held = if self.machine.has_held() { ", something is held" } else { "" };
+        let mut words = vec![format!("{} commits{held}", self.machine.waiting())];
         for device in &self.devices {
             let engine = &device.engine;
             words.push(format!(
-                "{}: {:?}, outbox {:?}, idle {}",
+                "{}: {:?}, outbox {:?}, idle {}, heads {:?}",
                 device.name,
                 engine.link_view(),
                 engine.outbox().items,
-                device.is_idle()
+                device.is_idle(),
+                engine.survey(&subject()).map(|view| view.heads)
             ));
         }
         words.join("; ")
