@@ -330,8 +330,13 @@ impl Machine {
             let mut waiting = Vec::new();
             for number in numbers {
                 // One may have come in with another.
-                let refused = app.hub.decide(&name, number, true, &supervisor).await.err();
-                if refused.is_some_and(|fault| fault.problem.code == "held.waits") {
+                let Err(refused) = app.hub.decide(&name, number, true, &supervisor).await else { continue };
+                // A number that was used meanwhile can never come in, nor can
+                // what waits for it; whether a value is lost is checked at rest.
+                let (code, detail) = (refused.problem.code, refused.problem.detail);
+                if code == "held.unusable" || detail.as_deref() == Some("left_out") {
+                    let _ = app.hub.decide(&name, number, false, &supervisor).await;
+                } else if code == "held.waits" {
                     waiting.push(number);
                 }
             }
