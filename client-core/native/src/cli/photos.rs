@@ -127,10 +127,9 @@ pub fn receipts(cx: &Context, verify: bool) -> Result<(), Failure> {
         }
         let (time, what) = match &said {
             Ok(said) => {
-                let heads: usize = said.heads.values().map(std::collections::BTreeSet::len).sum();
-                let (journal, photos) = (said.journal, said.photos.len());
-                let zh = format!("日志号 {journal}：更改 {heads} 处，照片 {photos} 张");
-                let en = format!("journal number {journal}: {heads} heads, {photos} photos");
+                let (journal, documents, photos) = (said.journal, said.heads.len(), said.photos.len());
+                let zh = format!("日志号 {journal}：文档 {documents} 份，照片 {photos} 张");
+                let en = format!("journal number {journal}: {documents} documents, {photos} photos");
                 (times::moment(said.server_time_ms), cx.out.say(&zh, &en).to_owned())
             }
             Err(error) => {
