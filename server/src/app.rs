@@ -1,7 +1,7 @@
 //! What the routes stand on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct App {
     pub key: SigningKey,
     /// Photos by hash.
     pub photos: Arc<Photos>,
+    /// The folder of the web app's files.
+    pub web: Option<PathBuf>,
     /// What the last check of the journal found.
     pub journal_check: scrub::Found,
     watch: Arc<crate::watched::Watched>,
@@ -119,6 +121,7 @@ impl App {
             readmodel,
             key,
             photos,
+            web: config.web.clone(),
             journal_check: scrub::Found::default(),
             watch,
             metrics,

@@ -27,13 +27,15 @@ pub struct Config {
     pub administrator: String,
     /// The administrator's first password; random and printed once if absent.
     pub administrator_password: Option<String>,
+    /// The folder of the built web app; without it none is served.
+    pub web: Option<PathBuf>,
     /// What peers and people may cost.
     pub limits: Limits,
 }
 
 /// Every setting, as a variable without its prefix.
 const FIELDS: &[&str] =
-    &["data", "listen", "tls_certificate", "tls_key", "administrator", "administrator_password"];
+    &["data", "listen", "tls_certificate", "tls_key", "administrator", "administrator_password", "web"];
 
 impl Default for Config {
     fn default() -> Self {
@@ -44,6 +46,7 @@ impl Default for Config {
             tls_key: None,
             administrator: "admin".to_owned(),
             administrator_password: None,
+            web: None,
             limits: Limits::default(),
         }
     }

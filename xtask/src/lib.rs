@@ -6,6 +6,7 @@
 //! demonstration county is public for the tests of the whole.
 
 pub mod bench;
+pub mod browser;
 pub mod demo;
 pub mod node;
 pub mod policy;
@@ -14,3 +15,4 @@ pub mod run;
 pub mod steps;
 pub mod tidy;
 pub mod wasm;
+pub mod web;

@@ -18,7 +18,7 @@ struct Arguments {
 enum Task {
     /// Everything that CI runs; stops at the first failure
     Test {
-        /// Leave out the documentation and the wasm32 build
+        /// Leave out the documentation, the wasm32 build and the browser
         #[arg(long)]
         quick: bool,
     },
@@ -66,6 +66,10 @@ enum Task {
     Doc,
     /// Only the pure crates for wasm32
     Wasm,
+    /// Only the web app with its wasm core
+    Web,
+    /// Only the phone's main job in a real browser, with the web app as built
+    Browser,
 }
 
 fn main() -> ExitCode {
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
         Task::Unit => steps::one("unit"),
         Task::Doc => steps::one("doc"),
         Task::Wasm => steps::one("wasm"),
+        Task::Web => steps::one("web"),
+        Task::Browser => steps::one("browser"),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,22 +20,38 @@ pub fn folder() -> PathBuf {
 /// [`Failure`] that says what to install where Node or npm is missing, or
 /// what npm failed at.
 pub fn step() -> Outcome {
+    install(&folder())
+}
+
+/// Installs the packages of a folder if they are absent or other than its lock
+/// file says.
+///
+/// # Errors
+/// As for [`step`].
+pub fn install(folder: &Path) -> Outcome {
     check_version()?;
-    let folder = folder();
-    let wanted = wanted(&folder)?;
+    let wanted = wanted(folder)?;
     let stamp = folder.join("node_modules/.installed");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        println!("the packages of tests/foreign are as the lock file says");
+        println!("the packages of {} are as the lock file says", short(folder));
         return Ok(());
     }
-    run(command("npm", &["ci", "--no-progress"]).current_dir(&folder))?;
+    run(command("npm", &["ci", "--no-progress"]).current_dir(folder))?;
     std::fs::write(&stamp, wanted).map_err(|error| Failure(format!("{}: {error}", stamp.display())))
 }
 
-fn check_version() -> Outcome {
+fn short(folder: &Path) -> String {
+    folder.strip_prefix(root()).unwrap_or(folder).display().to_string()
+}
+
+/// Whether Node and npm are there and new enough.
+///
+/// # Errors
+/// [`Failure`] that says what to install.
+pub fn check_version() -> Outcome {
     let missing = |what: &str| {
         Failure(format!(
-            "{what}: the tests with foreign clients need Node {OLDEST} or newer with npm, from nodejs.org or \
+            "{what}: the web app and the tests with foreign clients need Node {OLDEST} or newer with npm, from nodejs.org or \
              from the distribution (`apt-get install nodejs npm` on Debian 13)"
         ))
     };

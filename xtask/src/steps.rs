@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::process::{Failure, Outcome, cargo, run};
-use crate::{node, policy, tidy, wasm};
+use crate::{browser, node, policy, tidy, wasm, web};
 
 /// One step of the check.
 pub struct Step {
@@ -17,7 +17,7 @@ pub struct Step {
 }
 
 /// Every step in the order in which CI runs them: what fails fast comes first.
-pub const STEPS: [Step; 9] = [
+pub const STEPS: [Step; 11] = [
     Step { name: "fmt", what: "the format of all Rust files", quick: true, run: fmt },
     Step { name: "tidy", what: "the rules that no compiler checks", quick: true, run: tidy::step },
     Step { name: "deny", what: "licences, bans and sources of dependencies", quick: true, run: policy::step },
@@ -32,6 +32,8 @@ pub const STEPS: [Step; 9] = [
     Step { name: "unit", what: "all tests of the workspace", quick: true, run: tests },
     Step { name: "doc", what: "the documentation, warnings denied", quick: false, run: doc },
     Step { name: "wasm", what: "the pure crates for wasm32", quick: false, run: wasm::step },
+    Step { name: "web", what: "the web app with its wasm core, and its size", quick: false, run: web::step },
+    Step { name: "browser", what: "the phone's main job in a real browser", quick: false, run: browser::step },
 ];
 
 /// Runs the steps until one fails, and prints how long each took.

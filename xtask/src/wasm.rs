@@ -22,14 +22,26 @@ pub const PURE: [&str; 4] = ["duxue-document", "duxue-protocol", "duxue-standard
 /// # Errors
 /// [`Failure`] that says exactly what to install, or what did not compile.
 pub fn step() -> Outcome {
+    build(&PURE.iter().flat_map(|name| ["-p", name]).collect::<Vec<_>>()).map(drop)
+}
+
+/// Builds for wasm32 what the arguments say, and gives the folder below which
+/// cargo has put it.
+///
+/// # Errors
+/// As for [`step`].
+pub fn build(arguments: &[&str]) -> Outcome<PathBuf> {
     let forced = std::env::var("XTASK_WASM").is_ok_and(|way| way == "distribution");
     if !forced && rustup_target() {
         println!("compiler: rustup's, with its target {TARGET}");
-        return run(&mut build(&target_dir().join("wasm")));
+        let target = target_dir().join("wasm");
+        run(&mut command_for(arguments, &target))?;
+        return Ok(target.join(TARGET));
     }
     let compiler = distribution()?;
     println!("compiler: {}, with the standard library built from source", compiler.display());
-    let mut build = build(&target_dir().join("wasm-distribution"));
+    let target = target_dir().join("wasm-distribution");
+    let mut build = command_for(arguments, &target);
     build
         .args(["-Z", "build-std=std,panic_abort"])
         .env("RUSTC", &compiler)
@@ -37,12 +49,13 @@ pub fn step() -> Outcome {
         // library is what this switch exists for.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?);
-    run(&mut build)
+    run(&mut build)?;
+    Ok(target.join(TARGET))
 }
 
-fn build(target: &Path) -> Command {
+fn command_for(arguments: &[&str], target: &Path) -> Command {
     let mut build = cargo(&["build", "--locked", "--target", TARGET]);
-    build.args(PURE.iter().flat_map(|name| ["-p", name])).arg("--target-dir").arg(target);
+    build.args(arguments).arg("--target-dir").arg(target);
     build
 }
 
@@ -95,7 +108,8 @@ fn installed() -> Option<PathBuf> {
     library.is_file().then_some(compiler)
 }
 
-fn is_root() -> bool {
+/// Whether this process may install packages.
+pub fn is_root() -> bool {
     output(&mut command("id", &["-u"])).is_ok_and(|id| id.trim() == "0")
 }
 

@@ -10,6 +10,7 @@ pub mod reply;
 pub mod rounds;
 pub mod schools;
 pub mod sync;
+pub mod web;
 pub mod with;
 
 use std::convert::Infallible;
@@ -42,6 +43,8 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .or(feed::routes(app))
         .unify()
         .or(ops::routes(app))
+        .unify()
+        .or(web::routes(app))
         .unify()
         .recover(recover)
         .unify()

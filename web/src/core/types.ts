@@ -1,0 +1,225 @@
+// The JSON that goes in and out of the core, as far as the screens use it. The
+// names are those of the Rust types: client-core's commands and views.
+
+export interface Problem {
+  code: string
+  message_zh: string
+  message_en: string
+  detail?: string | null
+}
+
+export interface Subject {
+  round: string
+  school: string
+}
+
+export type Section = 'classes' | 'rooms' | 'grounds' | 'equipment' | 'quantities' | 'checklist'
+export type ItemKind = 'classes' | 'rooms' | 'grounds' | 'equipment'
+export type Scalar = boolean | string
+export type Value = Record<string, Scalar>
+
+export interface Statement {
+  value: Value
+  photos?: string[]
+  note?: string | null
+}
+
+export interface NewPhoto {
+  photo: string
+  length: number
+  media: string
+}
+
+export interface Mark {
+  form: string
+  text: string
+}
+
+/** A claim's address with what is stated, such as `quantities/pupils:primary`. */
+export type ClaimOf = [path: string, statement: Statement]
+
+export type Command =
+  | { command: 'enrol'; server: string; code: string; device_name: string }
+  | { command: 'fetch_packet'; round: null }
+  | { command: 'put_claims'; subject: Subject; claims: ClaimOf[]; photos?: NewPhoto[]; mark?: Mark }
+  | { command: 'add_item'; subject: Subject; kind: ItemKind; fields: Record<string, Statement>; photos?: NewPhoto[]; mark?: Mark }
+  | { command: 'remove_item'; subject: Subject; item: string; reason: string }
+  | { command: 'undo'; subject: Subject; path: string }
+  | { command: 'mark_section'; subject: Subject; section: Section; complete: boolean }
+  | { command: 'save_draft'; form: string; text: string }
+  | { command: 'open'; subject: Subject }
+  | { command: 'online'; wanted: boolean }
+  | { command: 'retry_photo'; photo: string }
+
+export interface Warning {
+  path: string
+  problem: Problem
+}
+
+export type Reply =
+  | { reply: 'done' }
+  | { reply: 'saved'; item: string | null; claims: unknown[]; warnings: Warning[] }
+  | { reply: 'session'; person: string; device: string | null; expires_ms: number }
+  | { reply: 'packets'; rounds: string[]; schools: number }
+  | { reply: 'freed'; photos: string[]; bytes: number }
+
+export type Notice =
+  | { notice: 'ready' | 'online' | 'login_needed' }
+  | { notice: 'broken' | 'trouble'; problem: Problem }
+  | { notice: 'changed' | 'saved_late'; document: string }
+  | { notice: 'offline'; reason: string; retry_ms: number | null }
+  | { notice: 'photo'; photo: string; sent: number; length: number }
+  | { notice: 'settled'; clean: boolean }
+
+export interface Text {
+  zh: string
+  en: string
+}
+
+export interface Status {
+  ready: boolean
+  person: string | null
+  device: string | null
+  server: string | null
+  link: 'off' | 'trying' | 'online'
+  drafts: Record<string, string>
+}
+
+export interface School {
+  id: string
+  name: string
+  kind: string
+  setting: string
+  attached?: string[]
+}
+
+export interface SchoolProgress {
+  subject: Subject
+  school: School
+  assigned: boolean
+  complete: number
+  entries: number
+  conflicts: number
+  returned: number
+  photos_waiting: number
+}
+
+export interface Round {
+  id: string
+  name: string
+  standard: string
+  settings: { as_of: string; synthetic?: boolean }
+}
+
+export type ValueState =
+  | { state: 'missing' }
+  | { state: 'agreed' | 'within_tolerance' | 'settled'; value: Value }
+  | { state: 'conflicting' }
+
+export type ReviewState =
+  | { state: 'unreviewed' | 'awaiting' | 'accepted' | 'disputed' }
+  | { state: 'returned'; reason: string; overruled: boolean }
+
+export interface Entry {
+  candidates: { op: string; value: Value; photos: string[]; note: string | null }[]
+  value: ValueState
+  review: ReviewState
+}
+
+export interface Item {
+  kind: ItemKind
+  members: string[]
+  fields: Record<string, Entry>
+  removal: { state: 'present' | 'removed' | 'edited_after_removal' }
+}
+
+export type OpenPoint =
+  | { point: 'section'; section: Section }
+  | { point: 'returned'; path: string; reason: string }
+  | { point: 'conflict'; conflict: { id: string } }
+  | { point: 'finding'; finding: { code: string; path: string; detail: string } }
+
+export interface SurveyView {
+  consolidated: {
+    school: School
+    declared: { figures: Record<string, string>; answers?: Record<string, boolean> }
+    items: Record<string, Item>
+    entries: Record<string, Entry>
+    complete: Section[]
+  }
+  open: OpenPoint[]
+}
+
+export interface Quantity {
+  id: string
+  name: Text
+  unit: Text
+  county: boolean
+  parts: string[]
+  sources: string[]
+  decimals: number
+}
+
+export interface Standard {
+  id: string
+  quantities: Record<string, Quantity>
+  indicators: { id: string; name: Text; clause: string }[]
+  questions: { id: string; indicator: string; name: Text }[]
+}
+
+export type Outcome = 'met' | 'not_met' | 'undetermined' | 'conditional'
+
+export interface Cell {
+  id: string
+  outcome: Outcome
+  conditions: { name: Text | null; outcome: Outcome; printed: string | null; threshold: string | null; lacking: Text[] }[]
+  missing: Text[]
+  open: number
+}
+
+export interface Strip {
+  provisional: boolean
+  standard: string
+  rows: { stage: 'primary' | 'junior' | null; indicators: Cell[] }[]
+}
+
+export type Waiting =
+  | { why: 'not_saved' | 'offline' | 'no_receipt' | 'denied' | 'held' }
+  | { why: 'sending'; sent: number }
+  | { why: 'stuck'; problem: Problem }
+
+export interface OutboxItem {
+  what: { what: 'changes'; document: string; kind: string; count: number } | { what: 'photo'; photo: string }
+  subject: Subject | null
+  bytes: number
+  reason: Waiting
+}
+
+export interface Outbox {
+  items: OutboxItem[]
+  bytes: number
+}
+
+export interface Receipt {
+  server_time_ms: number
+  journal: number
+  documents: number
+  photos: number
+}
+
+/** Questions with their answers. */
+export interface Answers {
+  status: Status
+  schools: [Round[], SchoolProgress[]]
+  school: SurveyView
+  standard: Standard
+  strip: Strip
+  outbox: Outbox
+  receipts: Receipt[]
+}
+
+export type Query =
+  | { query: 'status' | 'schools' | 'outbox' | 'receipts' }
+  | { query: 'school'; subject: Subject }
+  | { query: 'standard'; round: string }
+  | { query: 'strip'; subject: Subject; claims: ClaimOf[] }

@@ -1,0 +1,147 @@
+// What the screens show, kept true by the core's notices.
+
+import { reactive, shallowReactive } from 'vue'
+import { Core, Failed } from '../core/client'
+import type { Notice, Outbox, Problem, Receipt, Round, SchoolProgress, Status, Subject } from '../core/types'
+
+export interface State {
+  phase: 'starting' | 'waiting' | 'ready' | 'broken'
+  problem: Problem | null
+  /** The last trouble that came by itself; a tap hides it. */
+  trouble: Problem | null
+  loginNeeded: boolean
+  lastContact: number | null
+  status: Status | null
+  rounds: Round[]
+  schools: SchoolProgress[]
+  outbox: Outbox
+  receipts: Receipt[]
+  /** Grows with every change of a document; screens read again. */
+  version: number
+}
+
+const CONTACT = 'duxue-last-contact'
+
+export const state: State = shallowReactive<State>({
+  phase: 'starting',
+  problem: null,
+  trouble: null,
+  loginNeeded: false,
+  lastContact: Number(localStorage.getItem(CONTACT)) || null,
+  status: null,
+  rounds: [],
+  schools: [],
+  outbox: { items: [], bytes: 0 },
+  receipts: [],
+  version: 0,
+})
+
+/** Photos on their way: bytes that the server has, by hash. */
+export const sent = reactive(new Map<string, number>())
+
+export let core: Core
+
+export function begin(): void {
+  const worker = (): Worker => new Worker(new URL('../core/worker.ts', import.meta.url), { type: 'module' })
+  core = new Core(worker, noticed, () => {
+    state.phase = 'waiting'
+  })
+  addEventListener('online', () => void nudge())
+}
+
+function contact(): void {
+  state.lastContact = Date.now()
+  localStorage.setItem(CONTACT, String(state.lastContact))
+}
+
+function noticed(notice: Notice): void {
+  switch (notice.notice) {
+    case 'ready':
+      void ready()
+      return
+    case 'broken':
+      state.phase = 'broken'
+      state.problem = notice.problem
+      return
+    case 'trouble':
+      state.trouble = notice.problem
+      break
+    case 'login_needed':
+      state.loginNeeded = true
+      break
+    case 'online':
+      contact()
+      void newWork()
+      break
+    case 'photo':
+      contact()
+      sent.set(notice.photo, notice.sent)
+      break
+    case 'settled':
+      contact()
+      break
+    default:
+      break
+  }
+  soon()
+}
+
+async function ready(): Promise<void> {
+  await refresh()
+  state.phase = 'ready'
+  if (state.status?.person) {
+    await openAssigned()
+    await nudge()
+  }
+}
+
+/** Asks for the connection now rather than when its time comes. */
+export async function nudge(): Promise<void> {
+  if (state.phase !== 'ready' || !state.status?.person) return
+  await quietly(core.command({ command: 'online', wanted: true }))
+}
+
+/** The packet changes when schools are assigned or declared figures come. */
+async function newWork(): Promise<void> {
+  await quietly(core.command({ command: 'fetch_packet', round: null }))
+  await refresh()
+  await openAssigned()
+}
+
+/** Keeps the schools of this person in sync. */
+export async function openAssigned(): Promise<void> {
+  const mine = state.schools.filter((school) => school.assigned)
+  await Promise.all(mine.map(({ subject }) => quietly(core.command({ command: 'open', subject }))))
+}
+
+/** What fails here is tried again with the next connection. */
+async function quietly(asked: Promise<unknown>): Promise<void> {
+  try {
+    await asked
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error
+  }
+}
+
+let wanted: ReturnType<typeof setTimeout> | undefined
+/** Notices come in crowds; the screens follow a few times a second. */
+export function soon(): void {
+  wanted ??= setTimeout(() => {
+    wanted = undefined
+    void quietly(refresh())
+  }, 150)
+}
+
+export async function refresh(): Promise<void> {
+  const [status, [rounds, schools], outbox, receipts] = await Promise.all([
+    core.query({ query: 'status' }),
+    core.query({ query: 'schools' }) as Promise<[Round[], SchoolProgress[]]>,
+    core.query({ query: 'outbox' }) as Promise<Outbox>,
+    core.query({ query: 'receipts' }) as Promise<Receipt[]>,
+  ])
+  Object.assign(state, { status: status as Status, rounds, schools, outbox, receipts, version: state.version + 1 })
+}
+
+export function schoolOf(subject: Subject): SchoolProgress | undefined {
+  return state.schools.find(({ subject: known }) => known.round === subject.round && known.school === subject.school)
+}

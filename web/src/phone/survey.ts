@@ -1,0 +1,45 @@
+// One school's survey, read again whenever something changed.
+
+import { shallowRef, ref, watch, type Ref, type ShallowRef } from 'vue'
+import { Failed } from '../core/client'
+import type { Command, Reply, Subject, SurveyView } from '../core/types'
+import { words } from './i18n'
+import { core, soon, state } from './state'
+
+export interface Survey {
+  survey: ShallowRef<SurveyView | null>
+  problem: Ref<string>
+  read: () => Promise<void>
+  /** Runs a command; gives nothing where it failed, with the problem in words. */
+  run: (command: Command) => Promise<Reply | null>
+}
+
+export function useSurvey(subject: Subject): Survey {
+  const survey = shallowRef<SurveyView | null>(null)
+  const problem = ref('')
+  async function attempt<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      const done = await work()
+      problem.value = ''
+      return done
+    } catch (error) {
+      if (!(error instanceof Failed)) throw error
+      problem.value = words(error.problem)
+      return null
+    }
+  }
+  async function read(): Promise<void> {
+    const found = await attempt(() => core.query({ query: 'school', subject }))
+    if (found) survey.value = found as SurveyView
+  }
+  async function run(command: Command): Promise<Reply | null> {
+    const reply = await attempt(() => core.command(command))
+    if (reply) {
+      await read()
+      soon()
+    }
+    return reply
+  }
+  watch(() => state.version, () => void read(), { immediate: true })
+  return { survey, problem, read, run }
+}
