@@ -17,6 +17,15 @@ export default defineConfig({
   worker: { format: 'es' },
   define: { __VUE_OPTIONS_API__: false, __VUE_PROD_DEVTOOLS__: false, __INTLIFY_JIT_COMPILATION__: true },
   plugins: [
+    {
+      // Vant's icons come with the app; their second address is a server elsewhere.
+      name: 'nothing-from-elsewhere',
+      enforce: 'pre',
+      transform: (code, id) =>
+        id.includes('vant/') && id.includes('.css')
+          ? code.replace(/,\s*url\(["']?(https?:)?\/\/[^)]*\)\s*format\(["']?\w+["']?\)/g, '')
+          : undefined,
+    },
     vue(),
     VitePWA({
       registerType: 'prompt',

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::demo::{self, COUNTY_CODE, COUNTY_NAME, County, SEED, field};
 use crate::process::{Failure, Outcome, cargo, root, run as finish, target_dir};
+use crate::web;
 
 /// The round's id.
 const ROUND: &str = "demo-2026";
@@ -47,6 +48,10 @@ pub fn run(options: &Options) -> Outcome {
         build.arg("--release");
     }
     finish(&mut build)?;
+    match web::can_build() {
+        Ok(()) => web::step()?,
+        Err(Failure(why)) => println!("the web app is not built: {why}"),
+    }
     let folder = root().join("data/demo");
     if options.fresh && folder.exists() {
         std::fs::remove_dir_all(&folder)
@@ -68,6 +73,31 @@ pub fn run(options: &Options) -> Outcome {
     write_tour(&programs, &folder, options.listen, &codes)?;
     show(&folder, options.listen, &codes);
     server.become_server()
+}
+
+/// Serves a new demonstration county on a free port while `what` runs; it is
+/// given the address, and the code and the school of one inspector.
+///
+/// # Errors
+/// As for [`run`], and what `what` gives.
+pub fn served(folder: &Path, what: impl FnOnce(&str, &str, &str) -> Outcome) -> Outcome {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(|error| Failure(format!("{}: {error}", folder.display())))?;
+    }
+    demo::write(&folder.join("county"))?;
+    let server = Server {
+        program: target_dir().join("debug/duxue-server"),
+        data: folder.join("server"),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+    };
+    let mut running = server.start()?;
+    let outcome = set_up(&running.address, &folder.join("county")).and_then(|codes| {
+        let none = || Failure("the demonstration has no inspector".to_owned());
+        let code = codes.first().ok_or_else(none)?;
+        what(&running.address, &code.code, &code.school)
+    });
+    running.end();
+    outcome
 }
 
 struct Server {
@@ -104,6 +134,9 @@ impl Server {
         command
             .env("DUXUE_ADMINISTRATOR", ADMINISTRATOR.0)
             .env("DUXUE_ADMINISTRATOR_PASSWORD", ADMINISTRATOR.1);
+        if web::is_built() {
+            command.env("DUXUE_WEB", web::built());
+        }
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "warn");
         }
@@ -242,6 +275,9 @@ fn show(folder: &Path, listen: SocketAddr, codes: &[Code]) {
     println!("\n督学设备的一次性代码 / one-time codes for the inspectors' devices");
     for code in codes {
         println!("  {} {:<10} {}  {}", code.name, code.inspector, code.school, code.code);
+    }
+    if web::is_built() {
+        println!("\n手机端 / the phone's app: http://{listen}/phone/  (或登记链接 / or /phone/#/enrol/CODE)");
     }
     println!("\n五分钟导览：在另一个终端、本目录中运行，然后照 README 逐行粘贴");
     println!("the five-minute tour: in another terminal, in this folder, then paste the README's lines");

@@ -33,7 +33,12 @@ pub const STEPS: [Step; 11] = [
     Step { name: "doc", what: "the documentation, warnings denied", quick: false, run: doc },
     Step { name: "wasm", what: "the pure crates for wasm32", quick: false, run: wasm::step },
     Step { name: "web", what: "the web app with its wasm core, and its size", quick: false, run: web::step },
-    Step { name: "browser", what: "the phone's main job in a real browser", quick: false, run: browser::step },
+    Step {
+        name: "browser",
+        what: "the phone's main job in a real browser",
+        quick: false,
+        run: browser::step,
+    },
 ];
 
 /// Runs the steps until one fails, and prints how long each took.

@@ -13,8 +13,7 @@ mod typed;
 use std::collections::BTreeMap;
 
 use duxue_client_core::{
-    CommandId, Engine, Event, HttpAnswer, HttpId, LinkId, StorageAnswer, StorageError, StorageId,
-    StoreInfo,
+    CommandId, Engine, Event, HttpAnswer, HttpId, LinkId, StorageAnswer, StorageError, StorageId, StoreInfo,
 };
 use duxue_protocol::problem::Problem;
 use js_sys::{Array, Function, Uint8Array};
@@ -145,7 +144,8 @@ impl Client {
 }
 
 fn unreadable(reason: String) -> JsValue {
-    let problem = Problem::new("client.unreadable", "程序内部的请求有误", "the request of the app is malformed");
+    let problem =
+        Problem::new("client.unreadable", "程序内部的请求有误", "the request of the app is malformed");
     thrown(&problem.with_detail(reason))
 }
 

@@ -153,10 +153,8 @@ fn standard<'a>(engine: &'a Engine, round: &RoundId) -> Result<Standard<'a>, Pro
         .packets()
         .find(|packet| packet.packet.round.id == *round)
         .ok_or_else(|| CommandError::UnknownRound.problem())?;
-    let standard = packet
-        .standard
-        .as_ref()
-        .map_err(|reason| CommandError::BadStandard(reason.clone()).problem())?;
+    let standard =
+        packet.standard.as_ref().map_err(|reason| CommandError::BadStandard(reason.clone()).problem())?;
     let named = |indicator: &'a Indicator| Named {
         id: &indicator.id,
         name: &indicator.name,

@@ -1,0 +1,56 @@
+//! `cargo xtask browser`: the phone's main job in a real browser, on a server
+//! with the demonstration county.
+
+use crate::process::{Failure, Outcome, cargo, command, output, root, run as finish, target_dir, works};
+use crate::{run, wasm, web};
+
+/// The whole test ends by then, whatever hangs; every wait in it is shorter.
+const SECONDS: &str = "200";
+/// Names that browsers of the Chromium family have.
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// The browser, and a small font with Chinese characters for the pictures.
+const PACKAGES: [&str; 2] = ["chromium", "fonts-wqy-microhei"];
+
+/// Runs `web/test/phone.mjs` against a server of its own.
+///
+/// # Errors
+/// [`Failure`] that says what to install or to build first, or that the test failed.
+pub fn step() -> Outcome {
+    if !web::is_built() {
+        return Err(Failure("the web app is not built yet: run `cargo xtask web` first".to_owned()));
+    }
+    let chromium = chromium()?;
+    finish(&mut cargo(&["build", "--locked", "-p", "duxue-server"]))?;
+    let photo = root().join("xtask/src/demo/data/photos/powershot-s400.jpg");
+    run::served(&target_dir().join("browser"), |address, code, school| {
+        let mut test = command("timeout", &[SECONDS, "node", "test/phone.mjs"]);
+        test.current_dir(web::folder())
+            .env("DUXUE_URL", format!("http://{address}"))
+            .env("DUXUE_CODE", code)
+            .env("DUXUE_SCHOOL", school)
+            .env("DUXUE_PHOTO", &photo)
+            .env("CHROMIUM", &chromium);
+        finish(&mut test)
+    })
+}
+
+/// Where the browser is, installed first where this process may.
+fn chromium() -> Outcome<String> {
+    if let Some(path) = installed() {
+        return Ok(path);
+    }
+    let how = format!("no Chromium here: install it with `apt-get install {}`", PACKAGES.join(" "));
+    if !wasm::is_root() || !works(&mut command("apt-get", &["--version"])) {
+        return Err(Failure(how));
+    }
+    finish(&mut command("apt-get", &["update", "-q"]))?;
+    let mut install = command("apt-get", &["install", "-q", "-y", "--no-install-recommends"]);
+    finish(install.args(PACKAGES).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    installed().ok_or(Failure(how))
+}
+
+fn installed() -> Option<String> {
+    let name = NAMES.into_iter().find(|name| works(&mut command(name, &["--version"])))?;
+    let path = output(&mut command("which", &[name])).ok()?;
+    Some(path.trim().to_owned())
+}
