@@ -20,7 +20,9 @@ pub fn step() -> Outcome {
         return Err(Failure("the web app is not built yet: run `cargo xtask web` first".to_owned()));
     }
     let chromium = chromium()?;
-    finish(&mut cargo(&["build", "--locked", "-p", "duxue-server"]))?;
+    // All targets, so that features are resolved as for the tests and nothing
+    // is built twice.
+    finish(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
     let photo = root().join("xtask/src/demo/data/photos/powershot-s400.jpg");
     run::served(&target_dir().join("browser"), |address, code, school| {
         let mut test = command("timeout", &[SECONDS, "node", "test/phone.mjs"]);
