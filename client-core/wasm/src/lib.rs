@@ -12,8 +12,10 @@ mod typed;
 
 use std::collections::BTreeMap;
 
+use duxue_client_core::error::unreachable;
 use duxue_client_core::{
-    CommandId, Engine, Event, HttpAnswer, HttpId, LinkId, StorageAnswer, StorageError, StorageId, StoreInfo,
+    CLOSED, CommandId, Engine, Event, HttpAnswer, HttpError, HttpId, LinkId, StorageAnswer, StorageError,
+    StorageId, StoreInfo,
 };
 use duxue_protocol::problem::Problem;
 use js_sys::{Array, Function, Uint8Array};
@@ -86,8 +88,9 @@ impl Client {
         self.handle(now_ms, Event::Frame { link: LinkId(link), bytes })
     }
 
-    /// A socket ended or could not be opened.
-    pub fn disconnected(&mut self, now_ms: i64, link: u64, reason: String) -> Array {
+    /// A socket ended, which was open or was not.
+    pub fn disconnected(&mut self, now_ms: i64, link: u64, opened: bool, detail: String) -> Array {
+        let reason = if opened { CLOSED.with_detail(detail) } else { unreachable(detail) };
         self.handle(now_ms, Event::Disconnected { link: LinkId(link), reason })
     }
 
@@ -108,8 +111,15 @@ impl Client {
     }
 
     /// A request had no answer.
-    pub fn unanswered(&mut self, now_ms: i64, id: u64, reason: String) -> Array {
-        self.handle(now_ms, Event::Http { id: HttpId(id), result: Err(reason) })
+    pub fn unanswered(&mut self, now_ms: i64, id: u64, detail: String) -> Array {
+        let result = Err(HttpError::NoAnswer(unreachable(detail)));
+        self.handle(now_ms, Event::Http { id: HttpId(id), result })
+    }
+
+    /// A request was not sent, because this device cannot read the photo.
+    pub fn photo_unreadable(&mut self, now_ms: i64, id: u64, detail: String) -> Array {
+        let result = Err(HttpError::PhotoUnreadable(PHOTO_UNREADABLE.with_detail(detail)));
+        self.handle(now_ms, Event::Http { id: HttpId(id), result })
     }
 
     /// The time that was asked for has come.
@@ -142,6 +152,13 @@ impl Client {
         effects.into_iter().map(|effect| effects::plain(effect).unchecked_into::<JsValue>()).collect()
     }
 }
+
+/// The bytes of a photo that are not where they were put.
+const PHOTO_UNREADABLE: Problem = Problem::new(
+    "photo.unreadable",
+    "本机存的照片读不出来：请重新拍摄，或从图库再选一次",
+    "the photo cannot be read on this device: take it again, or choose it from the gallery again",
+);
 
 fn unreadable(reason: String) -> JsValue {
     let problem =

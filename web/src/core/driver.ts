@@ -3,7 +3,7 @@
 
 import type { Client } from '../generated/duxue'
 import type { Effect, HttpEffect } from './effects'
-import { openSocket, send } from './network'
+import { openSocket, PhotoUnreadable, send } from './network'
 import { isFull, type Store } from './store'
 
 export interface Outside {
@@ -120,9 +120,9 @@ export class Driver {
   }
 
   private connect(link: bigint, url: string): void {
-    const ended = (reason: string): void => {
+    const ended = (opened: boolean, reason: string): void => {
       this.sockets.delete(link)
-      this.feed(() => this.client.disconnected(now(), link, reason))
+      this.feed(() => this.client.disconnected(now(), link, opened, reason))
     }
     try {
       const socket = openSocket(url, {
@@ -133,14 +133,19 @@ export class Driver {
       this.sockets.set(link, socket)
     } catch (error) {
       // The engine is still in the call that asked for this.
-      queueMicrotask(() => ended(String(error)))
+      queueMicrotask(() => ended(false, String(error)))
     }
   }
 
   private http(effect: HttpEffect): void {
     send(effect, (hash) => this.store.photo(hash)).then(
       ({ status, headers, body }) => this.feed(() => this.client.answered(now(), effect.id, status, headers, body)),
-      (error: unknown) => this.feed(() => this.client.unanswered(now(), effect.id, String(error))),
+      (error: unknown) =>
+        this.feed(() =>
+          error instanceof PhotoUnreadable
+            ? this.client.photo_unreadable(now(), effect.id, error.message)
+            : this.client.unanswered(now(), effect.id, String(error)),
+        ),
     )
   }
 

@@ -9,6 +9,9 @@ export interface Answer {
   body: Uint8Array
 }
 
+/** Nothing was sent, because the photo's bytes cannot be read here. */
+export class PhotoUnreadable extends Error {}
+
 /** A request that has no answer by then has failed. */
 const ANSWER_MS = 60_000
 
@@ -19,11 +22,7 @@ export async function send(request: HttpEffect, photo: (hash: string) => Promise
     body = request.json
     headers.set('content-type', 'application/json')
   } else if (request.photo !== undefined) {
-    const bytes = await photo(request.photo)
-    if (bytes === undefined) throw new Error(`the photo ${request.photo} is not on this device`)
-    const start = Number(request.offset)
-    // As bytes: a blob with a media type would replace the header.
-    body = await bytes.slice(start, start + Number(request.length)).arrayBuffer()
+    body = await part(photo(request.photo), Number(request.offset), Number(request.length))
   }
   const response = await fetch(request.url, {
     method: request.method,
@@ -41,20 +40,35 @@ export async function send(request: HttpEffect, photo: (hash: string) => Promise
   }
 }
 
+/** As bytes: a blob with a media type would replace the header. */
+async function part(photo: Promise<Blob | undefined>, start: number, length: number): Promise<ArrayBuffer> {
+  try {
+    const bytes = await photo
+    if (bytes !== undefined) return await bytes.slice(start, start + length).arrayBuffer()
+  } catch (error) {
+    throw new PhotoUnreadable(String(error))
+  }
+  throw new PhotoUnreadable('not stored')
+}
+
 export interface SocketEvents {
   connected: () => void
   frame: (bytes: Uint8Array) => void
   /** Comes once, also where the socket could not be opened. */
-  ended: (reason: string) => void
+  ended: (opened: boolean, reason: string) => void
 }
 
 export function openSocket(url: string, events: SocketEvents): WebSocket {
   const socket = new WebSocket(url)
   socket.binaryType = 'arraybuffer'
-  socket.onopen = () => events.connected()
+  let opened = false
+  socket.onopen = () => {
+    opened = true
+    events.connected()
+  }
   socket.onmessage = (message) => {
     if (message.data instanceof ArrayBuffer) events.frame(new Uint8Array(message.data))
   }
-  socket.onclose = (close) => events.ended(close.reason || `closed (${close.code})`)
+  socket.onclose = (close) => events.ended(opened, close.reason || `closed (${close.code})`)
   return socket
 }

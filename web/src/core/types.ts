@@ -67,7 +67,7 @@ export type Notice =
   | { notice: 'ready' | 'online' | 'login_needed' }
   | { notice: 'broken' | 'trouble'; problem: Problem }
   | { notice: 'changed' | 'saved_late'; document: string }
-  | { notice: 'offline'; reason: string; retry_ms: number | null }
+  | { notice: 'offline'; reason: Problem; retry_ms: number | null }
   | { notice: 'photo'; photo: string; sent: number; length: number }
   | { notice: 'settled'; clean: boolean }
 
@@ -184,9 +184,9 @@ export interface Strip {
 }
 
 export type Waiting =
-  | { why: 'not_saved' | 'offline' | 'no_receipt' | 'denied' | 'held' }
+  | { why: 'not_saved' | 'offline' | 'no_receipt' | 'denied' | 'held' | 'left_out' }
   | { why: 'sending'; sent: number }
-  | { why: 'stuck'; problem: Problem }
+  | { why: 'unusable' | 'stuck'; problem: Problem }
 
 export interface OutboxItem {
   what: { what: 'changes'; document: string; kind: string; count: number } | { what: 'photo'; photo: string }

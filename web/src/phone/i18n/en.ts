@@ -68,7 +68,7 @@ const en: typeof zh = {
     now: 'Sync now',
     changes: '{n} changes',
     photo: 'Photo',
-    why: { not_saved: 'not stored on this device yet', offline: 'no network; sent by itself later', sending: 'sending, {sent} there', no_receipt: 'sent, waiting for the receipt', denied: 'the server does not take this', held: 'safe on the server, awaits a supervisor', stuck: 'refused: {reason}' },
+    why: { not_saved: 'not stored on this device yet', offline: 'no network; sent by itself later', sending: 'sending, {sent} there', no_receipt: 'sent, waiting for the receipt', denied: 'the server does not take this', held: 'safe on the server, awaits a supervisor', left_out: 'safe on the server; a supervisor left it out', unusable: 'cannot be used now, tried again later: {reason}', stuck: 'refused: {reason}' },
     retry: 'Retry',
     receipts: 'Receipts',
     receipt: '{documents} documents, {photos} photos',

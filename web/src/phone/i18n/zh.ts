@@ -66,7 +66,7 @@ export default {
     now: '立即同步',
     changes: '{n} 处修改',
     photo: '照片',
-    why: { not_saved: '还没有存入本机', offline: '没有网络，联网后自动发送', sending: '正在发送，已送 {sent}', no_receipt: '已发送，等待签收', denied: '服务器不接受这份资料', held: '服务器已保存，待督导负责人确认', stuck: '被拒绝：{reason}' },
+    why: { not_saved: '还没有存入本机', offline: '没有网络，联网后自动发送', sending: '正在发送，已送 {sent}', no_receipt: '已发送，等待签收', denied: '服务器不接受这份资料', held: '服务器已保存，待督导负责人确认', left_out: '服务器已保存，督导负责人决定不采用', unusable: '暂时无法使用，稍后再试：{reason}', stuck: '被拒绝：{reason}' },
     retry: '重试',
     receipts: '签收记录',
     receipt: '{documents} 份资料、{photos} 张照片',
