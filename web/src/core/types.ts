@@ -48,8 +48,26 @@ export type Command =
   | { command: 'mark_section'; subject: Subject; section: Section; complete: boolean }
   | { command: 'save_draft'; form: string; text: string }
   | { command: 'open'; subject: Subject }
+  | { command: 'take_session'; server: string; session: unknown }
+  | { command: 'put_county'; round: string; claims: ClaimOf[]; mark?: Mark }
+  | { command: 'judge'; subject: Subject; entries: Record<string, Seen>; outcome: Judgement }
+  | { command: 'rule'; subject: Subject; about: RulingSubject; rulings: string[]; reason: string }
   | { command: 'online'; wanted: boolean }
   | { command: 'retry_photo'; photo: string }
+
+/** What was shown of an entry when someone judged it. */
+export interface Seen {
+  ops: string[]
+  verdicts: string[]
+}
+
+export type Judgement = { outcome: 'accepted' } | { outcome: 'returned'; reason: string }
+
+/** What a ruling is about and says; `saw` is what was shown. */
+export type RulingSubject =
+  | { subject: 'entry'; path: string; choice: { choice: 'select'; with: string } | { choice: 'set'; with: Value }; saw: string[]; verdicts: string[] }
+  | { subject: 'merge' | 'separate'; items: string[] }
+  | { subject: 'removal'; item: string; present: boolean; saw: string[] }
 
 export interface Warning {
   path: string

@@ -1,0 +1,123 @@
+// What is decided at the desk is a claim in a document: it goes through the
+// core in this browser, which saves it here and delivers it.
+
+import { shallowReactive } from 'vue'
+import { Core } from '../core/client'
+import type { Command, Notice, Outbox, Problem, Reply, Subject } from '../core/types'
+import CoreWorker from '../core/worker?worker'
+import { problemOf } from './api'
+import { end, session } from './session'
+import type { Session } from './types'
+
+export interface Engine {
+  /** `elsewhere`: another window of this person holds the store. */
+  phase: 'off' | 'starting' | 'elsewhere' | 'ready' | 'broken'
+  online: boolean
+  /** Decisions that no receipt covers yet. */
+  waiting: number
+  /** Why something cannot be delivered, or what went wrong last. */
+  problem: Problem | null
+}
+
+export const engine = shallowReactive<Engine>({ phase: 'off', online: false, waiting: 0, problem: null })
+
+let core: Core | undefined
+let worker: Worker | undefined
+let isReady: Promise<void> = Promise.resolve()
+
+/** Begins with a session; each person has a store of their own in this browser. */
+export function start(opened: Session): void {
+  stop()
+  engine.phase = 'starting'
+  let done: () => void = () => undefined
+  isReady = new Promise((resolve) => (done = resolve))
+  const mine = new Core(
+    () => (worker = new CoreWorker({ name: `duxue-desk-${opened.person}` })),
+    (notice) => {
+      if (core === mine) noticed(notice, opened, done)
+    },
+    () => {
+      if (core === mine) engine.phase = 'elsewhere'
+    },
+  )
+  core = mine
+}
+
+/** What is saved stays and goes out when the person logs in again. */
+export function stop(): void {
+  worker?.terminate()
+  core = undefined
+  worker = undefined
+  Object.assign(engine, { phase: 'off', online: false, waiting: 0, problem: null })
+}
+
+function noticed(notice: Notice, opened: Session, done: () => void): void {
+  switch (notice.notice) {
+    case 'ready':
+      void ready(opened, done)
+      return
+    case 'broken':
+      engine.phase = 'broken'
+      engine.problem = notice.problem
+      return
+    case 'trouble':
+      engine.problem = notice.problem
+      break
+    case 'login_needed':
+      if (session.value?.token === opened.token) end(true)
+      return
+    case 'online':
+      engine.online = true
+      engine.problem = null
+      break
+    case 'offline':
+      engine.online = false
+      break
+    default:
+      break
+  }
+  void count()
+}
+
+async function ready(opened: Session, done: () => void): Promise<void> {
+  try {
+    await command({ command: 'take_session', server: location.origin, session: opened })
+    engine.phase = 'ready'
+    // What the person may decide; the last answer is used where there is none now.
+    await command({ command: 'fetch_packet', round: null }).catch(problemOf)
+    await command({ command: 'online', wanted: true })
+    done()
+  } catch (error) {
+    engine.problem = problemOf(error)
+  }
+  await count()
+}
+
+async function command(wanted: Command): Promise<Reply> {
+  if (!core) throw new Error('the core is not started')
+  return core.command(wanted)
+}
+
+async function count(): Promise<void> {
+  if (!core || engine.phase !== 'ready') return
+  const outbox: Outbox = await core.query({ query: 'outbox' })
+  const changes = outbox.items.filter((item) => item.what.what === 'changes')
+  engine.waiting = changes.reduce((sum, { what }) => sum + (what.what === 'changes' ? what.count : 0), 0)
+  const stuck = changes.map(({ reason }) => reason).find((reason) => reason.why === 'unusable' || reason.why === 'stuck')
+  if (stuck && 'problem' in stuck) engine.problem = stuck.problem
+}
+
+/** Saves a decision in this browser, from where it is delivered by itself.
+ * @throws Failed, with the core's problem. */
+export async function decide(wanted: Command): Promise<Reply> {
+  await isReady
+  const reply = await command(wanted)
+  await count()
+  return reply
+}
+
+/** Keeps a school's documents in sync, so that a decision knows what is there. */
+export async function open(subject: Subject): Promise<void> {
+  await isReady
+  await command({ command: 'open', subject })
+}

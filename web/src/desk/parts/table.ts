@@ -1,0 +1,92 @@
+// What a table shows, apart from how: columns, order, filters, export.
+
+export interface Column<Row> {
+  key: string
+  title: string
+  /** What it is sorted, filtered and exported by; null where nothing is known. */
+  value: (row: Row) => string | number | boolean | null
+  /** What is shown, and listed as a choice; the value where it is absent. */
+  text?: (row: Row) => string
+  number?: boolean
+  /** `choice` lists what there is; `text` finds a part of it. */
+  filter?: 'choice' | 'text'
+  sortable?: boolean
+  width?: string
+}
+
+export interface Order {
+  key: string
+  down: boolean
+}
+
+export function textOf<Row>(column: Column<Row>, row: Row): string {
+  if (column.text) return column.text(row)
+  const value = column.value(row)
+  return value === null ? '' : String(value)
+}
+
+/** In the order of a column; what is not known comes last either way. */
+export function sorted<Row>(rows: Row[], column: Column<Row>, down: boolean, locale: string): Row[] {
+  const collator = new Intl.Collator(locale, { numeric: true })
+  const compare = (a: string | number | boolean, b: string | number | boolean): number =>
+    typeof a === 'string' || typeof b === 'string' ? collator.compare(String(a), String(b)) : Number(a) - Number(b)
+  const keyed = rows.map((row, index) => ({ row, index, value: column.value(row) }))
+  keyed.sort((a, b) => {
+    if (a.value === null || b.value === null) return Number(a.value === null) - Number(b.value === null) || a.index - b.index
+    return (down ? -compare(a.value, b.value) : compare(a.value, b.value)) || a.index - b.index
+  })
+  return keyed.map(({ row }) => row)
+}
+
+export function matching<Row>(rows: Row[], columns: Column<Row>[], search: string, filters: Record<string, string>): Row[] {
+  const wanted = search.trim().toLowerCase()
+  const tests = columns.flatMap((column) => {
+    const filter = filters[column.key]?.trim()
+    if (!filter) return []
+    if (column.filter === 'choice') return [(row: Row) => textOf(column, row) === filter]
+    const part = filter.toLowerCase()
+    return [(row: Row) => textOf(column, row).toLowerCase().includes(part)]
+  })
+  if (!wanted && tests.length === 0) return rows
+  const found = (row: Row): boolean => columns.some((column) => textOf(column, row).toLowerCase().includes(wanted))
+  return rows.filter((row) => tests.every((test) => test(row)) && (!wanted || found(row)))
+}
+
+/** A text that a spreadsheet would take for a formula is kept a text. */
+function harmless(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text) ? `'${text}` : text
+}
+
+export function csv<Row>(rows: Row[], columns: Column<Row>[]): Blob {
+  const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+  const lines = [columns.map(({ title }) => title), ...rows.map((row) => columns.map((column) => harmless(textOf(column, row))))]
+  // The mark makes spreadsheets read Chinese right.
+  const text = '\uFEFF' + lines.map((line) => line.map(cell).join(',')).join('\r\n') + '\r\n'
+  return new Blob([text], { type: 'text/csv;charset=utf-8' })
+}
+
+export async function xlsx<Row>(rows: Row[], columns: Column<Row>[], sheet: string): Promise<Blob> {
+  // The variant without workers: theirs are made of blobs, which the policy forbids.
+  const { default: write } = await import('write-excel-file/universal')
+  const head = columns.map(({ title }) => ({ value: title, fontWeight: 'bold' as const }))
+  const body = rows.map((row) =>
+    columns.map((column) => {
+      const value = column.value(row)
+      if (typeof value === 'number' && !column.text) return { value, type: Number }
+      return { value: textOf(column, row), type: String }
+    }),
+  )
+  // What a spreadsheet does not take in a sheet's name.
+  const name = sheet.replace(/[\\/?*[\]:]/g, ' ').slice(0, 31)
+  return write([head, ...body], { sheet: name, stickyRowsCount: 1 }).toBlob()
+}
+
+export function save(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob)
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  // The browser reads the address after the click.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000)
+}
