@@ -192,6 +192,33 @@ export interface ConflictView {
   rulings: string[]
 }
 
+export interface Verdict {
+  entry: string
+  saw: string[]
+  outcome: { outcome: 'accepted' } | { outcome: 'returned'; reason: string }
+  supersedes: string[]
+  captured: Captured
+}
+
+export interface Ruling {
+  subject:
+    | { subject: 'entry'; path: string; choice: { choice: 'select'; with: string } | { choice: 'set'; with: Value }; saw: string[]; verdicts: string[] }
+    | { subject: 'merge' | 'separate'; items: string[] }
+    | { subject: 'removal'; item: string; present: boolean; saw: string[] }
+  reason: string
+  supersedes: string[]
+  captured: Captured
+}
+
+/** A verdict or ruling, whether or not it still stands. */
+export interface DecisionView {
+  id: string
+  school: string
+  by: ActorBinding | null
+  superseded_by: string[]
+  decision: { verdict: Verdict } | { ruling: Ruling }
+}
+
 export interface CountyView {
   consolidated: { declared: Declared; entries: Record<string, Entry>; findings: Finding[] }
   conflicts: { id: string; path: string; candidates: CandidateView[]; flips: boolean }[]
@@ -270,6 +297,8 @@ export interface EntryRef {
 export interface Figure {
   source: Source
   fixed: { certain: boolean; size: Bounds }[]
+  /** What depends on open conflicts. */
+  open: unknown[]
   entries: EntryRef[]
   gaps: string[]
   beside: { source: Source; value: Bounds; items: number }[]

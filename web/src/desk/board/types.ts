@@ -1,10 +1,11 @@
 // What these pages know beside the server's answers: the standard, and the
 // changes that a what-if tries.
 
-import type { Text } from '../../core/types'
+import type { Scalar, Text } from '../../core/types'
 import type { CountyAssessment, Stage } from '../types'
 
 export type * from '../types'
+export type { Scalar }
 
 export type StageSummary = CountyAssessment['stages'][number]
 export type Dimension = CountyAssessment['dimensions'][number]
@@ -18,6 +19,8 @@ export interface Quantity {
   unit: Text
   county: boolean
   parts: Part[]
+  /** How items make it, where they do. */
+  items: { from: string } | null
   decimals: number
   bound: string | null
   clause: string

@@ -69,3 +69,8 @@ export function thresholds(result: IndicatorResult): string {
 export function gaps(result: IndicatorResult): string[] {
   return result.conditions.flatMap((condition) => (condition.lacking ?? []).map((one) => said(one.text)))
 }
+
+/** What is lacking to the floor (85 %). */
+export function floorGaps(result: IndicatorResult): string[] {
+  return result.conditions.flatMap((condition) => (condition.lacking_to_floor ?? []).map((one) => said(one.text)))
+}

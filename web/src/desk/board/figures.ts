@@ -1,0 +1,88 @@
+// A school's figures: what the assessment uses, beside what was declared and
+// what was seen.
+
+import { sum } from './exact'
+import { splitKey } from './names'
+import type { Bounds, Declared, Entry, Figure, Source, Standard } from './types'
+
+export interface FigureRow {
+  campus: string
+  key: string
+  used: string
+  source: Source
+  declared: string
+  observed: string
+  /** Whether an alarm says that declared and observed differ. */
+  differs: boolean
+  gaps: string[]
+  open: boolean
+  unreviewed: boolean
+  /** The entries behind it. */
+  paths: string[]
+  photos: number
+}
+
+/** `96`, `90–96`, `≥0`. */
+export function bounds(one: Bounds): string {
+  if (one.high === null) return `≥${one.low}`
+  return one.high === one.low ? one.low : `${one.low}–${one.high}`
+}
+
+/** The rooms or classes one by one, or their sum. */
+function used(figure: Figure, isList: boolean): string {
+  if (figure.fixed.length === 0) return figure.source === 'missing' ? '' : '0'
+  if (isList) return figure.fixed.map(({ size }) => bounds(size)).join('、')
+  const low = sum(figure.fixed.map(({ certain, size }) => (certain ? size.low : '0')))
+  const highs = figure.fixed.map(({ size }) => size.high)
+  return bounds({ low, high: highs.includes(null) ? null : sum(highs.filter((high) => high !== null)) })
+}
+
+function stated(entry: Entry | undefined): string {
+  const state = entry?.value
+  if (!state || !('value' in state)) return ''
+  const value = state.value['value']
+  return value === undefined ? '' : String(value)
+}
+
+export function figureRows(
+  standard: Standard,
+  campus: string,
+  figures: Record<string, Figure>,
+  view: { declared: Declared; entries: Record<string, Entry> } | null,
+  differing: Set<string>,
+): FigureRow[] {
+  return Object.entries(figures).map(([key, figure]) => {
+    const isList = ['rooms', 'class_sizes'].includes(standard.quantities[splitKey(key).quantity]?.items?.from ?? '')
+    const seen = figure.beside.find(({ source }) => source === 'observed_items' || source === 'observed_register')
+    const isObserved = figure.source === 'observed_items' || figure.source === 'observed_register'
+    const observed = stated(view?.entries[`quantities/${key}`]) || (isObserved ? used(figure, isList) : seen ? bounds(seen.value) : '')
+    return {
+      campus,
+      key,
+      used: used(figure, isList),
+      source: figure.source,
+      declared: declaredOf(key, view?.declared ?? null),
+      observed,
+      differs: differing.has(key),
+      gaps: figure.gaps,
+      open: (figure.open ?? []).length > 0,
+      unreviewed: figure.entries.some((entry) => entry.unreviewed),
+      paths: figure.entries.map((entry) => entry.path),
+      photos: new Set(figure.entries.flatMap((entry) => entry.photos)).size,
+    }
+  })
+}
+
+/** Rooms and classes were declared one by one. */
+function declaredOf(key: string, declared: Declared | null): string {
+  if (!declared) return ''
+  const { quantity, part } = splitKey(key)
+  if (quantity === 'music_rooms' || quantity === 'art_rooms') {
+    const purpose = quantity.replace('_rooms', '')
+    return (declared.rooms ?? []).filter((room) => room.purpose === purpose).map((room) => room.area_m2).join('、')
+  }
+  if (quantity === 'max_class_size') {
+    return (declared.classes ?? []).filter(({ stage }) => stage === part).map(({ pupils }) => String(pupils)).join('、')
+  }
+  return declared.figures[key] ?? ''
+}
