@@ -112,6 +112,8 @@ export const api = {
   county: (round: string, signal?: Signal) => ask<T.CountyView>(at('rounds', round, 'county'), { signal }),
   conflicts: (round: string, school?: string, signal?: Signal) =>
     ask<T.ConflictView[]>(at('rounds', round, 'conflicts') + (school ? `?school=${encodeURIComponent(school)}` : ''), { signal }),
+  decisions: (round: string, school?: string, signal?: Signal) =>
+    ask<T.DecisionView[]>(at('rounds', round, 'decisions') + (school ? `?school=${encodeURIComponent(school)}` : ''), { signal }),
   whatIf: (round: string, changes: T.WhatIfChange[], signal?: Signal) =>
     post<T.WhatIf>(at('rounds', round, 'what-if'), { changes }, signal),
   held: (round: string, signal?: Signal) => ask<T.HeldView[]>(at('rounds', round, 'held'), { signal }),

@@ -1,0 +1,38 @@
+// Photos are fetched with the session's token and shown from blobs.
+
+import { onScopeDispose, shallowRef, watch, type ShallowRef } from 'vue'
+import { api, problemOf, Refused } from '../api'
+import type { Problem } from '../types'
+
+export interface Shown {
+  url: string | null
+  blob: Blob | null
+  /** `missing`: it is known from a survey and has not arrived. */
+  problem: Problem | 'missing' | null
+}
+
+/** Fetches a photo while the component lives; the blob is let go with it. */
+export function usePhoto(hash: () => string, thumbnail: boolean): ShallowRef<Shown> {
+  const shown = shallowRef<Shown>({ url: null, blob: null, problem: null })
+  let running: AbortController | undefined
+  const drop = (): void => {
+    running?.abort()
+    if (shown.value.url) URL.revokeObjectURL(shown.value.url)
+  }
+  const read = async (wanted: string): Promise<void> => {
+    drop()
+    shown.value = { url: null, blob: null, problem: null }
+    const mine = (running = new AbortController())
+    try {
+      const blob = await api.photo(wanted, thumbnail, mine.signal)
+      if (!mine.signal.aborted) shown.value = { url: URL.createObjectURL(blob), blob, problem: null }
+    } catch (error) {
+      if (mine.signal.aborted) return
+      const missing = error instanceof Refused && error.status === 404
+      shown.value = { url: null, blob: null, problem: missing ? 'missing' : problemOf(error) }
+    }
+  }
+  watch(hash, (wanted) => void read(wanted), { immediate: true })
+  onScopeDispose(drop)
+  return shown
+}
