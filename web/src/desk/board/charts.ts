@@ -36,7 +36,7 @@ export function coefficientChart(summary: StageSummary, words: ChartWords): ECha
     itemStyle: { color: COLOURS[one.outcome ?? 'undetermined'] },
     label: { show: true, position: 'top', formatter: `${one.outcome ? `${SIGNS[one.outcome]} ` : ''}${one.printed}`, color: '#26303d' },
   }))
-  const open = known.map((one) => (one?.high != null && one.high > one.low ? one.high - one.low : 0))
+  const open = known.map((one) => (one?.high != null && one.high > one.low ? one.high - one.low : '-'))
   return {
     grid: { left: 44, right: 64, top: 28, bottom: 28 },
     tooltip: { trigger: 'axis', renderMode: 'richText', valueFormatter: () => '' },

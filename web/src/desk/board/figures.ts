@@ -28,10 +28,19 @@ export function bounds(one: Bounds): string {
   return one.high === one.low ? one.low : `${one.low}–${one.high}`
 }
 
+/** Things one by one, equal ones together: `41 × 38、40 × 3`. */
+function listed(sizes: string[]): string {
+  const count = new Map<string, number>()
+  for (const size of sizes) count.set(size, (count.get(size) ?? 0) + 1)
+  return [...count].map(([size, times]) => (times > 1 ? `${size} × ${times}` : size)).join('、')
+}
+
 /** The rooms or classes one by one, or their sum. */
 function used(figure: Figure, isList: boolean): string {
-  if (figure.fixed.length === 0) return figure.source === 'missing' ? '' : '0'
-  if (isList) return figure.fixed.map(({ size }) => bounds(size)).join('、')
+  // What nobody gives is not nothing.
+  if (figure.source === 'missing') return ''
+  if (figure.fixed.length === 0) return '0'
+  if (isList) return listed(figure.fixed.map(({ size }) => bounds(size)))
   const low = sum(figure.fixed.map(({ certain, size }) => (certain ? size.low : '0')))
   const highs = figure.fixed.map(({ size }) => size.high)
   return bounds({ low, high: highs.includes(null) ? null : sum(highs.filter((high) => high !== null)) })
@@ -79,10 +88,10 @@ function declaredOf(key: string, declared: Declared | null): string {
   const { quantity, part } = splitKey(key)
   if (quantity === 'music_rooms' || quantity === 'art_rooms') {
     const purpose = quantity.replace('_rooms', '')
-    return (declared.rooms ?? []).filter((room) => room.purpose === purpose).map((room) => room.area_m2).join('、')
+    return listed((declared.rooms ?? []).filter((room) => room.purpose === purpose).map((room) => room.area_m2))
   }
   if (quantity === 'max_class_size') {
-    return (declared.classes ?? []).filter(({ stage }) => stage === part).map(({ pupils }) => String(pupils)).join('、')
+    return listed((declared.classes ?? []).filter(({ stage }) => stage === part).map(({ pupils }) => String(pupils)))
   }
   return declared.figures[key] ?? ''
 }

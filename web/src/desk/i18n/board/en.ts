@@ -125,6 +125,8 @@ const en: typeof zh = {
     after: 'With the plan',
     same: 'The plan changes no result.',
     differences: 'Results that change',
+    whole_county: 'the county',
+    counted: '{n}, of which {flips} change the result',
     where: 'Where',
     what: 'Result',
     before: 'Today',

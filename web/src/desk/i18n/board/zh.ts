@@ -123,6 +123,8 @@ export default {
     after: '方案之后',
     same: '方案不改变任何结果。',
     differences: '变化的结果',
+    whole_county: '全县',
+    counted: '{n} 项，其中 {flips} 项结论改变',
     where: '范围',
     what: '结果',
     before: '今天',
