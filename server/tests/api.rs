@@ -83,6 +83,65 @@ async fn a_code_works_once_and_its_device_proves_itself_by_its_key() {
 }
 
 #[tokio::test]
+async fn a_revoked_device_is_heard_no_more_and_its_owner_may_join_again() {
+    let county = County::new().await;
+    let session = &county.tokens["second"];
+    let device = session.device.clone().unwrap();
+    let path = format!("/api/devices/{device}");
+    let delete = async |who: &str| {
+        let url = county.server.url(&path);
+        common::answer(county.server.http.delete(url).bearer_auth(county.token(who))).await.0
+    };
+    for stranger in ["first", "supervisor"] {
+        assert_eq!(delete(stranger).await, 404, "{stranger}");
+    }
+    assert_eq!(county.server.get(&session.token, "/api/me").await.0, 200);
+    assert_eq!(delete("bureau").await, 204);
+    assert_eq!(delete("bureau").await, 204, "a second time changes nothing");
+    assert_eq!(county.server.get(&session.token, "/api/me").await.0, 401);
+    // Its key is the right one, and opens nothing.
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let (_, challenge) = county.server.post("", "/api/challenges", &json!({ "device": device })).await;
+    let challenge = challenge["challenge"].as_str().unwrap().to_owned();
+    let signature = hex(&key.sign(device_statement(&device, &challenge).as_bytes()).to_bytes());
+    let proof = DeviceSession { device: device.clone(), challenge, signature };
+    let (status, refused) = county.server.post("", "/api/device-sessions", &proof).await;
+    assert_eq!((status, refused["code"].as_str()), (401, Some("device.refused")));
+    let again = county.enrol("second", &[0]).await;
+    assert_eq!(county.server.get(&again.token, "/api/me").await.0, 200);
+}
+
+#[tokio::test]
+async fn people_are_listed_for_those_who_manage_them_and_no_further() {
+    let county = County::new().await;
+    let list = async |who: &str, query: &str| {
+        let (status, body) = county.server.get(county.token(who), &format!("/api/people{query}")).await;
+        let people = body.as_array().cloned().unwrap_or_default();
+        (status, people)
+    };
+    let here = format!("?round={ROUND}");
+    for (who, query, expected) in
+        [("admin", "", 200), ("bureau", "", 404), ("first", &*here, 404), ("supervisor", &*here, 404)]
+    {
+        assert_eq!(list(who, query).await.0, expected, "{who} {query}");
+    }
+    let find = |people: &[serde_json::Value], name: &str| {
+        people.iter().find(|person| person["name"] == name).cloned().unwrap_or_default()
+    };
+    let (_, all) = list("admin", "").await;
+    assert_eq!(find(&all, "bureau")["login"], "bureau");
+    assert_eq!(find(&all, "first")["devices"][0]["name"], "first's phone");
+    assert_eq!(find(&all, "first")["devices"][0]["revoked_ms"], json!(null));
+    let (status, own) = list("bureau", &here).await;
+    assert_eq!((status, own.len()), (200, 4), "{own:?}");
+    assert_eq!(find(&own, "admin"), json!(null), "nobody without a role here");
+    assert_eq!(find(&own, "first")["assignments"][0]["schools"], json!(["3601000001", "3601000002"]));
+    assert_eq!(find(&own, "first")["devices"].as_array().map(Vec::len), Some(1));
+    assert_eq!(find(&own, "supervisor")["login"], json!(null), "log-in names are the administrators'");
+    assert_eq!(find(&own, "supervisor")["devices"], json!([]));
+}
+
+#[tokio::test]
 async fn nobody_gains_rights_through_assignments_or_devices_of_others() {
     let county = County::new().await;
     let bureau = county.token("bureau");

@@ -148,6 +148,7 @@ async fn the_server_answers_as_described() {
             .replace("{school}", "3601000001")
             .replace("{path}", "quantities%2Fpupils:primary")
             .replace("{number}", "77")
+            .replace("{device}", county.tokens["third"].device.as_ref().unwrap().as_str())
             .replace("{upload}", &"0".repeat(32))
             .replace("{sha256}", &"0".repeat(64));
         let token = if who.is_empty() { "" } else { county.token(who) };
@@ -250,6 +251,14 @@ async fn calls(county: &County) -> Vec<Call> {
         ("POST", "/api/device-sessions".into(), "", proof, 401),
         ("POST", "/api/people".into(), "admin", json!({ "name": "王五" }), 201),
         ("POST", "/api/people".into(), "bureau", json!({ "name": "王五" }), 404),
+        ("GET", "/api/people".into(), "admin", none.clone(), 200),
+        ("GET", "/api/people".into(), "bureau", none.clone(), 404),
+        ("DELETE", "/api/devices/{device}".into(), "first", none.clone(), 404),
+        ("DELETE", "/api/devices/{device}".into(), "bureau", none.clone(), 204),
+        ("GET", here("/standard"), "first", none.clone(), 200),
+        ("GET", here("/standard"), "leaver", none.clone(), 404),
+        ("GET", here("/waiting"), "bureau", none.clone(), 200),
+        ("GET", here("/waiting"), "first", none.clone(), 404),
         ("GET", "/api/me".into(), "first", none.clone(), 200),
         ("GET", "/api/me".into(), "", none.clone(), 401),
         ("GET", "/api/rounds".into(), "first", none.clone(), 200),

@@ -21,6 +21,10 @@
 //! | POST `/api/rounds` | [`NewRound`] → [`RoundSummary`] | administrator |
 //! | POST `/api/rounds/{round}/assignments` | [`Assignment`] → 204 | bureau, administrator |
 //! | POST `/api/people` | [`NewPerson`] → [`PersonSummary`], 201 | administrator |
+//! | GET `/api/people?round=` | → `[PersonView]` | administrator; with a round, bureau too |
+//! | DELETE `/api/devices/{device}` | → 204 | administrator, bureau |
+//! | GET `/api/rounds/{round}/standard` | → the standard with its overlays | any role in the round |
+//! | GET `/api/rounds/{round}/waiting` | → [`Waiting`] | bureau, administrator |
 //! | GET `/api/rounds/{round}/held` | → `[HeldView]` | supervisor |
 //! | GET `/api/rounds/{round}/set-aside` | → `[SetAsideView]` | supervisor |
 //! | POST `/api/rounds/{round}/held/{number}` | [`HeldDecision`] → 204 | supervisor |
@@ -506,6 +510,56 @@ pub struct PersonSummary {
     pub name: String,
 }
 
+/// A person as those who manage people see them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonView {
+    /// The id.
+    pub person: PersonId,
+    /// The name as shown.
+    pub name: String,
+    /// The name for logging in at the desk; shown to administrators only.
+    pub login: Option<String>,
+    /// Whether the person operates the server.
+    pub administrator: bool,
+    /// What the person does, where that has not ended.
+    pub assignments: Vec<AssignmentView>,
+    /// The person's devices, if the caller may give the person one.
+    pub devices: Vec<DeviceView>,
+}
+
+/// What a person does in a round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentView {
+    /// The round.
+    pub round: RoundId,
+    /// As what.
+    pub role: Role,
+    /// The schools; empty for roles that see the county.
+    pub schools: BTreeSet<SchoolId>,
+}
+
+/// An enrolled device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// The id.
+    pub device: DeviceId,
+    /// What its owner calls it.
+    pub name: String,
+    /// When it joined.
+    pub enrolled_ms: i64,
+    /// When its right to speak was taken, if it was.
+    pub revoked_ms: Option<i64>,
+}
+
+/// How many changes of a round are outside their documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Held, and nobody decided yet.
+    pub held: u64,
+    /// Set aside for good.
+    pub set_aside: u64,
+}
+
 /// Asks for random bytes to sign.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewChallenge {
@@ -619,7 +673,7 @@ pub struct AuditView {
     pub at_ms: i64,
     /// Stable code: `login`, `login.refused`, `logout`, `person.added`,
     /// `enrolment.code`, `enrolment.refused`, `enrolled`, `device.session`,
-    /// `assigned`, `round.opened`, `round.imported`, `receipt`,
+    /// `device.revoked`, `assigned`, `round.opened`, `round.imported`, `receipt`,
     /// `photo.hash_mismatch`, `survey.written`, `review.written` (verdicts),
     /// `ruling.written`, `county.written`, `plan.written`, `held`,
     /// `held.admitted`, `held.left`, `set_aside`.

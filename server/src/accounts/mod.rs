@@ -140,6 +140,47 @@ impl Accounts {
         self.read(|cache| cache.logins.get(login).cloned())
     }
 
+    /// Everyone, by id.
+    #[must_use]
+    pub fn people(&self) -> Vec<Person> {
+        self.read(|cache| cache.people.values().cloned().collect())
+    }
+
+    /// Every enrolled device, revoked ones too.
+    #[must_use]
+    pub fn devices(&self) -> Vec<Device> {
+        self.read(|cache| cache.devices.values().cloned().collect())
+    }
+
+    /// An enrolled device.
+    #[must_use]
+    pub fn device(&self, id: &DeviceId) -> Option<Device> {
+        self.read(|cache| cache.devices.get(id).cloned())
+    }
+
+    /// Takes a device's right to speak for its person: no session of it stands
+    /// any more, and its key opens no other. What it delivered stays. A second
+    /// time changes nothing.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown device, or what the store says.
+    pub async fn revoke(&self, id: &DeviceId, by: &By, now_ms: i64) -> Result<(), Fault> {
+        let _writing = self.writing.lock().await;
+        let mut device = self.device(id).ok_or_else(fault::not_found)?;
+        if device.revoked_ms.is_some() {
+            return Ok(());
+        }
+        device.revoked_ms = Some(now_ms);
+        let details = [("device", json!(device.id)), ("person", json!(device.person))];
+        let records = vec![
+            DEVICES.put(device.id.as_str().as_bytes(), &device)?,
+            event("device.revoked", by, now_ms, details),
+        ];
+        self.store.commit(records).await?;
+        self.write(|cache| cache.devices.insert(device.id.clone(), device));
+        Ok(())
+    }
+
     /// Adds a person.
     ///
     /// # Errors
@@ -299,6 +340,7 @@ impl Accounts {
             name,
             public_key: random::hex(&key),
             enrolled_ms: now_ms,
+            revoked_ms: None,
         };
         let _unchanged = rounds.hold_writes().await;
         if !self.stands(rounds, &row) {
@@ -363,7 +405,8 @@ impl Accounts {
         now_ms: i64,
     ) -> Result<NewSession, Fault> {
         let bytes = random::from_hex::<32>(challenge).ok_or_else(fault::device_refused)?;
-        let row = self.read(|cache| cache.devices.get(device).cloned()).ok_or_else(fault::device_refused)?;
+        let row = self.device(device).filter(|row| row.revoked_ms.is_none());
+        let row = row.ok_or_else(fault::device_refused)?;
         // By the device's own signature only, so that nobody else can use up
         // its challenge.
         let signed = verify_device(&row.public_key, device, challenge, signature);
@@ -394,6 +437,10 @@ impl Accounts {
         let hash = hash_of(token);
         self.read(|cache| {
             let session = cache.sessions.get(&hash).filter(|session| session.expires_ms > now_ms)?;
+            let device = session.device.as_ref().and_then(|device| cache.devices.get(device));
+            if device.is_some_and(|device| device.revoked_ms.is_some()) {
+                return None;
+            }
             let person = cache.people.get(&session.person)?;
             Some(Caller {
                 person: session.person.clone(),

@@ -44,6 +44,9 @@ pub struct Device {
     pub public_key: String,
     /// Server clock.
     pub enrolled_ms: i64,
+    /// When its right to speak was taken, server clock.
+    #[serde(default)]
+    pub revoked_ms: Option<i64>,
 }
 
 /// A session; the token itself is nowhere.

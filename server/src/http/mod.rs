@@ -5,6 +5,7 @@ pub mod audit;
 pub mod evidence;
 pub mod feed;
 pub mod ops;
+pub mod people;
 pub mod photos;
 pub mod reply;
 pub mod rounds;
@@ -29,6 +30,8 @@ use crate::transport::Stop;
 pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
     sync::routes(app, stop)
         .or(accounts::routes(app))
+        .unify()
+        .or(people::routes(app))
         .unify()
         .or(audit::routes(app))
         .unify()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use duxue_protocol::api::{
     Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, Role, RoundSummary,
-    SetAsideView, WorkPacket,
+    SetAsideView, Waiting, WorkPacket,
 };
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -21,6 +21,7 @@ use crate::feed::Change;
 use crate::hub::rows::{HeldRow, SetAsideRow};
 use crate::import;
 use crate::policy::Service;
+use crate::readmodel;
 use crate::receipts;
 use crate::rounds::{DocumentName, Writing};
 
@@ -48,6 +49,16 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(with::app(app))
         .and(with::token())
         .and_then(move |round, app, token| finish(within, packet(round, app, token)));
+    let standard = warp::path!("api" / "rounds" / String / "standard")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .map(|round: String, app: Arc<App>, token: Token| reply::shown(standard(&round, &app, &token)));
+    let waiting = warp::path!("api" / "rounds" / String / "waiting")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .and_then(move |round, app, token| finish(within, waiting(round, app, token)));
     let import = warp::path!("api" / "rounds" / String / "import")
         .and(warp::post())
         .and(with::app(app))
@@ -90,6 +101,10 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     list.or(open)
         .unify()
         .or(packet)
+        .unify()
+        .or(standard)
+        .unify()
+        .or(waiting)
         .unify()
         .or(import)
         .unify()
@@ -146,6 +161,19 @@ async fn packet(round: String, app: Arc<App>, token: Token) -> Answer {
         server_time_ms: now_ms(),
         journal,
     })
+}
+
+fn standard(round: &str, app: &App, token: &Token) -> Answer {
+    let (_, round) = token.in_round(app, round, Service::Packet)?;
+    reply::json(&*readmodel::standard(&round.row)?)
+}
+
+async fn waiting(round: String, app: Arc<App>, token: Token) -> Answer {
+    let (_, round) = token.in_round(&app, &round, Service::Assign)?;
+    let held = app.hub.held(&round.row.id).await?;
+    let open = held.iter().filter(|row| row.decision.is_none()).count();
+    let set_aside = app.hub.set_aside(&round.row.id).await?.len();
+    reply::json(&Waiting { held: open as u64, set_aside: set_aside as u64 })
 }
 
 async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: Body) -> Answer {
