@@ -137,10 +137,18 @@ async fn open(photos: &Photos, upload: &Upload, offset: u64) -> io::Result<tokio
 
 /// Makes a photo of an upload that has all its bytes.
 pub(super) async fn settle(photos: &Photos, upload: &Upload) -> Result<(), Fault> {
-    if upload.offset() == upload.info.length && !upload.is_complete() {
-        photos.finish(upload).await?;
+    if upload.offset() != upload.info.length || upload.is_complete() {
+        return Ok(());
     }
-    Ok(())
+    let finished = photos.finish(upload).await;
+    if finished.is_err() && !upload.is_complete() {
+        // Its bytes wait for another try. Whether that could be made durable,
+        // too, changes nothing about what the client is told.
+        if let Err(error) = photos.staging.keep(upload).await {
+            tracing::warn!(%error, "an upload that could not be finished may not outlive a power cut");
+        }
+    }
+    finished
 }
 
 /// A body on its way into an upload's file.
@@ -197,6 +205,9 @@ impl Stream<'_, '_> {
     async fn flush<D: Disk>(&self, file: &mut D, end: u64) -> io::Result<()> {
         file.flush().await?;
         file.sync().await?;
+        if end < self.upload.info.length {
+            self.photos.staging.keep(self.upload).await?;
+        }
         self.upload.set_offset(end);
         Ok(())
     }

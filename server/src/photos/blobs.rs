@@ -3,10 +3,15 @@
 //! The seam is [`object_store::ObjectStore`], so that an S3 bucket can take
 //! the folder's place. object_store's local folder is told to fsync: a staged
 //! file is synced, put under its name and its directory synced before `put`
-//! returns. The hash is checked before every `put`, so a name can only ever
-//! hold the bytes that it names.
+//! returns. The hash is checked before anything gets a name, so a name can
+//! only ever hold the bytes that it names.
+//!
+//! An upload's file on the same file system is not written a second time: it
+//! gets the photo's name as its second one ([`Blobs::adopt`]). Thumbnails are
+//! not flushed at all, because they can be made again.
 
-use std::path::Path as FilePath;
+use std::io::{self, Read};
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use duxue_document::PhotoHash;
@@ -16,6 +21,15 @@ use hyper::body::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use sha2::{Digest, Sha256};
+
+use super::sniff;
+
+/// Bytes of a file that are hashed at once.
+const HASHED_AT_ONCE: usize = 64 << 10;
+
+/// Where photos lie as they came.
+const ORIGINALS: &str = "originals";
 
 /// Why bytes could not be kept or given.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +46,15 @@ pub enum BlobError {
     /// The disk or the service behind it failed.
     #[error("photo storage failed: {0}")]
     Io(String),
+}
+
+impl From<io::Error> for BlobError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull => Self::Full,
+            _ => Self::Io(error.to_string()),
+        }
+    }
 }
 
 impl From<object_store::Error> for BlobError {
@@ -60,6 +83,10 @@ pub type Parts = BoxStream<'static, Result<Bytes, BlobError>>;
 #[derive(Clone)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
+    /// The same place; what is put here need not outlive a power cut.
+    thumbnails: Arc<dyn ObjectStore>,
+    /// Where the objects lie, if they are files.
+    folder: Option<PathBuf>,
 }
 
 impl Blobs {
@@ -68,15 +95,43 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Io`] where the folder cannot be made.
     pub fn open(folder: &FilePath) -> Result<Self, BlobError> {
-        std::fs::create_dir_all(folder).map_err(|error| BlobError::Io(error.to_string()))?;
+        make_folders(folder)?;
         let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self::new(Arc::new(objects)))
+        let thumbnails = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
+        Ok(Self { objects: Arc::new(objects), thumbnails, folder: Some(folder.to_owned()) })
     }
 
     /// Photos in any object store whose `put` is durable when it returns.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+        Self { thumbnails: Arc::clone(&objects), objects, folder: None }
+    }
+
+    /// Keeps a flushed file as the photo of this hash; durable when this
+    /// returns. The file stays under its own name too, and nobody may write to
+    /// it any more. Gives its media type.
+    ///
+    /// # Errors
+    /// [`BlobError::Damaged`] where the file has another hash.
+    pub async fn adopt(&self, hash: &PhotoHash, file: &FilePath) -> Result<&'static str, BlobError> {
+        let (wanted, path) = (*hash, file.to_owned());
+        let name = self.folder.as_ref().map(|folder| folder.join(original(hash).as_ref()));
+        let work = tokio::task::spawn_blocking(move || {
+            let (found, media_type) = hashed(&path)?;
+            let linked = found == wanted && name.is_some_and(|name| link(&path, &name).is_ok());
+            Ok::<_, io::Error>((found, media_type, linked))
+        });
+        let done = work.await.map_err(|error| BlobError::Io(error.to_string()))?;
+        let (found, media_type, linked) = done?;
+        if found != *hash {
+            return Err(BlobError::Damaged(*hash));
+        }
+        if !linked {
+            // The objects are elsewhere, the name is taken, or this file system
+            // has no links: then the bytes are written once more.
+            self.put(hash, tokio::fs::read(file).await?).await?;
+        }
+        Ok(media_type)
     }
 
     /// Keeps a photo under the hash of its bytes; durable when this returns.
@@ -156,23 +211,62 @@ impl Blobs {
     /// # Errors
     /// What the disk says.
     pub async fn put_thumbnail(&self, hash: &PhotoHash, jpeg: Vec<u8>) -> Result<(), BlobError> {
-        self.objects.put(&thumbnail(hash), jpeg.into()).await?;
+        self.thumbnails.put(&thumbnail(hash), jpeg.into()).await?;
         Ok(())
     }
 
-    /// A thumbnail's bytes.
+    /// A thumbnail's bytes. One that a power cut has torn is not there.
     ///
     /// # Errors
     /// [`BlobError::Missing`], or what the disk says.
     pub async fn get_thumbnail(&self, hash: &PhotoHash) -> Result<Vec<u8>, BlobError> {
-        Ok(self.objects.get(&thumbnail(hash)).await?.bytes().await?.to_vec())
+        let bytes = self.thumbnails.get(&thumbnail(hash)).await?.bytes().await?.to_vec();
+        if sniff::jpeg_is_complete(&bytes) { Ok(bytes) } else { Err(BlobError::Missing) }
     }
+}
+
+/// The hash of a file's bytes, and its type by the first of them. Reads a part
+/// at a time: photos are many and memory is not.
+fn hashed(path: &FilePath) -> io::Result<(PhotoHash, &'static str)> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut hasher, mut part) = (Sha256::new(), vec![0; HASHED_AT_ONCE]);
+    let mut media_type = None;
+    loop {
+        let count = file.read(&mut part)?;
+        let read = part.get(..count).unwrap_or_default();
+        let media_type = *media_type.get_or_insert_with(|| sniff::media_type(read));
+        if count == 0 {
+            return Ok((PhotoHash(hasher.finalize().into()), media_type));
+        }
+        hasher.update(read);
+    }
+}
+
+/// Gives a flushed file a second name, and makes the name durable.
+fn link(file: &FilePath, name: &FilePath) -> io::Result<()> {
+    std::fs::hard_link(file, name)?;
+    name.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Every folder of originals, so that a photo that comes never has to make one,
+/// and none waits for another's to be durable.
+fn make_folders(folder: &FilePath) -> io::Result<()> {
+    let originals = folder.join(ORIGINALS);
+    for first in 0..=u8::MAX {
+        std::fs::create_dir_all(originals.join(format!("{first:02x}")))?;
+    }
+    sync_folder(&originals)?;
+    sync_folder(folder)
+}
+
+fn sync_folder(folder: &FilePath) -> io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
 }
 
 /// Two levels, so that no folder has more than a few thousand names.
 fn original(hash: &PhotoHash) -> Path {
     let name = hash.to_string();
-    Path::from_iter(["originals", &name[..2], &name])
+    Path::from_iter([ORIGINALS, &name[..2], &name])
 }
 
 fn thumbnail(hash: &PhotoHash) -> Path {

@@ -2,7 +2,7 @@
 //! keeps its original and gets the reason; nothing here is needed for the
 //! acknowledgement.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +27,10 @@ const MAX_PIXELS: u64 = 100_000_000;
 const MAX_ALLOC: u64 = 400 << 20;
 const THUMBNAIL_SIDE: u32 = 320;
 const THUMBNAIL_QUALITY: u8 = 80;
+
+/// The lowest priority that a thread can have.
+#[cfg(target_os = "linux")]
+const LAST: i32 = 19;
 
 enum Work {
     Photo(PhotoHash),
@@ -150,13 +154,27 @@ impl Worker {
 
     async fn derive(&self, hash: &PhotoHash) -> Result<PhotoFacts, BlobError> {
         let bytes = self.blobs.verified(hash).await?;
-        let derived = tokio::task::spawn_blocking(move || derive(&bytes));
-        let (facts, thumbnail) = derived.await.map_err(|error| BlobError::Io(error.to_string()))?;
+        let (facts, thumbnail) = in_background(move || derive(&bytes)).await?;
         if let Some(jpeg) = thumbnail {
             self.blobs.put_thumbnail(hash, jpeg).await?;
         }
         Ok(facts)
     }
+}
+
+/// Runs work on a thread that the system serves last: people wait for their
+/// receipts, and nobody for this.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::Builder::new().name("derive".to_owned()).spawn(move || {
+        // On Linux priorities are those of threads. Without it the work only
+        // takes more of what others could use.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::setpriority_process(None, LAST);
+        // Whoever asked may be gone.
+        let _ = sender.send(work());
+    })?;
+    receiver.await.map_err(io::Error::other)
 }
 
 /// Everything that can be had from a photo's bytes. Never panics.

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use super::blobs::BlobError;
 use super::rows::{self, LinkRow, PhotoRow};
 use super::staging::{Info, Upload};
-use super::{Photos, faults, sniff};
+use super::{Photos, faults};
 
 impl From<BlobError> for Fault {
     fn from(error: BlobError) -> Self {
@@ -27,14 +27,12 @@ impl Photos {
     /// a crash at any point: each step finds what the last run did.
     pub(super) async fn finish(&self, upload: &Upload) -> Result<(), Fault> {
         let _turn = self.finishing.acquire().await.map_err(|_| faults::disk())?;
-        let bytes = tokio::fs::read(self.staging.part(upload)).await.map_err(|error| faults::io(&error))?;
         let hash = upload.info.hash;
-        let media_type = sniff::media_type(&bytes);
-        match self.blobs.put(&hash, bytes).await {
-            Ok(()) => {}
+        let media_type = match self.blobs.adopt(&hash, &self.staging.part(upload)).await {
+            Ok(media_type) => media_type,
             Err(BlobError::Damaged(_)) => return Err(self.refuse(upload).await?),
             Err(error) => return Err(error.into()),
-        }
+        };
         self.acknowledge(&upload.info, media_type, true).await?;
         self.staging.complete(upload).await;
         self.queue.push(hash);

@@ -46,8 +46,9 @@ pub use derive::Queue;
 pub use rows::{Derivation, Exif, LinkRow, PhotoFacts, PhotoRow};
 pub use staging::StagingError;
 
-/// Photos put at the same time: each has its bytes in memory.
-const FINISHING: u32 = 3;
+/// Photos put at the same time. Each waits for the disk and holds little
+/// memory, and flushes at the same time share the disk's work.
+const FINISHING: u32 = 32;
 /// Photos looked for at the same time.
 const LOOKED_AT: usize = 16;
 

@@ -77,6 +77,14 @@ pub enum Derivation {
     },
 }
 
+impl Derivation {
+    /// Whether a thumbnail was made.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+}
+
 /// What EXIF says: easily forged, so shown beside the server's own clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exif {

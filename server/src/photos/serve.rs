@@ -82,7 +82,13 @@ async fn answer(
         Wanted::Original => (original(photos, hash).await?, row.media_type.as_str()),
         Wanted::Thumbnail => match photos.blobs.get_thumbnail(&hash).await {
             Ok(bytes) => (Response::new(bytes.into()), "image/jpeg"),
-            Err(BlobError::Missing) => return Err(faults::not_derived()),
+            Err(BlobError::Missing) => {
+                if photos.facts(&hash).await?.is_some_and(|facts| facts.derivation.is_done()) {
+                    // It was there before a power cut, and can be made again.
+                    photos.queue.push(hash);
+                }
+                return Err(faults::not_derived());
+            }
             Err(error) => return Err(error.into()),
         },
     };

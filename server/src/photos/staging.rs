@@ -3,7 +3,9 @@
 //!
 //! The offset of an upload is the number of its flushed bytes, so what a
 //! client was told is never taken back. Opening the folder again after a
-//! crash finds every upload where it was.
+//! crash finds every upload where it was. Until bytes wait there for more, an
+//! upload's names are not flushed: most come whole in one request, and who asks
+//! after a power cut for one that had no bytes is told to begin again.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -50,6 +52,8 @@ pub(super) struct Upload {
     pub info: Info,
     flushed: AtomicU64,
     complete: AtomicBool,
+    /// Whether description and names are flushed.
+    kept: AtomicBool,
     lock: tokio::sync::Mutex<()>,
     /// Counts those who want the upload.
     wanted: watch::Sender<u64>,
@@ -92,6 +96,7 @@ impl Upload {
             info,
             flushed: AtomicU64::new(flushed),
             complete: AtomicBool::new(complete),
+            kept: AtomicBool::new(flushed > 0),
             lock: tokio::sync::Mutex::new(()),
             wanted: watch::Sender::new(0),
         })
@@ -143,21 +148,24 @@ impl Staging {
         tokio::fs::create_dir_all(&aside).await?;
         let mut known = Known::default();
         let mut entries = tokio::fs::read_dir(&staging).await?;
+        let mut names = Vec::new();
         while let Some(entry) = entries.next_entry().await? {
-            let path = entry.path();
-            if path.extension().is_some_and(|ending| ending == "json") {
-                match read_upload(&path).await {
-                    Ok(upload) => drop(known.uploads.insert(upload.info.id.clone(), upload)),
-                    Err(error) => {
-                        // One bad file must not keep the server from starting.
-                        tracing::error!(%error, path = %path.display(), "an unfinished upload cannot be read; set aside");
-                        if let Some(name) = path.file_name() {
-                            tokio::fs::rename(&path, aside.join(name)).await?;
-                        }
-                    }
-                }
+            names.push(entry.path());
+        }
+        let described = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "json");
+        for path in names.iter().filter(described) {
+            match read_upload(path).await {
+                Ok(upload) => drop(known.uploads.insert(upload.info.id.clone(), upload)),
+                // One bad file must not keep the server from starting.
+                Err(error) => set_unreadable_aside(path, &aside, &error).await?,
             }
         }
+        // What has no description was never promised to anyone.
+        for path in names.iter().filter(|path| !described(path) && !path.with_extension("json").exists()) {
+            remove(path).await?;
+        }
+        let folder = staging.clone();
+        blocking(move || std::fs::File::open(folder)?.sync_all()).await?;
         Ok(Self { folder: staging, aside, known: Mutex::new(known) })
     }
 
@@ -186,7 +194,7 @@ impl Staging {
         Ok(upload)
     }
 
-    /// Begins an upload within a person's limits; durable when this returns.
+    /// Begins an upload within a person's limits.
     pub async fn create(&self, info: Info, settings: &Settings) -> Result<Arc<Upload>, Fault> {
         let upload = Upload::new(info, 0, false);
         {
@@ -215,6 +223,21 @@ impl Staging {
             return Err(faults::io(&error));
         }
         Ok(upload)
+    }
+
+    /// Makes durable that there is such an upload, whose bytes wait for more.
+    pub async fn keep(&self, upload: &Upload) -> io::Result<()> {
+        if upload.kept.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (described, folder) = (self.described(upload), self.folder.clone());
+        blocking(move || {
+            std::fs::File::open(described)?.sync_all()?;
+            std::fs::File::open(folder)?.sync_all()
+        })
+        .await?;
+        upload.kept.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// An upload that had nothing to wait for: the photo is here.
@@ -279,14 +302,34 @@ impl Staging {
 
     /// The description goes first: without it the bytes are nobody's.
     async fn remove_files(&self, upload: &Upload) -> io::Result<()> {
-        for path in [self.described(upload), self.part(upload)] {
-            match tokio::fs::remove_file(path).await {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        remove(&self.described(upload)).await?;
+        remove(&self.part(upload)).await
     }
+}
+
+async fn remove(path: &Path) -> io::Result<()> {
+    match tokio::fs::remove_file(path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Takes a description that cannot be read out of the way, with the bytes. If
+/// there are none, a power cut came before anything was promised.
+async fn set_unreadable_aside(described: &Path, aside: &Path, error: &io::Error) -> io::Result<()> {
+    let part = described.with_extension("part");
+    let bytes = tokio::fs::metadata(&part).await.map_or(0, |found| found.len());
+    if bytes == 0 {
+        remove(described).await?;
+        return remove(&part).await;
+    }
+    tracing::error!(%error, path = %described.display(), "an unfinished upload cannot be read; set aside");
+    for path in [described, &part] {
+        if let Some(name) = path.file_name() {
+            tokio::fs::rename(path, aside.join(name)).await?;
+        }
+    }
+    Ok(())
 }
 
 fn note_finished(known: &mut Known, id: &str) {
@@ -303,9 +346,10 @@ async fn read_upload(path: &Path) -> io::Result<Arc<Upload>> {
     if path.file_stem().and_then(|stem| stem.to_str()) != Some(info.id.as_str()) {
         return Err(io::Error::other("the description is of another upload"));
     }
-    let part = path.with_extension("part");
+    let (part, described) = (path.with_extension("part"), path.to_owned());
     let length = info.length;
     let flushed = blocking(move || {
+        std::fs::File::open(described)?.sync_all()?;
         let file = std::fs::OpenOptions::new().write(true).open(part)?;
         // Bytes that survived a crash of the process are only now known to be
         // on disk.
@@ -317,17 +361,10 @@ async fn read_upload(path: &Path) -> io::Result<Arc<Upload>> {
 }
 
 fn write_upload(part: &Path, described: &Path, info: &Info) -> io::Result<()> {
-    use std::io::Write;
-    std::fs::File::create(part)?.sync_all()?;
+    std::fs::File::create(part)?;
     let temporary = described.with_extension("new");
-    let mut file = std::fs::File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(info).map_err(io::Error::other)?)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, described)?;
-    match described.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    std::fs::write(&temporary, serde_json::to_vec(info).map_err(io::Error::other)?)?;
+    std::fs::rename(&temporary, described)
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

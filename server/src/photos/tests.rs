@@ -315,10 +315,22 @@ async fn a_damaged_description_does_not_keep_the_server_from_starting() {
     let server = world.open().await;
     let good = server.create(&noise(10)).await;
     drop(server);
-    std::fs::write(world.folder.path().join("staging/broken.json"), b"{").unwrap();
+    let staging = world.folder.path().join("staging");
+    // Of the second nothing was promised, because no byte of it is there.
+    for (name, bytes) in [
+        ("broken.json", b"{".as_slice()),
+        ("broken.part", b"some"),
+        ("empty.json", b""),
+        ("empty.part", b""),
+        ("alone.part", b"some"),
+    ] {
+        std::fs::write(staging.join(name), bytes).unwrap();
+    }
     let server = world.open().await;
     assert_eq!(server.offset(&good).await, 0);
-    assert_eq!(world.files("aside"), ["broken.json"]);
+    let aside = world.files("aside");
+    assert_eq!(aside, ["broken.json", "broken.part"]);
+    assert_eq!(world.files("staging").len(), 2, "what is promised to nobody is gone");
 }
 
 /// A bound server, because only a real connection breaks off and stalls: what
@@ -817,6 +829,26 @@ fn what_cannot_be_decoded_says_why() {
         ("nothing", vec![], Derivation::Opaque),
     ] {
         assert_eq!(derive::derive(&bytes).0.derivation, expected, "{name}");
+    }
+}
+
+/// Thumbnails are not flushed.
+#[tokio::test]
+async fn a_thumbnail_that_a_power_cut_has_torn_is_made_again() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = jpeg(400, 300, None);
+    server.upload(&photo).await;
+    server.photos.derived().await;
+    let hash = PhotoHash::of(&photo).to_string();
+    let file = world.folder.path().join(format!("blobs/thumbnails/{}/{hash}", &hash[..2]));
+    let whole = std::fs::read(&file).unwrap();
+    for torn in [&whole[..0], &whole[..whole.len() / 2], &vec![0; whole.len()]] {
+        std::fs::write(&file, torn).unwrap();
+        let path = format!("/api/photos/{hash}/thumbnail");
+        assert_eq!(server.send("GET", &path, &[], b"").await.status(), 404);
+        server.photos.derived().await;
+        assert_eq!(server.send("GET", &path, &[], b"").await.body(), &whole);
     }
 }
 
