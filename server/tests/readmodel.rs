@@ -15,8 +15,7 @@ use duxue_document::decision::{Outcome, Verdict};
 use duxue_document::{DocumentId, Scalar, genesis, write};
 use duxue_server::hub::rows::{ACTORS, ActorRow};
 use duxue_server::random::{from_hex, hex};
-use duxue_server::readmodel::{ReadModel, RoundModel, TICK};
-use duxue_server::store::memory::MemoryStore;
+use duxue_server::readmodel::{KEPT, ReadModel, RoundModel, TICK};
 use duxue_standards::assess::hash;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -287,23 +286,30 @@ async fn whoever_asks_after_an_acknowledgement_is_told_of_its_conflict() {
 }
 
 #[tokio::test]
-async fn rounds_are_read_at_the_start_before_anyone_asks() {
-    let (store, data) = (Arc::new(MemoryStore::new()), folder());
-    let county = County::on(Arc::clone(&store) as _, Arc::clone(&data)).await;
-    let mut doc = local(Survey, 1);
-    put(&mut doc, PATHS[0], "10");
-    county.client("first").await.sync(document(0, Survey), &mut doc).await;
-    county.server.stop().await;
-    let again = common::Running::on(store, data).await;
-    let model = Arc::clone(&again.app.readmodel);
-    tokio::time::timeout(std::time::Duration::from_secs(60), async {
-        while model.workings() == 0 {
-            tokio::task::yield_now().await;
+async fn a_round_is_in_memory_only_while_it_is_asked_for() {
+    let county = County::new().await;
+    let model = Arc::clone(&county.server.app.readmodel);
+    let path = format!("/api/rounds/{ROUND}/conflicts");
+    let mut number = 0;
+    for round in 0..2 {
+        for name in ["first", "second"] {
+            number += 1;
+            let mut doc = local(Survey, number);
+            put(&mut doc, PATHS[round], &number.to_string());
+            county.client(name).await.sync(document(0, Survey), &mut doc).await;
         }
-    })
-    .await
-    .expect("nothing was worked out");
-    again.stop().await;
+        assert_eq!(model.in_memory(), 0, "changes alone have a round read");
+        let worked = model.workings();
+        let (_, found) = county.server.get(county.token("bureau"), &path).await;
+        assert_eq!(found.as_array().map(Vec::len), Some(round + 1), "{found}");
+        assert_eq!((model.in_memory(), model.workings()), (1, worked + 1));
+        tokio::time::pause();
+        tokio::time::advance(KEPT).await;
+        while model.in_memory() > 0 {
+            tokio::time::advance(TICK).await;
+        }
+        tokio::time::resume();
+    }
 }
 
 /// Invariant 8 for a whole document: the other schools stay readable, and the

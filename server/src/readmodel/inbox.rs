@@ -22,6 +22,9 @@ use crate::fault::{self, Fault};
 /// The shortest time between two workings of the background task.
 pub const TICK: Duration = Duration::from_millis(500);
 
+/// Between two looks for rounds that nobody asks for.
+const SWEEP: Duration = Duration::from_secs(60);
+
 /// The open conflicts in the order of the inbox, without the people behind
 /// them.
 pub type Views = Arc<Vec<ConflictView>>;
@@ -52,6 +55,11 @@ impl Latest {
 
     fn finish(&self, version: u64, views: Result<Views, Fault>) {
         self.0.send_modify(|state| state.finished = Some((version, views)));
+    }
+
+    /// Whoever asks later has them worked out anew.
+    pub(super) fn forget(&self) {
+        self.0.send_if_modified(|state| state.finished.take().is_some());
     }
 
     /// Whoever waits is told; whoever asks later has it tried anew.
@@ -102,16 +110,23 @@ impl Due {
 }
 
 impl ReadModel {
-    /// Reads the models of all rounds, and keeps working out the conflicts of
-    /// those that change. Runs until it is dropped; one is enough.
+    /// Keeps working out the conflicts of the rounds that are looked at, and
+    /// drops the others from memory. Runs until it is dropped; one is enough.
     pub async fn run(&self) {
-        for round in self.rounds.all() {
-            self.due.add(&round.row.id);
-        }
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = |period| {
+            let mut tick = tokio::time::interval(period);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            tick
+        };
+        let (mut tick, mut sweep) = (every(TICK), every(SWEEP));
         loop {
-            self.due.woken.notified().await;
+            tokio::select! {
+                () = self.due.woken.notified() => {}
+                _ = sweep.tick() => {
+                    self.drop_unasked();
+                    continue;
+                }
+            }
             tick.tick().await;
             for round in self.due.take() {
                 self.work_out(&round).await;
@@ -139,7 +154,7 @@ impl ReadModel {
 
     async fn work_out(&self, id: &RoundId) {
         let slot = self.slot(id);
-        let copy = match self.look(id, |model| Ok(model.snapshot())).await {
+        let copy = match self.read(id, |model| Ok(model.snapshot())).await {
             Ok(copy) => copy,
             Err(fault) => {
                 tracing::warn!(round = %id, code = %fault.problem.code, "a round could not be read");

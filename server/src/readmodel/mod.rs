@@ -7,6 +7,10 @@
 //!
 //! What the open conflicts would do is dear. It is worked out in the
 //! background ([`inbox`]), at most once a tick.
+//!
+//! A round of which nobody has asked for a while is not in memory and costs
+//! no work: a server may hold thousands of counties of which a few are looked
+//! at. Whoever asks first waits until its documents are read.
 
 pub mod conflicts;
 pub mod inbox;
@@ -15,9 +19,11 @@ pub mod school;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use duxue_document::{RoundId, SchoolId};
 use duxue_standards::{Standard, builtin};
+use tokio::time::Instant;
 
 use crate::fault::{self, Fault};
 use crate::hub::document::Shared;
@@ -28,6 +34,9 @@ use crate::store::{JournalNumber, Store};
 
 pub use inbox::TICK;
 pub use round::RoundModel;
+
+/// How long a round stays in memory after the last question.
+pub const KEPT: Duration = Duration::from_secs(10 * 60);
 
 /// What has changed in a round since the last look.
 #[derive(Debug, Default)]
@@ -42,6 +51,18 @@ struct Dirty {
 struct Slot {
     model: tokio::sync::Mutex<Option<RoundModel>>,
     inbox: inbox::Latest,
+    /// When somebody last asked; `None` after it was dropped.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Slot {
+    fn asked(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.asked().is_some_and(|asked| asked.elapsed() < KEPT)
+    }
 }
 
 /// Where a model reads what it is made from.
@@ -64,7 +85,7 @@ pub struct ReadModel {
 }
 
 impl ReadModel {
-    /// Nothing is read until someone asks, or [`ReadModel::run`] does.
+    /// Nothing is read until someone asks.
     #[must_use]
     pub fn new(rounds: Arc<Rounds>, store: Arc<dyn Store>) -> Self {
         Self {
@@ -97,9 +118,19 @@ impl ReadModel {
         id: &RoundId,
         look: impl FnOnce(&mut RoundModel) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        self.rounds.get(id).ok_or_else(fault::not_found)?;
+        *self.slot(id).asked() = Some(Instant::now());
+        self.read(id, look).await
+    }
+
+    /// As [`ReadModel::look`], without being a question.
+    async fn read<T>(
+        &self,
+        id: &RoundId,
+        look: impl FnOnce(&mut RoundModel) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let hub = self.hub.get().ok_or_else(fault::not_ready)?;
         let sources = Sources { hub, store: &*self.store };
-        self.rounds.get(id).ok_or_else(fault::not_found)?;
         let slot = self.slot(id);
         let mut place = slot.model.lock().await;
         // Out of its place while it is worked on: whatever ends that early, a
@@ -123,6 +154,13 @@ impl ReadModel {
         crate::hub::task::heavy(usize::MAX, || look(model))
     }
 
+    /// How many rounds are in memory.
+    #[must_use]
+    pub fn in_memory(&self) -> usize {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().filter(|slot| slot.asked().is_some()).count()
+    }
+
     fn slot(&self, id: &RoundId) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(id.clone()).or_default())
@@ -133,7 +171,22 @@ impl ReadModel {
             let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
             mark(dirty.entry(round.clone()).or_default());
         }
-        self.due.add(round);
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.get(round).is_some_and(|slot| slot.is_wanted()) {
+            self.due.add(round);
+        }
+    }
+
+    /// Drops the rounds of which nobody has asked for a while.
+    fn drop_unasked(&self) {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values().filter(|slot| !slot.is_wanted()) {
+            // Whoever holds it is reading it.
+            let Ok(mut model) = slot.model.try_lock() else { continue };
+            *model = None;
+            slot.inbox.forget();
+            *slot.asked() = None;
+        }
     }
 }
 
