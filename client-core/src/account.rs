@@ -159,8 +159,12 @@ impl Engine {
         device_secret: Option<String>,
         turn: &mut Turn,
     ) {
-        // The server credits work to whoever delivers it.
-        let other = self.identity.as_ref().is_some_and(|known| known.person != session.person);
+        // The server credits work to whoever delivers it. Work that was read
+        // back from a rescue file is here before anyone has logged in.
+        let other = match &self.identity {
+            Some(known) => known.person != session.person,
+            None => self.own_actors.values().any(|author| *author != session.person),
+        };
         if other && self.has_undelivered() {
             return turn.reply(id, Err(CommandError::OtherPersonsWork));
         }

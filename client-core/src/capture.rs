@@ -108,7 +108,7 @@ impl Engine {
         let Capture { mut claims, photos, item, mark, mut warnings } = capture;
         let survey = About::of(subject, DocumentKind::Survey);
         self.may_write(&survey)?;
-        self.check_photos(&claims, &photos)?;
+        self.check_photos(subject, &claims, &photos)?;
         for photo in &photos {
             if !claims.iter().any(|(path, _)| *path == EntryPath::Evidence(photo.photo)) {
                 let entries = claims
@@ -116,7 +116,12 @@ impl Engine {
                     .filter(|(_, statement)| statement.photos.contains(&photo.photo))
                     .map(|(path, _)| path.clone())
                     .collect();
-                claims.push((EntryPath::Evidence(photo.photo), evidence(photo, &entries, None)?));
+                // Where the claims that it supports were made.
+                let place = claims
+                    .iter()
+                    .filter(|(_, statement)| statement.photos.contains(&photo.photo))
+                    .find_map(|(_, statement)| statement.place.clone());
+                claims.push((EntryPath::Evidence(photo.photo), evidence(photo, &entries, place)?));
             }
         }
         for (path, statement) in &claims {
@@ -244,16 +249,29 @@ impl Engine {
 
     fn check_photos(
         &self,
+        subject: &Subject,
         claims: &[(EntryPath, Statement)],
         photos: &[NewPhoto],
     ) -> Result<(), CommandError> {
+        // An undo states again what a colleague's photo may support.
+        if photos.is_empty() {
+            return Ok(());
+        }
         let known = |photo: &PhotoHash| {
             self.photos.contains_key(photo) || photos.iter().any(|new| new.photo == *photo)
         };
-        // An undo states again what a colleague's photo may support.
-        let all = claims.iter().flat_map(|(_, statement)| &statement.photos);
-        let fresh = photos.is_empty() || all.clone().all(known);
-        if fresh { Ok(()) } else { Err(CommandError::UnknownPhoto) }
+        let mut unknown = claims
+            .iter()
+            .flat_map(|(_, statement)| &statement.photos)
+            .filter(|photo| !known(photo))
+            .peekable();
+        if unknown.peek().is_none() {
+            return Ok(());
+        }
+        // A colleague's photo goes on to support what a new one supports too.
+        let survey = self.consolidated(subject)?;
+        let stated = |photo: &PhotoHash| survey.entries.contains_key(&EntryPath::Evidence(*photo));
+        if unknown.all(stated) { Ok(()) } else { Err(CommandError::UnknownPhoto) }
     }
 
     /// Records of photos that this device does not have yet.

@@ -218,6 +218,12 @@ pub enum Command {
         /// Whether to be online.
         wanted: bool,
     },
+    /// Lets photos wait, or go on: on a network that is paid by volume. What was
+    /// measured goes either way.
+    PausePhotos {
+        /// Whether they wait. Not kept through a restart.
+        paused: bool,
+    },
     /// Tries a stuck photo again.
     RetryPhoto {
         /// The photo.

@@ -239,6 +239,7 @@ impl Engine {
             }
             Command::Open { subject } => self.open_documents(&subject).map(|()| Some(Reply::Done)),
             Command::Online { wanted } => self.go_online(wanted, turn).map(Some),
+            Command::PausePhotos { paused } => Ok(Some(self.pause_photos(paused))),
             Command::RetryPhoto { photo } => self.retry_photo(&photo).map(Some),
             Command::FreePhotos => {
                 self.free_photos(id, turn);

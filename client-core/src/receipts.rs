@@ -234,7 +234,8 @@ impl Engine {
         if self.settled || !self.link.is_open() || !self.pending.is_empty() || !self.errands.is_empty() {
             return;
         }
-        let uploads_wait = self.photos.values().any(crate::photo::PhotoRecord::wants_upload);
+        let uploads_wait =
+            !self.uploads.paused && self.photos.values().any(crate::photo::PhotoRecord::wants_upload);
         let claimed = self.claimed();
         let asked = claimed == Claimed::default() || self.receipt_round.answered.as_ref() == Some(&claimed);
         if uploads_wait || !asked || !self.heard_all() {

@@ -27,6 +27,8 @@ const NOT_TAKEN: Problem = Problem::new(
 #[derive(Default)]
 pub struct Uploads {
     running: bool,
+    /// The user lets photos wait.
+    pub(crate) paused: bool,
     /// The open upload was asked for its offset on this run: an offset from
     /// before a restart is only a hint.
     asked: Option<PhotoHash>,
@@ -42,6 +44,7 @@ const FRUITLESS: u32 = 3;
 impl Engine {
     pub(crate) fn pump_uploads(&mut self, turn: &mut Turn) {
         if self.uploads.running
+            || self.uploads.paused
             || turn.now_ms < self.uploads.not_before_ms
             || !self.photos_may_go(turn.now_ms)
         {
@@ -96,7 +99,9 @@ impl Engine {
 
     pub(crate) fn upload_timer(&self) -> Option<i64> {
         let crate::sync::Link::Open(open) = &self.link else { return None };
-        let waiting = !self.uploads.running && self.photos.values().any(PhotoRecord::wants_upload);
+        let waiting = !self.uploads.running
+            && !self.uploads.paused
+            && self.photos.values().any(PhotoRecord::wants_upload);
         let documents = if self.is_even() { 0 } else { open.since_ms + DOCUMENTS_FIRST_MS };
         waiting.then(|| self.uploads.not_before_ms.max(documents))
     }
@@ -194,6 +199,13 @@ impl Engine {
         self.settled = false;
         // Losing this record's last state costs one request, never bytes.
         self.write(vec![put], Vec::new(), Pending::Record(None), turn);
+    }
+
+    /// A part that is on its way arrives; no other is sent while photos wait.
+    pub(crate) fn pause_photos(&mut self, paused: bool) -> Reply {
+        self.uploads.paused = paused;
+        self.settled = false;
+        Reply::Done
     }
 
     pub(crate) fn retry_photo(&mut self, photo: &PhotoHash) -> Result<Reply, CommandError> {

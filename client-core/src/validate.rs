@@ -154,6 +154,14 @@ fn unlikely(path: &EntryPath, name: &str, found: Decimal, (low, high): (i32, i32
 }
 
 impl Engine {
+    /// What would look wrong about claims that are being typed; those that do
+    /// not fit yet are left out. The same warnings come when they are saved.
+    #[must_use]
+    pub fn unlikely_claims(&self, subject: &Subject, claims: &[(EntryPath, Statement)]) -> Vec<Warning> {
+        let fitting = claims.iter().filter(|(path, statement)| check(path, &statement.value).is_ok());
+        fitting.flat_map(|(path, statement)| self.implausible(subject, path, &statement.value)).collect()
+    }
+
     /// What looks wrong about a value.
     pub(crate) fn implausible(&self, subject: &Subject, path: &EntryPath, value: &Value) -> Vec<Warning> {
         let check =

@@ -140,6 +140,8 @@ pub enum Waiting {
         /// Bytes that the server has.
         sent: u64,
     },
+    /// The user lets photos wait for a network that is not paid by volume.
+    Paused,
     /// Sent, but no receipt covers it yet.
     NoReceipt,
     /// The server does not give or take this document.
@@ -455,6 +457,7 @@ impl Engine {
             PhotoState::Stuck { problem } => Waiting::Stuck { problem: problem.clone() },
             PhotoState::Sent => Waiting::NoReceipt,
             _ if !self.link.is_open() => Waiting::Offline,
+            _ if self.uploads.paused => Waiting::Paused,
             PhotoState::Waiting => Waiting::Sending { sent: 0 },
             PhotoState::Uploading { sent, .. } => Waiting::Sending { sent: *sent },
         })

@@ -75,12 +75,12 @@ pub fn run(options: &Options) -> Outcome {
     server.become_server()
 }
 
-/// Serves a new demonstration county on a free port while `what` runs; it is
-/// given the address, and the code and the school of one inspector.
+/// Serves a new demonstration county on a free port while `what` runs, which
+/// is given the address.
 ///
 /// # Errors
 /// As for [`run`], and what `what` gives.
-pub fn served(folder: &Path, what: impl FnOnce(&str, &str, &str) -> Outcome) -> Outcome {
+pub fn served(folder: &Path, what: impl FnOnce(&str) -> Outcome) -> Outcome {
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(|error| Failure(format!("{}: {error}", folder.display())))?;
     }
@@ -91,11 +91,7 @@ pub fn served(folder: &Path, what: impl FnOnce(&str, &str, &str) -> Outcome) -> 
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
     };
     let mut running = server.start()?;
-    let outcome = set_up(&running.address, &folder.join("county")).and_then(|codes| {
-        let none = || Failure("the demonstration has no inspector".to_owned());
-        let code = codes.first().ok_or_else(none)?;
-        what(&running.address, &code.code, &code.school)
-    });
+    let outcome = set_up(&running.address, &folder.join("county")).and_then(|_codes| what(&running.address));
     running.end();
     outcome
 }

@@ -13,6 +13,20 @@ use crate::process::{Failure, Outcome, cargo, command, output, run, target_dir, 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
+/// What is given up to make what a phone downloads smaller: a panic says
+/// nothing before it stops the engine, and the library sorts more slowly.
+const SMALL_LIBRARY: &str = "build-std-features=optimize_for_size";
+const SMALL_CODE: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
+
+/// How much the size matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Only that it builds.
+    Any,
+    /// As small as the compiler at hand can.
+    Small,
+}
+
 /// The crates that do no I/O and know no clock (DESIGN: invariant 1).
 pub const PURE: [&str; 4] = ["duxue-document", "duxue-protocol", "duxue-standards", "duxue-client-core"];
 
@@ -22,16 +36,19 @@ pub const PURE: [&str; 4] = ["duxue-document", "duxue-protocol", "duxue-standard
 /// # Errors
 /// [`Failure`] that says exactly what to install, or what did not compile.
 pub fn step() -> Outcome {
-    build(&PURE.iter().flat_map(|name| ["-p", name]).collect::<Vec<_>>()).map(drop)
+    build(&PURE.iter().flat_map(|name| ["-p", name]).collect::<Vec<_>>(), Size::Any).map(drop)
 }
 
 /// Builds for wasm32 what the arguments say, and gives the folder below which
-/// cargo has put it.
+/// cargo has put it. Where the size matters the distribution's compiler goes
+/// first, if it is there.
 ///
 /// # Errors
 /// As for [`step`].
-pub fn build(arguments: &[&str]) -> Outcome<PathBuf> {
+pub fn build(arguments: &[&str], size: Size) -> Outcome<PathBuf> {
     let forced = std::env::var("XTASK_WASM").is_ok_and(|way| way == "distribution");
+    // Only a library that is built here can be built small.
+    let forced = forced || (size == Size::Small && installed().is_some());
     if !forced && rustup_target() {
         println!("compiler: rustup's, with its target {TARGET}");
         let target = target_dir().join("wasm");
@@ -40,8 +57,14 @@ pub fn build(arguments: &[&str]) -> Outcome<PathBuf> {
     }
     let compiler = distribution()?;
     println!("compiler: {}, with the standard library built from source", compiler.display());
-    let target = target_dir().join("wasm-distribution");
+    let target = target_dir().join(match size {
+        Size::Any => "wasm-distribution",
+        Size::Small => "wasm-small",
+    });
     let mut build = command_for(arguments, &target);
+    if size == Size::Small {
+        build.args(["-Z", SMALL_LIBRARY]).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", SMALL_CODE);
+    }
     build
         .args(["-Z", "build-std=std,panic_abort"])
         .env("RUSTC", &compiler)

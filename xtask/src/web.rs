@@ -33,6 +33,8 @@ pub fn step() -> Outcome {
     let npm = |script: &str| run(command("npm", &["run", "--silent", script]).current_dir(folder()));
     npm("check")?;
     npm("build")?;
+    npm("build:desk")?;
+    pack("desk")?;
     sizes()
 }
 
@@ -46,7 +48,7 @@ pub fn can_build() -> Outcome {
 
 /// The wasm shell with its glue, in `web/src/generated`.
 fn core() -> Outcome {
-    let below = wasm::build(&SHELL)?;
+    let below = wasm::build(&SHELL, wasm::Size::Small)?;
     same_version()?;
     run(&mut cargo(&["build", "--locked", "-p", "duxue-bindgen"]))?;
     let bindgen = target_dir().join("debug/duxue-bindgen");
@@ -73,10 +75,14 @@ fn versions<'a>(lock: &'a str, name: &str) -> Vec<&'a str> {
     found.collect()
 }
 
-/// Prints what the phone downloads: raw, and as brotli sends it.
+/// Compresses an entry's files beside them; gives their sizes.
+fn pack(entry: &str) -> Outcome<String> {
+    output(command("node", &["scripts/pack.mjs"]).arg(built().join(entry)).current_dir(folder()))
+}
+
+/// Prints what the phone downloads: raw, and as it is sent.
 fn sizes() -> Outcome {
-    let phone = built().join("phone");
-    let text = output(command("node", &["scripts/sizes.mjs"]).arg(&phone).current_dir(folder()))?;
+    let text = pack("phone")?;
     print!("{text}");
     let total = text.lines().find_map(|line| line.strip_prefix("compressed bytes: ")?.parse().ok());
     let total: u64 = total.ok_or_else(|| Failure("the sizes were not printed".to_owned()))?;

@@ -127,7 +127,7 @@ pub fn answer(engine: &Engine, query: &Query) -> Result<String, Problem> {
         Query::Standard { round } => json(&standard(engine, round)?),
         Query::Strip { subject, claims } => {
             let preview = engine.preview_with(subject, claims).map_err(|error| error.problem())?;
-            json(&strip::of(&preview))
+            json(&strip::of(&preview, engine.unlikely_claims(subject, claims)))
         }
         Query::Outbox => json(&engine.outbox()),
         Query::Receipts => json(&receipts(engine)),

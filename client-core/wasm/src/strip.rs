@@ -1,5 +1,6 @@
 //! The indicator strip: what the phone shows of a preview.
 
+use duxue_client_core::Warning;
 use duxue_client_core::preview::Preview;
 use duxue_document::school::Stage;
 use duxue_standards::assess::{IndicatorResult, Outcome};
@@ -13,6 +14,8 @@ pub struct Strip<'a> {
     provisional: bool,
     standard: &'a str,
     rows: Vec<Row<'a>>,
+    /// What looks wrong about what is being typed; nothing is blocked by it.
+    warnings: Vec<Warning>,
 }
 
 /// The indicators of a stage, or of the school where there is none.
@@ -43,7 +46,7 @@ struct Condition<'a> {
 }
 
 /// Takes from a preview what the strip shows.
-pub fn of(preview: &Preview) -> Strip<'_> {
+pub fn of(preview: &Preview, warnings: Vec<Warning>) -> Strip<'_> {
     let assessment = &preview.assessment;
     let stages = assessment
         .stages
@@ -54,6 +57,7 @@ pub fn of(preview: &Preview) -> Strip<'_> {
         provisional: preview.provisional,
         standard: &preview.standard,
         rows: stages.chain([own]).filter(|row| !row.indicators.is_empty()).collect(),
+        warnings,
     }
 }
 

@@ -180,6 +180,17 @@ pub struct RoundSettings {
     /// Whether the county's figures are synthetic, shown on every result.
     #[serde(default)]
     pub synthetic: bool,
+    /// Whether devices send photos as the camera made them. Otherwise they may
+    /// limit the long side first, and keep time, place and camera.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_originals: bool,
+}
+
+/// What every round says that does not ask for it; its results stay the same
+/// bytes.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for RoundSettings {
@@ -189,6 +200,7 @@ impl Default for RoundSettings {
             tolerance: BTreeMap::new(),
             require_acceptance: false,
             synthetic: false,
+            keep_originals: false,
         }
     }
 }

@@ -29,6 +29,63 @@ fn nowhere() -> BoxedFilter<(Response,)> {
     warp::any().and_then(|| std::future::ready(Err::<Response, Rejection>(warp::reject::not_found()))).boxed()
 }
 
+/// What browsers can read of a file that was compressed when the app was
+/// built, as `name.br` beside it: its media type. Others are sent as they are.
+const COMPRESSED: [(&str, &str); 6] = [
+    (".js", "text/javascript"),
+    (".css", "text/css"),
+    (".html", "text/html"),
+    (".wasm", "application/wasm"),
+    (".svg", "image/svg+xml"),
+    (".webmanifest", "application/manifest+json"),
+];
+
+/// The media type of a compressed file under this path, if there may be one.
+fn media(path: &str) -> Option<&'static str> {
+    COMPRESSED.iter().find(|(end, _)| path.ends_with(end)).map(|(_, media)| *media)
+}
+
+/// Whether a browser takes brotli; one that weighs it against others does.
+fn takes_brotli(accepted: &str) -> bool {
+    accepted.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim() == "br" && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
+}
+
+/// Files that were compressed once and well; a file without goes on to the
+/// next filter.
+fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
+    let folder = folder.to_owned();
+    warp::path::full()
+        .and(warp::get())
+        .and(warp::header::<String>("accept-encoding"))
+        .and_then(move |path: warp::path::FullPath, accepted: String| {
+            let folder = folder.clone();
+            async move {
+                let path = path.as_str();
+                let name = if path.ends_with('/') { format!("{path}index.html") } else { path.to_owned() };
+                // Encoded and upward parts are the plain filter's business.
+                let plain = !name.contains('%') && !name.contains("..") && takes_brotli(&accepted);
+                let Some(media) = media(&name).filter(|_| plain) else {
+                    return Err(warp::reject::not_found());
+                };
+                let file = folder.join(format!("{}.br", name.trim_start_matches('/')));
+                let bytes = tokio::fs::read(file).await.map_err(|_| warp::reject::not_found())?;
+                let mut response = Response::new(bytes.into());
+                for (name, value) in [
+                    (header::CONTENT_TYPE, media),
+                    (header::CONTENT_ENCODING, "br"),
+                    (header::VARY, "accept-encoding"),
+                ] {
+                    response.headers_mut().insert(name, HeaderValue::from_static(value));
+                }
+                Ok::<Response, Rejection>(with_headers(path, response))
+            }
+        })
+        .boxed()
+}
+
 fn files(folder: &Path) -> BoxedFilter<(Response,)> {
     let start = warp::path::end().and(warp::get()).map(|| moved("/phone/"));
     let phone = warp::path!("phone").and(warp::path::full()).and_then(|full: warp::path::FullPath| {
@@ -39,7 +96,7 @@ fn files(folder: &Path) -> BoxedFilter<(Response,)> {
     let file = warp::path::full().and(warp::fs::dir(folder.to_owned())).map(
         |path: warp::path::FullPath, file: warp::fs::File| with_headers(path.as_str(), file.into_response()),
     );
-    start.or(phone).unify().or(file).unify().boxed()
+    start.or(phone).unify().or(compressed(folder)).unify().or(file).unify().boxed()
 }
 
 fn moved(to: &'static str) -> Response {
@@ -67,6 +124,42 @@ fn with_headers(path: &str, mut response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_compressed_goes_to_who_takes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in [
+            ("index.html", "page"),
+            ("index.html.br", "small"),
+            ("a.js", "code"),
+            ("a.wasm.br", "wasm"),
+            ("a.png.br", "no"),
+        ] {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let routes = files(dir.path());
+        let rows = [
+            ("/index.html", "gzip, br", 200, "small", "text/html"),
+            ("/index.html", "gzip", 200, "page", "text/html"),
+            ("/index.html", "gzip, br;q=0", 200, "page", "text/html"),
+            ("/a.js", "br", 200, "code", "text/javascript"),
+            ("/a.wasm", "br", 200, "wasm", "application/wasm"),
+            ("/a.png", "br", 404, "", ""),
+            ("/none.js", "br", 404, "", ""),
+        ];
+        for (path, accepted, status, body, media) in rows {
+            let request = warp::test::request().path(path).header("accept-encoding", accepted);
+            let answer = request.reply(&routes).await;
+            assert_eq!(answer.status(), status, "{path} {accepted}");
+            if status == 200 {
+                assert_eq!(answer.body(), body, "{path} {accepted}");
+                assert_eq!(answer.headers()[header::CONTENT_TYPE], media, "{path}");
+                let coded = answer.headers().get(header::CONTENT_ENCODING).is_some();
+                assert_eq!(coded, ["small", "wasm"].contains(&body), "{path}");
+                assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
+            }
+        }
+    }
 
     #[tokio::test]
     async fn files_come_with_their_policy_and_nothing_outside_the_folder_does() {

@@ -1,7 +1,7 @@
 // The page's side of the core: commands and queries as promises.
 
 import type { FromWorker, ToWorker } from './messages'
-import type { Answers, Command, NewPhoto, Notice, Problem, Query, Reply } from './types'
+import type { AddedPhoto, Answers, Command, Notice, Problem, Query, Reply } from './types'
 
 /** A problem that the core, the server or the store reported. */
 export class Failed extends Error {
@@ -42,12 +42,26 @@ export class Core {
     return this.ask({ ask: 'query', json: JSON.stringify(query) })
   }
 
-  addPhoto(file: Blob): Promise<NewPhoto> {
-    return this.ask({ ask: 'add_photo', file })
+  /** Stores a photo; unless the original is kept, its long side is limited first. */
+  addPhoto(file: Blob, keepOriginal: boolean): Promise<AddedPhoto> {
+    return this.ask({ ask: 'add_photo', file, keepOriginal })
   }
 
   photo(hash: string): Promise<Blob | undefined> {
     return this.ask({ ask: 'photo', hash })
+  }
+
+  /** What is only on this device, as one file; see `rescue.ts`. */
+  rescue(): Promise<Blob> {
+    return this.ask({ ask: 'rescue' })
+  }
+
+  /** Fills an empty store from a rescue file, and begins again with it. */
+  async readBack(file: Blob): Promise<{ records: number; photos: number }> {
+    const found = await this.ask<{ records: number; photos: number }>({ ask: 'read_back', file })
+    this.worker.terminate()
+    this.worker = this.begin()
+    return found
   }
 
   private ask<T>(asked: Asked): Promise<T> {
@@ -77,7 +91,7 @@ export class Core {
     this.open.delete(message.id)
     if (!open) return
     if (message.say === 'photo_added') open.resolve(message.photo as never)
-    else if (message.say === 'photo') open.resolve(message.bytes as never)
+    else if (message.say === 'bytes') open.resolve(message.bytes as never)
     else if (message.problem !== undefined) open.reject(new Failed(JSON.parse(message.problem) as Problem))
     else open.resolve(JSON.parse(message.json ?? 'null') as never)
   }

@@ -7,7 +7,18 @@ interface Schema extends DBSchema {
   records: { key: string; value: Uint8Array }
   photos: { key: string; value: Blob }
   about: { key: string; value: string }
+  /** By photo: the file that it was made from, and how it looks. */
+  looks: { key: string; value: Look }
 }
+
+export interface Look {
+  /** SHA-256 of the file as it was chosen. */
+  source: string
+  /** As `pictures.ts` makes it; null where nothing can be told. */
+  look: string | null
+}
+
+const VERSION = 2
 
 const STRICT = { durability: 'strict' } as const
 
@@ -18,12 +29,16 @@ export class Store {
     readonly stamp: string,
   ) {}
 
-  static async open(): Promise<Store> {
-    const db = await openDB<Schema>('duxue', 1, {
-      upgrade(db) {
-        db.createObjectStore('records')
-        db.createObjectStore('photos')
-        db.createObjectStore('about')
+  /** Opens the store of this name; each entry of the app has one of its own. */
+  static async open(name: string): Promise<Store> {
+    const db = await openDB<Schema>(name, VERSION, {
+      upgrade(db, from) {
+        if (from < 1) {
+          db.createObjectStore('records')
+          db.createObjectStore('photos')
+          db.createObjectStore('about')
+        }
+        if (from < 2) db.createObjectStore('looks')
       },
     })
     const tx = db.transaction('about', 'readwrite', STRICT)
@@ -51,9 +66,23 @@ export class Store {
     await Promise.all(requests)
   }
 
-  async putPhoto(hash: string, bytes: Blob): Promise<void> {
-    const tx = this.db.transaction('photos', 'readwrite', STRICT)
-    await Promise.all([tx.store.put(bytes, hash), tx.done])
+  async putPhoto(hash: string, bytes: Blob, look?: Look): Promise<void> {
+    const tx = this.db.transaction(['photos', 'looks'], 'readwrite', STRICT)
+    const requests: Promise<unknown>[] = [tx.objectStore('photos').put(bytes, hash)]
+    if (look) requests.push(tx.objectStore('looks').put(look, hash))
+    await Promise.all([...requests, tx.done])
+  }
+
+  /** Photos whose bytes are here. */
+  async photoHashes(): Promise<string[]> {
+    return this.db.getAllKeys('photos')
+  }
+
+  /** How the photos look that were ever added here, also those whose bytes are gone. */
+  async looks(): Promise<[string, Look][]> {
+    const tx = this.db.transaction('looks')
+    const [keys, values] = await Promise.all([tx.store.getAllKeys(), tx.store.getAll()])
+    return keys.flatMap((key, at): [string, Look][] => (values[at] ? [[key, values[at]]] : []))
   }
 
   async photo(hash: string): Promise<Blob | undefined> {

@@ -22,12 +22,26 @@ export interface Statement {
   value: Value
   photos?: string[]
   note?: string | null
+  place?: Place | null
+}
+
+/** Where, as exact decimals: degrees by WGS 84, and metres of uncertainty. */
+export interface Place {
+  latitude: string
+  longitude: string
+  accuracy_m: string
 }
 
 export interface NewPhoto {
   photo: string
   length: number
   media: string
+}
+
+/** A photo that is in the store now. */
+export interface AddedPhoto extends NewPhoto {
+  /** An earlier photo that is the same, or looks the same. */
+  like: { photo: string; same: boolean } | null
 }
 
 export interface Mark {
@@ -54,6 +68,8 @@ export type Command =
   | { command: 'rule'; subject: Subject; about: RulingSubject; rulings: string[]; reason: string }
   | { command: 'online'; wanted: boolean }
   | { command: 'retry_photo'; photo: string }
+  | { command: 'pause_photos'; paused: boolean }
+  | { command: 'free_photos' }
 
 /** What was shown of an entry when someone judged it. */
 export interface Seen {
@@ -126,7 +142,7 @@ export interface Round {
   id: string
   name: string
   standard: string
-  settings: { as_of: string; synthetic?: boolean }
+  settings: { as_of: string; synthetic?: boolean; keep_originals?: boolean }
 }
 
 export type ValueState =
@@ -198,11 +214,12 @@ export interface Cell {
 export interface Strip {
   provisional: boolean
   standard: string
+  warnings: Warning[]
   rows: { stage: 'primary' | 'junior' | null; indicators: Cell[] }[]
 }
 
 export type Waiting =
-  | { why: 'not_saved' | 'offline' | 'no_receipt' | 'denied' | 'held' | 'left_out' }
+  | { why: 'not_saved' | 'offline' | 'paused' | 'no_receipt' | 'denied' | 'held' | 'left_out' }
   | { why: 'sending'; sent: number }
   | { why: 'unusable' | 'stuck'; problem: Problem }
 
@@ -216,6 +233,14 @@ export interface OutboxItem {
 export interface Outbox {
   items: OutboxItem[]
   bytes: number
+}
+
+/** A photo that this device took, with how far it is. */
+export interface PhotoRecord {
+  photo: string
+  length: number
+  subject: Subject
+  state: { state: 'waiting' | 'uploading' | 'sent' | 'receipted' | 'freed' | 'stuck' }
 }
 
 export interface Receipt {
@@ -234,10 +259,11 @@ export interface Answers {
   strip: Strip
   outbox: Outbox
   receipts: Receipt[]
+  photos: PhotoRecord[]
 }
 
 export type Query =
-  | { query: 'status' | 'schools' | 'outbox' | 'receipts' }
+  | { query: 'status' | 'schools' | 'outbox' | 'receipts' | 'photos' }
   | { query: 'school'; subject: Subject }
   | { query: 'standard'; round: string }
   | { query: 'strip'; subject: Subject; claims: ClaimOf[] }

@@ -1,12 +1,17 @@
 // The worker that holds the engine and the store. It has the store alone: a
-// Web Lock keeps every other window out for as long as it lives.
+// Web Lock keeps every other window out for as long as it lives. The worker's
+// name names the store.
 
 import init, { Client, report_panics } from '../generated/duxue'
 import wasm from '../generated/duxue_bg.wasm?url'
 import { Driver } from './driver'
 import type { FromWorker, ToWorker } from './messages'
+import { addPhoto } from './photos'
+import { NotRescued, readBack, rescueFile } from './rescue'
 import { isFull, Store } from './store'
-import type { NewPhoto, Problem } from './types'
+import type { PhotoRecord, Problem } from './types'
+
+const NAME = self.name || 'duxue'
 
 const say = (message: FromWorker): void => postMessage(message)
 
@@ -14,27 +19,41 @@ const asked: ToWorker[] = []
 let answer: (message: ToWorker) => void = (message) => void asked.push(message)
 onmessage = (event: MessageEvent<ToWorker>) => answer(event.data)
 
-function storageProblem(error: unknown): string {
-  const problem: Problem = isFull(error)
-    ? { code: 'store.full', message_zh: '存储空间已满，照片没有保存。请先腾出空间', message_en: 'the disk is full: the photo was not saved; free some space' }
-    : { code: 'store.failed', message_zh: '照片没有保存', message_en: 'the photo was not saved', detail: String(error) }
-  return JSON.stringify(problem)
+const NOT_RESCUED: Record<NotRescued['code'], [zh: string, en: string]> = {
+  not_empty: ['本机已有数据：救援文件只能读入空的设备', 'there is data on this device: a rescue file is read only into an empty one'],
+  damaged: ['文件不完整或不是救援文件，没有读入任何内容', 'the file is damaged or no rescue file: nothing was read'],
+  newer: ['救援文件由更新版本的程序写入，请先更新', 'the rescue file was written by a newer version: update first'],
 }
 
-/** Stores a photo under its hash, durably, before the engine hears of it. */
-async function addPhoto(store: Store, file: Blob): Promise<NewPhoto> {
-  const bytes = await file.arrayBuffer()
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  const photo = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
-  const media = file.type || 'application/octet-stream'
-  // A copy: a file that the camera app deletes would be gone from the store.
-  await store.putPhoto(photo, new Blob([bytes], { type: media }))
-  return { photo, length: bytes.byteLength, media }
+function problemOf(error: unknown): string {
+  const problem = (code: string, zh: string, en: string, detail?: string): Problem => ({
+    code,
+    message_zh: zh,
+    message_en: en,
+    ...(detail !== undefined && { detail }),
+  })
+  if (error instanceof NotRescued) return JSON.stringify(problem(`rescue.${error.code}`, ...NOT_RESCUED[error.code], error.detail))
+  if (isFull(error)) {
+    return JSON.stringify(problem('store.full', '存储空间已满，没有保存。请先腾出空间', 'the disk is full: nothing was saved; free some space'))
+  }
+  return JSON.stringify(problem('store.failed', '没有保存', 'it was not saved', String(error)))
+}
+
+/** Photos that a receipt covers: another device need not bring them. */
+function receipted(driver: Driver): Set<string> {
+  const photos = JSON.parse(driver.query('{"query":"photos"}')) as PhotoRecord[]
+  return new Set(photos.filter(({ state }) => state.state === 'receipted' || state.state === 'freed').map(({ photo }) => photo))
 }
 
 function serve(driver: Driver, store: Store): void {
   answer = (message) => {
     const { id } = message
+    const after = <T>(work: Promise<T>, told: (done: T) => FromWorker): void => {
+      work.then(
+        (done) => say(told(done)),
+        (error: unknown) => say({ say: 'answer', id, problem: problemOf(error) }),
+      )
+    }
     switch (message.ask) {
       case 'command':
         driver.command(id, message.json)
@@ -48,16 +67,19 @@ function serve(driver: Driver, store: Store): void {
         }
         break
       case 'add_photo':
-        addPhoto(store, message.file).then(
-          (photo) => say({ say: 'photo_added', id, photo }),
-          (error: unknown) => say({ say: 'answer', id, problem: storageProblem(error) }),
-        )
+        after(addPhoto(store, message.file, message.keepOriginal), (photo) => ({ say: 'photo_added', id, photo }))
         break
       case 'photo':
-        store.photo(message.hash).then(
-          (bytes) => say({ say: 'photo', id, bytes }),
-          (error: unknown) => say({ say: 'answer', id, problem: storageProblem(error) }),
+        after(store.photo(message.hash), (bytes) => ({ say: 'bytes', id, bytes }))
+        break
+      case 'rescue':
+        after(
+          Promise.resolve().then(() => rescueFile(store, receipted(driver))),
+          (bytes) => ({ say: 'bytes', id, bytes }),
         )
+        break
+      case 'read_back':
+        after(readBack(store, message.file), (found) => ({ say: 'answer', id, json: JSON.stringify(found) }))
         break
     }
   }
@@ -66,12 +88,11 @@ function serve(driver: Driver, store: Store): void {
 
 async function run(): Promise<void> {
   let panic = ''
-  await init({ module_or_path: wasm })
+  const [, store] = await Promise.all([init({ module_or_path: wasm }), Store.open(NAME)])
   report_panics((text: string) => {
     panic = text
     console.error(text)
   })
-  const store = await Store.open()
   const client = new Client(crypto.getRandomValues(new Uint8Array(32)))
   const driver = new Driver(client, store, {
     reply: (id, reply, problem) =>
@@ -85,7 +106,7 @@ async function run(): Promise<void> {
   await new Promise<never>(() => undefined)
 }
 
-const LOCK = 'duxue-store'
+const LOCK = `${NAME}-store`
 navigator.locks
   .request(LOCK, { ifAvailable: true }, async (lock) => {
     if (lock) await run()

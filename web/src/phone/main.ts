@@ -1,8 +1,20 @@
 import { createApp } from 'vue'
 import App from './App.vue'
-import { i18n } from './i18n'
-import { begin } from './state'
+import { begin, state } from './state'
 import './theme.css'
 
-createApp(App).use(i18n).mount('#app')
+const app = createApp(App)
+/** A mistake of ours in one screen leaves the others as they are. */
+function mistaken(error: unknown): void {
+  console.error(error)
+  state.trouble = {
+    code: 'client.screen',
+    message_zh: '界面出错；已保存的内容都在本机',
+    message_en: 'a screen failed; what was saved is on this device',
+    detail: String(error),
+  }
+}
+app.config.errorHandler = mistaken
+addEventListener('unhandledrejection', (event) => mistaken(event.reason))
+app.mount('#app')
 begin()

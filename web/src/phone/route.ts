@@ -14,8 +14,16 @@ export type Route =
 const SECTIONS: Section[] = ['classes', 'rooms', 'grounds', 'equipment', 'quantities', 'checklist']
 const KINDS: ItemKind[] = ['classes', 'rooms', 'grounds', 'equipment']
 
+const COPY = 'copy-'
+
+/** The name of a form that begins as a copy of an item. */
+export const copyName = (item: string): string => COPY + item
+
+/** The item that a form copies, if it does. */
+export const copyOf = (name: string): string | null => (name.startsWith(COPY) ? name.slice(COPY.length) : null)
+
 export function parse(hash: string): Route {
-  const [first, second, third, fourth, fifth] = hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
+  const [first, second, third, fourth, fifth] = hash.replace(/^#\/?/, '').split('/').map(decoded)
   if (first === 'sync') return { at: 'sync' }
   if (first === 'enrol') return { at: 'enrol', code: second ?? '' }
   if (first === 'school' && second && third) {
@@ -46,9 +54,27 @@ export function link(route: Route): string {
   }
 }
 
+/** A link that someone cut in two is shown as it is, not as an error. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 const hash = ref(location.hash)
+/** The places behind the present one, as the back button knows them. */
+const trail = [link(parse(location.hash))]
+let replacing = false
+
 addEventListener('hashchange', () => {
   hash.value = location.hash
+  const here = link(parse(location.hash))
+  if (replacing) trail[trail.length - 1] = here
+  else if (trail.at(-2) === here) trail.pop()
+  else trail.push(here)
+  replacing = false
 })
 
 export const route = computed<Route>(() => parse(hash.value))
@@ -59,5 +85,12 @@ export function go(to: Route): void {
 
 /** Instead of the present place, so that going back does not return to it. */
 export function replace(to: Route): void {
+  replacing = link(to) !== location.hash
   location.replace(link(to))
+}
+
+/** To the place above: back where that is the one before, so that no place comes twice. */
+export function up(to: Route): void {
+  if (trail.at(-2) === link(to)) history.back()
+  else replace(to)
 }

@@ -1,8 +1,10 @@
 // What the screens show, kept true by the core's notices.
 
-import { reactive, shallowReactive } from 'vue'
+import { reactive, shallowReactive, watch } from 'vue'
 import { Core, Failed } from '../core/client'
 import type { Notice, Outbox, Problem, Receipt, Round, SchoolProgress, Status, Subject } from '../core/types'
+import { paused } from './metered'
+import { lookAtRoom } from './storage'
 
 export interface State {
   phase: 'starting' | 'waiting' | 'ready' | 'broken'
@@ -42,11 +44,12 @@ export const sent = reactive(new Map<string, number>())
 export let core: Core
 
 export function begin(): void {
-  const worker = (): Worker => new Worker(new URL('../core/worker.ts', import.meta.url), { type: 'module' })
+  const worker = (): Worker => new Worker(new URL('../core/worker.ts', import.meta.url), { type: 'module', name: 'duxue' })
   core = new Core(worker, noticed, () => {
     state.phase = 'waiting'
   })
   addEventListener('online', () => void nudge())
+  watch(paused, () => void tellPaused())
 }
 
 function contact(): void {
@@ -65,6 +68,7 @@ function noticed(notice: Notice): void {
       return
     case 'trouble':
       state.trouble = notice.problem
+      void lookAtRoom()
       break
     case 'login_needed':
       state.loginNeeded = true
@@ -86,9 +90,17 @@ function noticed(notice: Notice): void {
   soon()
 }
 
+/** The engine forgets it with every start. */
+async function tellPaused(): Promise<void> {
+  await quietly(core.command({ command: 'pause_photos', paused: paused.value }))
+  soon()
+}
+
 async function ready(): Promise<void> {
   await refresh()
   state.phase = 'ready'
+  void lookAtRoom()
+  if (paused.value) await tellPaused()
   if (state.status?.person) {
     await openAssigned()
     await nudge()
@@ -135,13 +147,22 @@ export function soon(): void {
 export async function refresh(): Promise<void> {
   const [status, [rounds, schools], outbox, receipts] = await Promise.all([
     core.query({ query: 'status' }),
-    core.query({ query: 'schools' }) as Promise<[Round[], SchoolProgress[]]>,
-    core.query({ query: 'outbox' }) as Promise<Outbox>,
-    core.query({ query: 'receipts' }) as Promise<Receipt[]>,
+    core.query({ query: 'schools' }),
+    core.query({ query: 'outbox' }),
+    core.query({ query: 'receipts' }),
   ])
-  Object.assign(state, { status: status as Status, rounds, schools, outbox, receipts, version: state.version + 1 })
+  Object.assign(state, { status, rounds, schools, outbox, receipts, version: state.version + 1 })
 }
 
 export function schoolOf(subject: Subject): SchoolProgress | undefined {
   return state.schools.find(({ subject: known }) => known.round === subject.round && known.school === subject.school)
+}
+
+/** Whether this person may write a school's survey. */
+export function isAssigned(subject: Subject): boolean {
+  return schoolOf(subject)?.assigned ?? false
+}
+
+export function roundOf(subject: Subject): Round | undefined {
+  return state.rounds.find(({ id }) => id === subject.round)
 }

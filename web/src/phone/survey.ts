@@ -30,7 +30,7 @@ export function useSurvey(subject: Subject): Survey {
   }
   async function read(): Promise<void> {
     const found = await attempt(() => core.query({ query: 'school', subject }))
-    if (found) survey.value = found as SurveyView
+    if (found) survey.value = found
   }
   async function run(command: Command): Promise<Reply | null> {
     const reply = await attempt(() => core.command(command))

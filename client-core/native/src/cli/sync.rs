@@ -251,6 +251,7 @@ fn why(cx: &Context, waiting: &Waiting) -> String {
         Waiting::NotSaved => cx.out.say("还没有写入磁盘", "not on disk yet").to_owned(),
         Waiting::Offline => cx.out.say("没有联网", "offline").to_owned(),
         Waiting::Sending { sent } => format!("{} {}", cx.out.say("正在发送，已到", "sending,"), bytes(*sent)),
+        Waiting::Paused => cx.out.say("照片暂停发送", "photos are paused").to_owned(),
         Waiting::NoReceipt => cx.out.say("已发送，等待回执", "sent, no receipt yet").to_owned(),
         Waiting::Denied => {
             cx.out.say("服务器不接收：没有权限", "the server does not take it: no right").to_owned()

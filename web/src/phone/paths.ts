@@ -1,0 +1,56 @@
+// Entries as people call them, and where they are captured.
+
+import type { Item, ItemKind, Standard, Subject, SurveyView } from '../core/types'
+import { standing } from './forms'
+import { said, t, te } from './i18n'
+import type { Route } from './route'
+
+const KINDS: readonly string[] = ['classes', 'rooms', 'grounds', 'equipment']
+/** The fields of an identity, in the order in which they are said. */
+const ORDER = ['stage', 'grade', 'building', 'name', 'number', 'code', 'purpose', 'kind', 'room']
+
+const word = (code: string): string => (te(`choice.${code}`) ? t(`choice.${code}`) : code)
+
+/** An item's name: `艺术楼 · 007 · 音乐`. */
+export function itemTitle(item: Item | undefined): string {
+  const value = standing(item?.fields.identity)
+  if (!value) return '—'
+  return ORDER.filter((name) => value[name] !== undefined && value[name] !== '')
+    .map((name) => word(String(value[name])))
+    .join(' · ')
+}
+
+/** The item that an id is a member of: merged items are one. */
+export function itemOf(survey: SurveyView, kind: string, id: string): Item | undefined {
+  const items = survey.consolidated.items
+  return items[`${kind}/${id}`] ?? Object.values(items).find((item) => item.kind === kind && item.members.includes(id))
+}
+
+/** An entry's name in words. */
+export function entryTitle(path: string, survey: SurveyView, standard: Standard | null): string {
+  const [head = '', second = '', third = ''] = path.split('/')
+  if (KINDS.includes(head)) {
+    const field = te(`field.${third}`) ? t(`field.${third}`) : third
+    return `${t(`section.${head}`)} · ${itemTitle(itemOf(survey, head, second))} · ${field}`
+  }
+  if (head === 'quantities') {
+    const [id = '', part = ''] = second.split(':')
+    const name = standard?.quantities[id]?.name
+    return `${name ? said(name) : id} · ${te(`part.${part}`) ? t(`part.${part}`) : part}`
+  }
+  if (head === 'answers') {
+    const question = standard?.questions.find(({ id }) => id === second)
+    return `${t('section.checklist')} · ${question ? said(question.name) : second}`
+  }
+  if (head === 'evidence') return t('item.photo')
+  return path
+}
+
+/** Where an entry is captured. */
+export function placeOf(path: string, subject: Subject): Route {
+  const [head, item] = path.split('/')
+  if (head === 'quantities') return { at: 'section', subject, section: 'quantities' }
+  if (head === 'answers') return { at: 'section', subject, section: 'checklist' }
+  if (head && item && KINDS.includes(head)) return { at: 'item', subject, kind: head as ItemKind, item }
+  return { at: 'school', subject }
+}
