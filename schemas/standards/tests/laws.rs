@@ -10,7 +10,7 @@ use duxue_document::path::{ItemKey, ItemKind, Section};
 use duxue_document::school::{School, SchoolKind, Setting, Stage};
 use duxue_document::{DecisionId, EntryPath, ItemId, Scalar, Value};
 use duxue_standards::Standard;
-use duxue_standards::assess::{Assessor, CountyAssessment, Outcome};
+use duxue_standards::assess::{Assessor, CountyAssessment, Outcome, Tally};
 use duxue_standards::input::{InputSettings, SchoolInput, school_input};
 use num_rational::Ratio;
 use num_traits::Zero;
@@ -399,6 +399,20 @@ fn check_claims(sketches: &[Sketch], picks: &[Vec<Vec<u32>>], as_of: &str) -> Re
     Ok(())
 }
 
+fn tally(outcomes: impl Iterator<Item = Outcome>) -> Tally {
+    let mut tally = Tally::default();
+    for outcome in outcomes {
+        tally.all += 1;
+        *match outcome {
+            Outcome::Met => &mut tally.met,
+            Outcome::Conditional => &mut tally.conditional,
+            Outcome::NotMet => &mut tally.not_met,
+            Outcome::Undetermined => &mut tally.undetermined,
+        } += 1;
+    }
+    tally
+}
+
 fn picks(schools: usize) -> impl Strategy<Value = Vec<Vec<Vec<u32>>>> {
     let school = prop::collection::vec(any::<u32>(), QUANTITIES.len());
     prop::collection::vec(prop::collection::vec(school, schools), 12)
@@ -473,6 +487,10 @@ proptest! {
         }
         for (number, what) in steps {
             let id = support::school_id(u32::try_from(number).unwrap());
+            if what == 3 {
+                // Reasons that were read are not kept beyond what they are of.
+                drop(assessor.assessment());
+            }
             if what == 0 {
                 assessor.remove_school(&id);
                 now.remove(&number);
@@ -489,6 +507,31 @@ proptest! {
             fresh.set_school(input);
         }
         prop_assert_eq!(assessor.assessment().to_json(), fresh.assessment().to_json());
+    }
+
+    /// What the county counts is what each school is told when its assessment
+    /// is read, reasons and all.
+    #[test]
+    fn the_county_counts_what_its_schools_are_told(sketches in county_of(50, 1..6), early in any::<bool>()) {
+        let as_of = if early { "2021-09-01" } else { "2026-09-01" };
+        let assessment = assessor_of(&sketches, as_of).assessment();
+        for summary in &assessment.county.stages {
+            let rows = assessment.schools.iter().flat_map(|school| &school.stages);
+            let rows: Vec<_> =
+                rows.filter(|row| row.stage == summary.stage && row.counts != Some(false)).collect();
+            prop_assert_eq!(summary.rows + summary.rows_open, rows.len());
+            for item in &summary.items {
+                let told = rows.iter().filter_map(|row| match item.id.as_str() {
+                    "rule" => row.rule.as_ref().map(|rule| rule.outcome),
+                    id => row.indicators.iter().find(|result| result.id == id).map(|result| result.outcome),
+                });
+                prop_assert_eq!(tally(told), item.tally, "{}", item.id);
+            }
+        }
+        for item in &assessment.county.school_indicators {
+            let told = assessment.schools.iter().filter_map(|school| school.indicator(&item.id, None));
+            prop_assert_eq!(tally(told.map(|result| result.outcome)), item.tally, "{}", item.id);
+        }
     }
 
     /// More of a resource never turns a met item into one not met.

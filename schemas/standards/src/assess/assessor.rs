@@ -2,7 +2,7 @@
 //! and changes the county's sums by the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use duxue_document::SchoolId;
 use duxue_document::school::{School, Stage};
@@ -17,6 +17,7 @@ use super::rule::Scope;
 use super::running::{Running, Step};
 use super::school::{self, SchoolAssessment};
 use super::unit::{Unit, no_schools};
+use super::verdict::Verdict;
 use super::{indicator, result};
 use crate::input::{CountyInput, SchoolInput};
 use crate::standard::{Level, Limit, Named, Standard};
@@ -27,14 +28,18 @@ type Column = (Stage, usize);
 /// One school with its branch sites, assessed.
 #[derive(Clone)]
 struct State {
-    assessment: Arc<SchoolAssessment>,
+    verdict: Arc<Verdict>,
+    /// With reasons, once somebody has read them. They are of the same inputs
+    /// as the verdict: whatever changes these replaces the state.
+    explained: Arc<OnceLock<Option<Arc<SchoolAssessment>>>>,
     rows: Arc<BTreeMap<Column, RowCases>>,
     shares: Arc<Vec<Share>>,
     members: Vec<SchoolId>,
 }
 
 /// The assessment of a round, changed school by school. Whatever the order of
-/// changes, the result is that of a fresh one on the same inputs.
+/// changes, the result is that of a fresh one on the same inputs. Reasons are
+/// worked out when a school's assessment is first read.
 #[derive(Clone)]
 pub struct Assessor {
     standard: Arc<Standard>,
@@ -99,7 +104,7 @@ impl Assessor {
         let roots: Vec<SchoolId> = self
             .units
             .iter()
-            .filter(|(_, state)| state.assessment.looked_at_other(&before, &self.county))
+            .filter(|(_, state)| state.verdict.looked_at_other(&before, &self.county))
             .map(|(root, _)| root.clone())
             .collect();
         for root in roots {
@@ -133,7 +138,17 @@ impl Assessor {
     /// The assessment of one school. A branch site is in its parent's.
     #[must_use]
     pub fn school(&self, id: &SchoolId) -> Option<&Arc<SchoolAssessment>> {
-        self.units.get(&self.root_of(id)).map(|state| &state.assessment)
+        self.explained(self.units.get(&self.root_of(id))?)
+    }
+
+    fn explained<'s>(&self, state: &'s State) -> Option<&'s Arc<SchoolAssessment>> {
+        let explain = || school::assess(&self.unit(&state.members)).map(Arc::new);
+        state.explained.get_or_init(explain).as_ref()
+    }
+
+    fn unit<'s>(&'s self, members: &[SchoolId]) -> Unit<'s> {
+        let campuses = members.iter().filter_map(|id| self.inputs.get(id)).map(|input| &**input).collect();
+        Unit::new(&self.standard, campuses, Some(&self.county), &no_schools, &self.as_of)
     }
 
     /// What an assessment is made from, without making one.
@@ -148,7 +163,7 @@ impl Assessor {
         Assessment {
             made_from: self.made_from(),
             county: self.county(),
-            schools: self.units.values().map(|state| state.assessment.clone()).collect(),
+            schools: self.units.values().filter_map(|state| self.explained(state)).cloned().collect(),
         }
     }
 
@@ -218,25 +233,24 @@ impl Assessor {
 
     fn compute_members(&mut self, root: &SchoolId, members: Vec<SchoolId>) {
         self.forget(root);
-        let campuses: Vec<&SchoolInput> =
-            members.iter().filter_map(|id| self.inputs.get(id)).map(|i| &**i).collect();
-        let unit = Unit::new(&self.standard, campuses, Some(&self.county), &no_schools, &self.as_of);
-        let Some(assessment) = school::assess(&unit) else { return };
+        let unit = self.unit(&members);
+        let Some(verdict) = Verdict::new(&unit) else { return };
         let mut rows = BTreeMap::new();
-        for row in assessment.stages.iter().filter(|row| row.counts != Some(false)) {
-            for (position, item) in self.items().into_iter().enumerate() {
-                rows.insert((row.stage, position), row_cases(&unit, row, item));
+        for row in verdict.stages.iter().filter(|row| row.counts != Some(false)) {
+            for (position, (place, item)) in self.items().into_iter().enumerate() {
+                rows.insert((row.stage, position), row_cases(&unit, row, (place, item)));
             }
         }
         let shares = Arc::new(over_schools::shares(&unit));
-        let state = State { assessment: Arc::new(assessment), rows: Arc::new(rows), shares, members };
+        let (verdict, explained) = (Arc::new(verdict), Arc::default());
+        let state = State { verdict, explained, rows: Arc::new(rows), shares, members };
         self.change(root, &state, Step::Add);
         self.units.insert(root.clone(), state);
     }
 
     /// Changes the county's sums and tallies by one school.
     fn change(&mut self, root: &SchoolId, state: &State, step: Step) {
-        self.running.change(&state.assessment, step);
+        self.running.change(&state.verdict, step);
         self.over_schools.change(root, &state.shares, step);
         for (column, cases) in state.rows.iter() {
             let settled = cases.settled();
@@ -253,10 +267,13 @@ impl Assessor {
         }
     }
 
-    /// The indicators whose differences are tested.
-    fn items(&self) -> Vec<&crate::standard::Indicator> {
+    /// The indicators whose differences are tested, with their places among
+    /// those of stages.
+    fn items(&self) -> Vec<(usize, &crate::standard::Indicator)> {
         let items = self.standard.difference.as_ref().map(|difference| difference.items.as_slice());
-        items.unwrap_or_default().iter().filter_map(|id| self.standard.indicator(id)).collect()
+        let of_stages = || self.standard.indicators.iter().filter(|item| item.level == Level::Stage);
+        let place = |id: &String| of_stages().enumerate().find(|(_, item)| item.id == *id);
+        items.unwrap_or_default().iter().filter_map(place).collect()
     }
 
     fn coefficients(&self) -> Vec<(Stage, Vec<CoefficientResult>)> {
@@ -280,7 +297,7 @@ impl Assessor {
             .iter()
             .zip(&columns)
             .zip(&all)
-            .map(|((item, column), all)| {
+            .map(|(((_, item), column), all)| {
                 let unsettled = self.unsettled.get(column).into_iter().flatten();
                 let (eased, open): (Vec<_>, Vec<_>) = unsettled
                     .filter_map(|root| self.units.get(root)?.rows.get(column))

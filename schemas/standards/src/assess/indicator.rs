@@ -2,50 +2,104 @@
 
 use std::collections::BTreeSet;
 
+use duxue_document::school::FigureKey;
+
 use super::outcome::{Grade, Levels};
 use super::result::{ConditionResult, IndicatorResult, Lacking, Range, ReliefUse, RoundingFlag, Standing};
 use super::rule::{Reading, Scope, Shortfall, read};
-use super::unit::{Case, Trace, Unit};
+use super::unit::{Case, Detail, Trace, Unit};
 use super::{Outcome, result};
 use crate::date;
 use crate::number::{Amount, Exact};
 use crate::standard::{Compare, Condition, Indicator, Text};
 
-/// Decides an indicator. `floor` is the share of the requirement that the
-/// school rule still accepts.
+/// Decides an indicator with its reasons. `floor` is the share of the
+/// requirement that the school rule still accepts.
 pub(crate) fn decide(
     unit: &Unit,
     scope: Scope,
     indicator: &Indicator,
     floor: Option<Amount>,
 ) -> IndicatorResult {
-    let mut all = Levels::MET;
     let mut conditions = Vec::with_capacity(indicator.conditions.len());
-    let mut seen = Seen { settled: true, ..Seen::default() };
-    for condition in &indicator.conditions {
-        let (levels, reading, trace) =
-            unit.decide(|case| read(case, scope, condition, floor), |reading| reading.levels);
+    let mut seen = Seen::default();
+    let about = About { scope, indicator, floor };
+    let levels = over_conditions(unit, about, Detail::Reasons, |condition, levels, reading, trace| {
         let reading = if trace.variables.is_empty() {
             reading
         } else {
             let choice = unit.shown();
-            read(&Case { unit, choice: &choice, trace: None }, scope, condition, floor)
+            let case = Case { unit, choice: &choice, trace: None, detail: Detail::Reasons };
+            read(&case, scope, condition, floor)
         };
         conditions.push(describe(unit, condition, indicator.decimals, levels, reading));
-        all = all.and(levels);
-        seen.add(unit, &trace);
-    }
-    if conditions.len() > 1 && !seen.open.is_empty() {
-        // Conditions may share what is open; together they may be more certain
-        // than each by itself. One by one is still sound.
-        let (together, ..) = unit.decide(|case| together(case, scope, indicator, floor), |levels| *levels);
-        all = tighter(all, together);
-    }
-    let mut result = seen.into_result(indicator.id.clone(), all, conditions);
+        seen.add(unit, trace);
+    });
+    let mut result = seen.into_result(indicator.id.clone(), levels, conditions);
     if result.outcome == Outcome::Met && result.missing.is_empty() {
         result.open.clear();
     }
     result
+}
+
+/// What an indicator says, without its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub levels: Levels,
+    /// The value of one with a single condition, where nothing is open.
+    pub value: Option<Exact>,
+}
+
+/// Decides an indicator as [`decide`] does. Adds to `looked_at` what it looked
+/// at in the county's input.
+pub(crate) fn judge(
+    unit: &Unit,
+    (scope, indicator, floor): (Scope, &Indicator, Option<Amount>),
+    looked_at: &mut BTreeSet<FigureKey>,
+) -> Judged {
+    let mut value = None;
+    let about = About { scope, indicator, floor };
+    let levels = over_conditions(unit, about, Detail::Result, |_, _, reading, trace| {
+        looked_at.extend(trace.of_county());
+        let known =
+            reading.value.filter(|(low, high)| trace.variables.is_empty() && high.as_ref() == Some(low));
+        value = known.map(|(low, _)| low);
+    });
+    Judged { levels, value: value.filter(|_| indicator.conditions.len() == 1) }
+}
+
+/// What is decided.
+#[derive(Clone, Copy)]
+struct About<'i> {
+    scope: Scope,
+    indicator: &'i Indicator,
+    floor: Option<Amount>,
+}
+
+/// The levels of all conditions together, each shown to `see` by itself.
+fn over_conditions<'a, 'i>(
+    unit: &Unit<'a>,
+    About { scope, indicator, floor }: About<'i>,
+    detail: Detail,
+    mut see: impl FnMut(&'i Condition, Levels, Reading<'i>, &Trace<'a>),
+) -> Levels {
+    let mut all = Levels::MET;
+    let mut open = false;
+    for condition in &indicator.conditions {
+        let (levels, reading, trace) =
+            unit.decide(detail, |case| read(case, scope, condition, floor), |reading| reading.levels);
+        all = all.and(levels);
+        open |= !trace.variables.is_empty();
+        see(condition, levels, reading, &trace);
+    }
+    if indicator.conditions.len() > 1 && open {
+        // Conditions may share what is open; together they may be more certain
+        // than each by itself. One by one is still sound.
+        let rule = |case: &Case| together(case, scope, indicator, floor);
+        let (together, ..) = unit.decide(Detail::Result, rule, |levels| *levels);
+        all = tighter(all, together);
+    }
+    all
 }
 
 fn together(case: &Case, scope: Scope, indicator: &Indicator, floor: Option<Amount>) -> Levels {
@@ -67,13 +121,10 @@ struct Seen {
     figures: Vec<crate::figure::FigureRef>,
     missing: BTreeSet<result::Missing>,
     open: BTreeSet<result::Open>,
-    /// Whether no variable was met.
-    settled: bool,
 }
 
 impl Seen {
     fn add<'a>(&mut self, unit: &Unit<'a>, trace: &Trace<'a>) {
-        self.settled &= trace.variables.is_empty();
         if self.figures.is_empty() {
             self.figures = trace.figure_refs(unit);
             return self.add_open(unit, trace);
@@ -100,7 +151,6 @@ impl Seen {
             missing: self.missing.into_iter().collect(),
             open: self.open.into_iter().collect(),
             levels: Standing(levels),
-            settled: self.settled,
         }
     }
 }

@@ -16,6 +16,7 @@ mod running;
 mod school;
 mod scope;
 mod unit;
+mod verdict;
 
 pub use assessor::Assessor;
 pub use county::{CountyAssessment, DimensionResult, IndicatorTally, StageSummary, Tally};

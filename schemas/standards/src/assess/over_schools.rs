@@ -9,7 +9,7 @@ use duxue_document::school::Part;
 use super::Outcome;
 use super::result::{IndicatorResult, Missing, Open};
 use super::running::Step;
-use super::unit::{Case, Trace, Unit};
+use super::unit::{Case, Detail, Trace, Unit};
 use crate::figure::Bounds;
 use crate::number::Amount;
 use crate::standard::{Indicator, Named, Rule, Standard};
@@ -37,7 +37,7 @@ pub(crate) fn shares(unit: &Unit) -> Vec<Share> {
 fn share(unit: &Unit, quantity: &Named) -> Share {
     let trace = RefCell::new(Trace::default());
     let choice = unit.open_choice();
-    let case = Case { unit, choice: &choice, trace: Some(&trace) };
+    let case = Case { unit, choice: &choice, trace: Some(&trace), detail: Detail::Reasons };
     let mut each = Vec::new();
     for campus in 0..unit.campuses.len() {
         for part in [Part::Whole, Part::Primary, Part::Junior] {

@@ -150,12 +150,9 @@ pub struct IndicatorResult {
     /// What is in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
-    /// For the coefficient and the school rule; not shown.
+    /// For the school rule; not shown.
     #[serde(skip)]
     pub(crate) levels: Standing,
-    /// Whether none of the figures behind it is in conflict.
-    #[serde(skip)]
-    pub(crate) settled: bool,
 }
 
 /// Levels kept beside a result, for what is made of it.

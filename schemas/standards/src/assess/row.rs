@@ -3,9 +3,9 @@
 use duxue_document::school::Stage;
 
 use super::per_pupil::{per_pupil, pupils_of};
-use super::school::StageAssessment;
 use super::scope::{Holds, counted, is_for};
-use super::unit::{Case, Unit};
+use super::unit::{Case, Detail, Unit};
+use super::verdict::StageVerdict;
 use crate::number::Exact;
 use crate::standard::{Condition, Effect, Indicator, Named, Rule, Sum};
 
@@ -58,12 +58,17 @@ impl RowCases {
 }
 
 /// The cases of a row for an item of the coefficient.
-pub(crate) fn row_cases(unit: &Unit, row_of: &StageAssessment, item: &Indicator) -> RowCases {
+/// The item is the stage indicator at `position`.
+pub(crate) fn row_cases(
+    unit: &Unit,
+    row_of: &StageVerdict,
+    (position, item): (usize, &Indicator),
+) -> RowCases {
     let stage = row_of.stage;
     let nothing = RowCases { strict: vec![Row::Absent], relief: None };
     let Some(condition) = item.conditions.first() else { return nothing };
     let Rule::PerPupils { of, per, .. } = &condition.rule else { return nothing };
-    let known = as_assessed(row_of, item).map(|row| vec![row]);
+    let known = as_judged(row_of, position).map(|row| vec![row]);
     let strict = known.unwrap_or_else(|| cases(unit, &|case| row(case, stage, of, *per)));
     let eased = easing(unit, condition);
     let relief = (!eased.is_empty()).then(|| cases(unit, &|case| eased_row(case, stage, (of, *per), &eased)));
@@ -71,21 +76,23 @@ pub(crate) fn row_cases(unit: &Unit, row_of: &StageAssessment, item: &Indicator)
 }
 
 /// The row as the indicator's own value has it, if nothing about it is open.
-fn as_assessed(row: &StageAssessment, item: &Indicator) -> Option<Row> {
-    let pupils = row.pupils_most.filter(|most| *most == row.pupils_least && row.counts == Some(true))?;
-    let result = row.indicators.iter().find(|result| result.id == item.id && result.settled)?;
-    Some(Row::Known { pupils, each: result.value()?.value()?.clone() })
+fn as_judged(row: &StageVerdict, position: usize) -> Option<Row> {
+    let pupils = row.pupils.value().filter(|_| row.counts == Some(true))?;
+    let each = row.indicators.get(position)?.value.clone()?;
+    Some(Row::Known { pupils, each })
 }
 
 fn cases(unit: &Unit, row: &dyn Fn(&Case) -> Row) -> Vec<Row> {
     let trace = std::cell::RefCell::default();
     let choice = unit.open_choice();
-    let outer = row(&Case { unit, choice: &choice, trace: Some(&trace) });
+    let outer = row(&Case { unit, choice: &choice, trace: Some(&trace), detail: Detail::Result });
     let variables = trace.into_inner().variables;
     if matches!(outer, Row::Absent | Row::Known { .. }) || variables.is_empty() {
         return vec![outer];
     }
-    let each = unit.over_combinations(&variables, choice, |choice| row(&Case { unit, choice, trace: None }));
+    let each = unit.over_combinations(&variables, choice, |choice| {
+        row(&Case { unit, choice, trace: None, detail: Detail::Result })
+    });
     let mut cases = Vec::new();
     for case in each.unwrap_or_else(|| vec![outer]) {
         if !cases.contains(&case) {

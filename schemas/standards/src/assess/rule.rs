@@ -33,7 +33,7 @@ pub(crate) struct Reading<'a> {
     /// How the value is printed, where it is not simply a number.
     pub printed: Option<String>,
     pub compare: Compare,
-    /// The limit, and how it is written.
+    /// The limit, and how it is written, if reasons are wanted.
     pub limit: Option<(Exact, String)>,
     pub lacks: Vec<Shortfall<'a>>,
     pub floor_lacks: Vec<Shortfall<'a>>,
@@ -65,7 +65,10 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn with_limit(mut self, limit: Limit, times: u32) -> Self {
+    fn with_limit(mut self, case: &Case, limit: Limit, times: u32) -> Self {
+        if !case.explains() {
+            return self;
+        }
         let shown = limit.value.exact().times(&Exact::quotient(times.into(), 1));
         let decimals = if times == 100 { limit.decimals.saturating_sub(2) } else { limit.decimals };
         let written = if times == 1 { shown.printed(decimals) } else { trim(&shown.printed(6)).to_owned() };
@@ -87,7 +90,7 @@ pub(crate) fn read<'a>(
     condition: &'a Condition,
     floor: Option<Amount>,
 ) -> Reading<'a> {
-    let lack = condition.lack.as_ref();
+    let lack = condition.lack.as_ref().filter(|_| case.explains());
     let reading = match (&condition.rule, scope) {
         (Rule::PerPupils { of, per, at_least }, Scope::Stage(stage)) => {
             per_pupils(case, stage, condition, (of, *per, at_least), floor)
@@ -95,7 +98,7 @@ pub(crate) fn read<'a>(
         (Rule::Share { of, over, compare, limit, over_schools, printed_times }, _) => {
             let get =
                 |sum: &Sum| if *over_schools { over_all_schools(case, sum) } else { total(case, scope, sum) };
-            share(get(of), get(over), *compare, *limit, *printed_times, lack)
+            share(case, (get(of), get(over)), *compare, (*limit, *printed_times), lack)
         }
         (Rule::Bound { of, compare, limit }, _) => {
             let kind = case.unit.school().map(|school| school.kind);
@@ -103,7 +106,7 @@ pub(crate) fn read<'a>(
                 kind.and_then(|kind| limits.kinds.get(&kind)).copied().unwrap_or(limits.default)
             };
             let value = total(case, scope, of);
-            let mut reading = bound(value, *compare, pick(limit), lack);
+            let mut reading = bound(case, value, *compare, pick(limit), lack);
             ease(case, condition, &mut reading, |effects| {
                 let limits = effects.iter().filter_map(|effect| match effect {
                     Effect::Limit(limits) => Some(span(value, *compare, pick(limits).value)),
@@ -114,7 +117,7 @@ pub(crate) fn read<'a>(
             reading
         }
         (Rule::Against { of, compare, than, .. }, _) => {
-            against(total(case, scope, of), *compare, total(case, scope, than), lack)
+            against(case, total(case, scope, of), *compare, total(case, scope, than), lack)
         }
         (Rule::RoomsPerClasses { classes, of, rooms }, _) => {
             rooms_per_classes(case, condition, (*classes, of, rooms))
@@ -195,8 +198,14 @@ fn over_all_schools(case: &Case, sum: &Sum) -> Bounds {
     difference(add(&sum.plus), add(&sum.minus))
 }
 
-fn bound<'a>(value: Bounds, compare: Compare, limit: Limit, lack: Option<&'a Lack>) -> Reading<'a> {
-    let mut reading = Reading::new(span(value, compare, limit.value), compare).with_limit(limit, 1);
+fn bound<'a>(
+    case: &Case,
+    value: Bounds,
+    compare: Compare,
+    limit: Limit,
+    lack: Option<&'a Lack>,
+) -> Reading<'a> {
+    let mut reading = Reading::new(span(value, compare, limit.value), compare).with_limit(case, limit, 1);
     let (low, high) = exact_pair(value);
     reading.lacks =
         distance(&low, high.as_ref(), &limit.value.exact(), &Exact::quotient(1, 1), compare, lack);
@@ -220,9 +229,9 @@ fn per_pupils<'a>(
         (grade(&low, high.as_ref(), limit.value, floor), low, high, value.per_unit)
     };
     let (span, low, high, per_unit) = graded(of);
-    let mut reading = Reading::new(span, Compare::AtLeast).with_limit(limit, 1);
-    let unit = per_unit.and_then(|unit| unit.over(&per_exact));
-    if let Some(unit) = unit.filter(|_| span.low < Grade::Met) {
+    let mut reading = Reading::new(span, Compare::AtLeast).with_limit(case, limit, 1);
+    let explained = case.explains() && span.low < Grade::Met;
+    if let Some(unit) = per_unit.filter(|_| explained).and_then(|unit| unit.over(&per_exact)) {
         let lack = condition.lack.as_ref();
         let to = |limit: Amount| distance(&low, high.as_ref(), &limit.exact(), &unit, Compare::AtLeast, lack);
         reading.lacks = to(limit.value);
@@ -242,18 +251,20 @@ fn per_pupils<'a>(
 
 /// `of ÷ over` against a limit, as `of` against `limit × over`.
 fn share<'a>(
-    of: Bounds,
-    over: Bounds,
+    case: &Case,
+    (of, over): (Bounds, Bounds),
     compare: Compare,
-    limit: Limit,
-    times: u32,
+    (limit, times): (Limit, u32),
     lack: Option<&'a Lack>,
 ) -> Reading<'a> {
     let need = |over: Amount| over.exact().times(&limit.value.exact());
     let (need_low, need_high) = (need(over.low), over.high.map(need));
     let (low, high) = exact_pair(of);
     let span = against_span((&low, high.as_ref()), compare, (&need_low, need_high.as_ref()));
-    let mut reading = Reading::new(span, compare).with_limit(limit, times);
+    let mut reading = Reading::new(span, compare).with_limit(case, limit, times);
+    if !case.explains() {
+        return reading;
+    }
     let ratio_low = over.high.and_then(|over| low.over(&over.exact()));
     let ratio_high = high.as_ref().and_then(|high| high.over(&over.low.exact()));
     if over.high != Some(Amount::ZERO) {
@@ -265,10 +276,19 @@ fn share<'a>(
     reading
 }
 
-fn against<'a>(of: Bounds, compare: Compare, than: Bounds, lack: Option<&'a Lack>) -> Reading<'a> {
+fn against<'a>(
+    case: &Case,
+    of: Bounds,
+    compare: Compare,
+    than: Bounds,
+    lack: Option<&'a Lack>,
+) -> Reading<'a> {
     let (value, limit) = (exact_pair(of), exact_pair(than));
     let (a, b) = ((&value.0, value.1.as_ref()), (&limit.0, limit.1.as_ref()));
     let mut reading = Reading::new(against_span(a, compare, b), compare);
+    if !case.explains() {
+        return reading;
+    }
     reading.lacks = lack.map(|lack| apart(a, compare, b, lack)).unwrap_or_default();
     reading.limit = than.value().map(|than| (than.exact(), than.to_string()));
     reading.value = Some(value);
@@ -335,6 +355,9 @@ fn funded_as<'a>(
     let Some(need) = need else { return Reading::new(Span::UNKNOWN, Compare::AtLeast) };
     let (a, b) = ((&value.0, value.1.as_ref()), (&need.0, need.1.as_ref()));
     let mut reading = Reading::new(against_span(a, Compare::AtLeast, b), Compare::AtLeast);
+    if !case.explains() {
+        return reading;
+    }
     reading.lacks = lack.map(|lack| apart(a, Compare::AtLeast, b, lack)).unwrap_or_default();
     if need.1.as_ref() == Some(&need.0) {
         reading.limit = Some((need.0.clone(), trim(&need.0.printed(2)).to_owned()));

@@ -9,7 +9,7 @@ use duxue_document::school::Stage;
 use super::Outcome;
 use super::county::{IndicatorTally, Tally};
 use super::outcome::{Grade, Levels, Span};
-use super::school::SchoolAssessment;
+use super::verdict::Verdict;
 use crate::input::Review;
 
 /// Whether a school's results come or go.
@@ -122,21 +122,21 @@ pub(crate) struct Running {
 
 impl Running {
     /// Adds a school's results, or takes them out.
-    pub fn change(&mut self, school: &SchoolAssessment, step: Step) {
-        let id = &school.school.id;
+    pub fn change(&mut self, school: &Verdict, step: Step) {
+        let id = &school.id;
         for row in school.stages.iter().filter(|row| row.counts != Some(false)) {
             let stage = self.stages.entry(row.stage).or_default();
             let counts = row.counts == Some(true);
             step.count(if counts { &mut stage.rows } else { &mut stage.rows_open }, 1);
             for (position, result) in row.indicators.iter().enumerate() {
-                stage.indicators.entry(position).or_default().change(id, result.levels.0, counts, step);
+                stage.indicators.entry(position).or_default().change(id, result.levels, counts, step);
             }
-            if let Some(rule) = &row.rule {
-                stage.rule.change(id, rule.levels, counts, step);
+            if let Some(levels) = row.rule {
+                stage.rule.change(id, levels, counts, step);
             }
         }
         for (position, result) in school.indicators.iter().enumerate() {
-            self.schools.entry(position).or_default().change(id, result.levels.0, true, step);
+            self.schools.entry(position).or_default().change(id, result.levels, true, step);
         }
         step.count(&mut self.review.entries, school.review.entries);
         step.count(&mut self.review.unreviewed, school.review.unreviewed);

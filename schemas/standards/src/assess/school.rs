@@ -12,9 +12,10 @@ use super::outcome::{Levels, six_of_seven};
 use super::result::{IndicatorResult, Open};
 use super::rule::{Scope, read};
 use super::scope::{NotCounted, counted, stages};
-use super::unit::{Case, Unit};
+use super::unit::{Case, Detail, Trace, Unit};
+use super::verdict::{floor, review};
 use super::{Outcome, per_pupil};
-use crate::input::{Alarm, CountyInput, Review, SharedFigures};
+use crate::input::{Alarm, Review, SharedFigures};
 use crate::standard::{Level, SchoolRule, Text};
 
 /// The result of the school rule (six of seven) for one stage.
@@ -29,8 +30,6 @@ pub struct RuleResult {
     /// What is in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
-    #[serde(skip)]
-    pub(crate) levels: Levels,
 }
 
 /// One stage of one school: a row of 表 II-2.
@@ -88,21 +87,6 @@ impl SchoolAssessment {
         of_stage.chain(own).find(|indicator| indicator.id == id)
     }
 
-    /// Whether something that it looked at in the county's input is not the
-    /// same in another.
-    pub(crate) fn looked_at_other(&self, before: &CountyInput, after: &CountyInput) -> bool {
-        // What was not there at all was not noted.
-        if !before.figures.keys().eq(after.figures.keys()) || !before.answers.keys().eq(after.answers.keys())
-        {
-            return true;
-        }
-        let of_stages = self.stages.iter().flat_map(|row| &row.indicators);
-        let looked_at = of_stages.chain(&self.indicators).flat_map(|result| &result.figures);
-        looked_at
-            .filter(|figure| figure.school.is_empty())
-            .any(|figure| !before.is_same_in(after, &figure.key))
-    }
-
     /// The row of a stage.
     #[must_use]
     pub fn stage(&self, stage: Stage) -> Option<&StageAssessment> {
@@ -113,11 +97,6 @@ impl SchoolAssessment {
 pub(crate) fn assess(unit: &Unit) -> Option<SchoolAssessment> {
     let root = unit.campuses.first()?;
     let own = unit.standard.indicators.iter().filter(|indicator| indicator.level == Level::School);
-    let mut review = Review::default();
-    for campus in &unit.campuses {
-        review.entries += campus.review.entries;
-        review.unreviewed += campus.review.unreviewed;
-    }
     Some(SchoolAssessment {
         school: root.school.clone(),
         branches: unit.campuses.iter().skip(1).map(|campus| campus.school.id.clone()).collect(),
@@ -125,23 +104,20 @@ pub(crate) fn assess(unit: &Unit) -> Option<SchoolAssessment> {
         indicators: own.map(|indicator| decide(unit, Scope::School, indicator, None)).collect(),
         figures: unit.campuses.iter().map(|c| (c.school.id.clone(), c.figures.clone())).collect(),
         alarms: unit.campuses.iter().flat_map(|campus| campus.alarms.iter().cloned()).collect(),
-        review,
+        review: review(unit),
     })
 }
 
 fn of_stage(unit: &Unit, stage: Stage) -> StageAssessment {
     let choice = unit.open_choice();
-    let case = Case { unit, choice: &choice, trace: None };
+    let case = Case { unit, choice: &choice, trace: None, detail: Detail::Result };
     let (holds, not_counted) = counted(&case, stage);
     let pupils = per_pupil::pupils_of(&case, stage);
     let rule = unit.standard.school_rule.as_ref();
     let own = unit.standard.indicators.iter().filter(|indicator| indicator.level == Level::Stage);
     let indicators: Vec<IndicatorResult> = if holds.possible {
-        own.map(|indicator| {
-            let floor = rule.filter(|rule| rule.items.contains(&indicator.id)).map(|rule| rule.floor);
-            decide(unit, Scope::Stage(stage), indicator, floor)
-        })
-        .collect()
+        own.map(|indicator| decide(unit, Scope::Stage(stage), indicator, floor(rule, &indicator.id)))
+            .collect()
     } else {
         Vec::new()
     };
@@ -165,39 +141,46 @@ fn rule_result(unit: &Unit, stage: Stage, rule: &SchoolRule, results: &[Indicato
     let items: Vec<&IndicatorResult> =
         results.iter().filter(|result| rule.items.contains(&result.id)).collect();
     let apart: Vec<Levels> = items.iter().map(|item| item.levels.0).collect();
-    let mut levels = six_of_seven(&apart, rule.met_at_least);
-    let mut open = Vec::new();
-    if !levels.is_decided() && items.iter().any(|item| !item.open.is_empty()) {
-        // The items share pupils and rooms; decided together they are more certain.
-        let rule_in = |case: &Case| {
-            let each: Vec<Levels> = unit
-                .standard
-                .indicators
-                .iter()
-                .filter(|indicator| rule.items.contains(&indicator.id))
-                .map(|indicator| {
-                    let conditions = indicator.conditions.iter();
-                    conditions
-                        .map(|condition| read(case, Scope::Stage(stage), condition, Some(rule.floor)).levels)
-                        .fold(Levels::MET, Levels::and)
-                })
-                .collect();
-            six_of_seven(&each, rule.met_at_least)
-        };
-        let (together, _, trace) = unit.decide(rule_in, |levels| *levels);
-        levels = together;
-        if !levels.is_decided() {
-            open = trace.open(unit);
-        }
-    }
+    let (levels, trace) = rule_levels(unit, stage, rule, &apart, Detail::Reasons);
+    let undecided = !levels.is_decided() && items.iter().any(|item| !item.open.is_empty());
+    let open = if undecided { trace.open(unit) } else { Vec::new() };
     let passing = |outcome: fn(&&&IndicatorResult) -> bool| items.iter().filter(outcome).count();
     RuleResult {
         outcome: levels.outcome(),
         met: (passing(|item| item.outcome.passes()), passing(|item| item.outcome != Outcome::NotMet)),
         remark: remark(&items),
         open,
-        levels,
     }
+}
+
+/// The levels of the school rule: of its items apart, and where that leaves it
+/// open of all together, because they share pupils and rooms and are more
+/// certain so. Also what that looked at.
+pub(crate) fn rule_levels<'a>(
+    unit: &Unit<'a>,
+    stage: Stage,
+    rule: &SchoolRule,
+    apart: &[Levels],
+    detail: Detail,
+) -> (Levels, Trace<'a>) {
+    let levels = six_of_seven(apart, rule.met_at_least);
+    if levels.is_decided() || !unit.is_open() {
+        return (levels, Trace::default());
+    }
+    let rule_in = |case: &Case| {
+        let items = unit.standard.indicators.iter().filter(|indicator| rule.items.contains(&indicator.id));
+        let each: Vec<Levels> = items
+            .map(|indicator| {
+                let conditions = indicator.conditions.iter();
+                conditions
+                    .map(|condition| read(case, Scope::Stage(stage), condition, Some(rule.floor)).levels)
+                    .fold(Levels::MET, Levels::and)
+            })
+            .collect();
+        six_of_seven(&each, rule.met_at_least)
+    };
+    let (together, _, trace) = unit.decide(detail, rule_in, |levels| *levels);
+    (together, trace)
 }
 
 fn remark(items: &[&IndicatorResult]) -> Text {

@@ -1,6 +1,6 @@
 //! One school with its branch sites, under a partial choice of what is open.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,8 +29,9 @@ pub(crate) struct Unit<'a> {
     pub parts: Vec<BTreeSet<Part>>,
     /// The figures of each campus.
     figures: Vec<Figures<'a>>,
-    /// The id of each campus, and last of the county, which has none.
-    names: Vec<Arc<str>>,
+    /// The id of each campus, and last of the county, which has none. Made when
+    /// a figure is named.
+    names: OnceCell<Vec<Arc<str>>>,
     offsets: Vec<usize>,
     variables: usize,
 }
@@ -84,9 +85,16 @@ impl<'a> Unit<'a> {
         variables += county.map_or(0, |county| county.variables.len());
         let parts = campuses.iter().map(|campus| parts_of(&campus.school)).collect();
         let figures = campuses.iter().map(|campus| Figures::new(standard, campus)).collect();
-        let ids = campuses.iter().map(|campus| campus.school.id.as_str());
-        let names = ids.chain([""]).map(Arc::from).collect();
+        let names = OnceCell::new();
         Self { standard, campuses, county, schools, as_of, parts, figures, names, offsets, variables }
+    }
+
+    fn name(&self, campus: Option<usize>) -> Arc<str> {
+        let names = self.names.get_or_init(|| {
+            let ids = self.campuses.iter().map(|campus| campus.school.id.as_str());
+            ids.chain([""]).map(Arc::from).collect()
+        });
+        Arc::clone(&names[campus.unwrap_or(self.campuses.len())])
     }
 
     /// The school itself; absent for the county.
@@ -116,19 +124,20 @@ impl<'a> Unit<'a> {
     /// Also what the rule says of the open choice, and what it looked at.
     pub fn decide<T>(
         &self,
+        detail: Detail,
         rule: impl Fn(&Case) -> T,
         levels: impl Fn(&T) -> Levels,
     ) -> (Levels, T, Trace<'a>) {
         let trace = RefCell::new(Trace::default());
         let choice = self.open_choice();
-        let open = rule(&Case { unit: self, choice: &choice, trace: Some(&trace) });
+        let open = rule(&Case { unit: self, choice: &choice, trace: Some(&trace), detail });
         let trace = trace.into_inner();
         let outer = levels(&open);
         if outer.is_decided() || trace.variables.is_empty() {
             return (outer, open, trace);
         }
         let over = self.over_combinations(&trace.variables, choice, |choice| {
-            levels(&rule(&Case { unit: self, choice, trace: None }))
+            levels(&rule(&Case { unit: self, choice, trace: None, detail: Detail::Result }))
         });
         let exact = over.and_then(|all| all.into_iter().reduce(Levels::around));
         (exact.unwrap_or(outer), open, trace)
@@ -157,13 +166,27 @@ impl<'a> Unit<'a> {
         Some(all)
     }
 
+    /// Whether anything is in conflict.
+    pub fn is_open(&self) -> bool {
+        self.variables > 0
+    }
+
     /// An open choice for all variables.
     pub fn open_choice(&self) -> Vec<Option<usize>> {
         vec![None; self.variables]
     }
 }
 
-/// What a rule looked at.
+/// How much of a rule's reading is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// The result alone.
+    Result,
+    /// What people are told too: figures, limits as written, what is lacking.
+    Reasons,
+}
+
+/// What a rule looked at; of schools' figures only where reasons are wanted.
 #[derive(Default)]
 pub(crate) struct Trace<'a> {
     figures: Vec<(Option<usize>, What<'a>, &'a SharedFigure)>,
@@ -189,6 +212,11 @@ impl What<'_> {
 }
 
 impl<'a> Trace<'a> {
+    /// The county's figures that were looked at, answers among them.
+    pub fn of_county(&self) -> impl Iterator<Item = FigureKey> {
+        self.figures.iter().filter(|(campus, ..)| campus.is_none()).filter_map(|(_, what, _)| what.key())
+    }
+
     pub fn figure_refs(&self, unit: &Unit<'a>) -> Vec<FigureRef> {
         self.figures.iter().filter_map(|(campus, what, _)| reference(unit, *campus, what)).collect()
     }
@@ -224,8 +252,7 @@ impl<'a> Trace<'a> {
 }
 
 fn reference(unit: &Unit, campus: Option<usize>, what: &What) -> Option<FigureRef> {
-    let school = unit.names[campus.unwrap_or(unit.campuses.len())].clone();
-    Some(FigureRef { school, key: what.key()? })
+    Some(FigureRef { school: unit.name(campus), key: what.key()? })
 }
 
 fn what_to_capture(standard: &Standard, key: &FigureKey) -> Text {
@@ -251,14 +278,26 @@ pub(crate) struct Case<'u, 'a> {
     pub unit: &'u Unit<'a>,
     pub choice: &'u Choice,
     pub trace: Option<&'u RefCell<Trace<'a>>>,
+    pub detail: Detail,
 }
 
 impl<'a> Case<'_, 'a> {
+    /// Whether reasons are wanted.
+    pub fn explains(&self) -> bool {
+        self.detail == Detail::Reasons
+    }
+
     fn note(&self, campus: Option<usize>, what: What<'a>, figure: &'a SharedFigure) {
         let Some(trace) = self.trace else { return };
+        if self.detail == Detail::Result && campus.is_some() && figure.open.is_empty() {
+            return;
+        }
         let mut trace = trace.borrow_mut();
         let offset = self.unit.offsets[campus.unwrap_or(self.unit.campuses.len())];
         trace.variables.extend(figure.variables().map(|variable| offset + variable));
+        if self.detail == Detail::Result && campus.is_some() {
+            return;
+        }
         // Each figure has one place in the inputs.
         if !trace.figures.iter().any(|(.., noted)| std::ptr::eq(*noted, figure)) {
             trace.figures.push((campus, what, figure));

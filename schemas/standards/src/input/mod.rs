@@ -132,19 +132,28 @@ pub fn school_input(
         settings,
         entries: &mut entries,
         alarms: Vec::new(),
+        missing: BTreeMap::new(),
     };
     let parts = parts_of(&school.school);
-    let mut figures = BTreeMap::new();
-    for quantity in standard.quantities.values().filter(|quantity| !quantity.county) {
-        for part in quantity.parts.iter().filter(|part| **part == Part::Whole || parts.contains(part)) {
-            let key = FigureKey { quantity: quantity.id.clone(), part: *part };
+    let own = standard.quantities.values().filter(|quantity| !quantity.county);
+    let keys = own.flat_map(|quantity| {
+        let parts = quantity.parts.iter().filter(|part| **part == Part::Whole || parts.contains(part));
+        parts.map(move |part| (quantity, FigureKey { quantity: quantity.id.clone(), part: *part }))
+    });
+    let figures: BTreeMap<_, _> = keys
+        .map(|(quantity, key)| {
             let figure = reader.figure(quantity, &key);
-            figures.insert(key, Arc::new(figure));
-        }
-    }
+            (key, figure)
+        })
+        .collect();
     reader.unknown_parts(standard, &figures);
     let questions = standard.questions().into_iter().filter(|(_, level, _)| *level != Level::County);
-    let answers = questions.map(|(id, ..)| (id.clone(), Arc::new(reader.answer(&id)))).collect();
+    let answers = questions
+        .map(|(id, ..)| {
+            let answer = reader.answer(&id);
+            (id, answer)
+        })
+        .collect();
     let alarms = reader.alarms;
     let review = review(figures.values().chain(BTreeMap::values(&answers)));
     SchoolInput {
@@ -172,15 +181,21 @@ pub fn county_input(standard: &Standard, county: &ConsolidatedCounty) -> CountyI
         settings: &settings,
         entries: &mut entries,
         alarms: Vec::new(),
+        missing: BTreeMap::new(),
     };
     let mut figures = BTreeMap::new();
     for quantity in standard.quantities.values().filter(|quantity| quantity.county) {
         let key = FigureKey { quantity: quantity.id.clone(), part: Part::Whole };
         let figure = reader.figure(quantity, &key);
-        figures.insert(key, Arc::new(figure));
+        figures.insert(key, figure);
     }
     let questions = standard.questions().into_iter().filter(|(_, level, _)| *level == Level::County);
-    let answers = questions.map(|(id, ..)| (id.clone(), Arc::new(reader.answer(&id)))).collect();
+    let answers = questions
+        .map(|(id, ..)| {
+            let answer = reader.answer(&id);
+            (id, answer)
+        })
+        .collect();
     let alarms = reader.alarms;
     CountyInput { figures, answers, variables: entries.variables, alarms }
 }
@@ -205,11 +220,18 @@ struct Reader<'a> {
     settings: &'a InputSettings,
     entries: &'a mut Entries,
     alarms: Vec<Alarm>,
+    /// What is missing of a bound: there is much of it, and it is all the same.
+    missing: BTreeMap<Option<Amount>, SharedFigure>,
 }
 
 impl Reader<'_> {
+    fn missing(&mut self, bound: Option<Amount>) -> SharedFigure {
+        let missing = || Arc::new(Figure::missing(bound));
+        Arc::clone(self.missing.entry(bound).or_insert_with(missing))
+    }
+
     /// The figure from the first source that has something.
-    fn figure(&mut self, quantity: &Quantity, key: &FigureKey) -> Figure {
+    fn figure(&mut self, quantity: &Quantity, key: &FigureKey) -> SharedFigure {
         let mut found: Option<Figure> = None;
         let mut doubtful: Option<(OpenMark, Figure)> = None;
         let mut beside = Vec::new();
@@ -232,6 +254,10 @@ impl Reader<'_> {
                 _ => {}
             }
         }
+        let seen = self.seen_only(quantity, key);
+        if found.is_none() && doubtful.is_none() && seen.is_none() {
+            return self.missing(quantity.bound);
+        }
         let mut figure = found.unwrap_or_else(|| Figure::missing(quantity.bound));
         if let Some((mark, items)) = doubtful {
             if figure.source != Source::Missing {
@@ -239,12 +265,10 @@ impl Reader<'_> {
             }
             figure = mark.between(items, figure);
         }
-        if let Some(seen) = self.seen_only(quantity, key) {
-            beside.push(seen);
-        }
+        beside.extend(seen);
         figure.beside = beside;
         self.compare(quantity, key, &figure);
-        figure
+        Arc::new(figure)
     }
 
     fn register(&mut self, quantity: &Quantity, key: &FigureKey) -> Option<Figure> {
@@ -317,7 +341,7 @@ impl Reader<'_> {
     /// quantity is not made of them.
     fn seen_only(&mut self, quantity: &Quantity, key: &FigureKey) -> Option<Beside> {
         let rule = quantity.items?;
-        let school = self.items?;
+        let school = self.items.filter(|school| !school.items.is_empty())?;
         let counts = quantity.sources.contains(&SourceKind::Items)
             && matches!(self.mark(rule.section()), Mark::Complete);
         if counts {
@@ -381,16 +405,17 @@ impl Reader<'_> {
     }
 
     /// An answer: observed, else declared, else missing (0 or 1).
-    fn answer(&mut self, question: &QuestionId) -> Figure {
+    fn answer(&mut self, question: &QuestionId) -> SharedFigure {
         let path = EntryPath::Answer(question.clone());
         if let Some(entry) = self.registers.get(&path)
             && let Some(read) = self.entries.read(&path, entry)
         {
-            return items::single(&read, Some(Amount::ONE), |value| entry::flag(value, "value").map(truth));
+            let answer = |value: &duxue_document::Value| entry::flag(value, "value").map(truth);
+            return Arc::new(items::single(&read, Some(Amount::ONE), answer));
         }
         match self.declared.answers.get(question) {
-            Some(answer) => Figure::known(Source::Declared, truth(*answer)),
-            None => Figure::missing(Some(Amount::ONE)),
+            Some(answer) => Arc::new(Figure::known(Source::Declared, truth(*answer))),
+            None => self.missing(Some(Amount::ONE)),
         }
     }
 }

@@ -74,7 +74,7 @@ fn room_span<'a>(
     }
     let certain = need_high.is_some_and(|need| have.0 >= need);
     let possible = have.1.is_none_or(|most| most >= need_low);
-    if !certain {
+    if !certain && case.explains() {
         let whole = |n: i128| Exact::quotient(n.max(0), 1);
         lacks.push(Shortfall {
             least: have.1.map_or(Exact::ZERO, |most| whole(need_low - most)),
@@ -114,10 +114,15 @@ pub(super) fn every_class<'a>(
         }
         all = all.larger(largest);
         highest = highest.max(limit);
-        printed.push(class_size(largest));
-        written.push(limit.to_string());
+        if case.explains() {
+            printed.push(class_size(largest));
+            written.push(limit.to_string());
+        }
     }
     let mut reading = Reading::new(Span::from_bools(over.1 == Some(0), over.0 == 0), Compare::AtMost);
+    if !case.explains() {
+        return reading;
+    }
     let whole = |n: i128| Exact::quotient(n, 1);
     let over = (whole(over.0), over.1.map(whole));
     reading.lacks = distance(&over.0, over.1.as_ref(), &Exact::ZERO, &whole(1), Compare::AtMost, lack);
