@@ -67,6 +67,18 @@ impl Engine {
         Ok(())
     }
 
+    pub(crate) fn take_session(
+        &mut self,
+        id: CommandId,
+        server: &str,
+        session: Session,
+        turn: &mut Turn,
+    ) -> Result<(), CommandError> {
+        let server = identity::server_address(server).ok_or(CommandError::BadAddress)?;
+        self.keep_session(id, server, session, None, turn);
+        Ok(())
+    }
+
     pub(crate) fn fetch_packet(
         &mut self,
         id: CommandId,

@@ -10,6 +10,7 @@ use duxue_document::{
     DecisionId, DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId, SchoolId,
     Value,
 };
+use duxue_protocol::api::Session;
 
 /// A school in a round: what survey commands are about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +88,14 @@ pub enum Command {
         name: String,
         /// Password; not kept.
         password: String,
+    },
+    /// Goes on with a session that the shell opened, as where it asks the
+    /// server for other things by it too.
+    TakeSession {
+        /// The server's address.
+        server: String,
+        /// The session.
+        session: Session,
     },
     /// Fetches the work packet of a round.
     FetchPacket {

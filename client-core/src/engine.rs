@@ -232,6 +232,9 @@ impl Engine {
             Command::Login { server, name, password } => {
                 self.login(id, &server, name, password, turn).map(|()| None)
             }
+            Command::TakeSession { server, session } => {
+                self.take_session(id, &server, session, turn).map(|()| None)
+            }
             Command::FetchPacket { round } => self.fetch_packet(id, round, turn).map(|()| None),
             Command::SaveDraft { form, text } => {
                 self.save_draft(id, form, text, turn);

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use duxue_client_core::{Command, Statement};
+use duxue_document::decision::{self, RulingChoice};
 use duxue_document::path::ItemKind;
 use duxue_document::schema::{self, FieldType};
-use duxue_document::{EntryPath, FieldId, ItemId, Scalar};
+use duxue_document::{EntryPath, FieldId, ItemId, Scalar, Value};
 use serde_json::Value as Json;
 
 /// Reads a command.
@@ -24,6 +25,12 @@ pub fn command(text: &str) -> Result<Command, String> {
         }
         Command::AddItem { kind, fields, .. } => of_item(*kind, fields, &json["fields"])?,
         Command::CopyItem { item, changes, .. } => of_item(item.kind, changes, &json["changes"])?,
+        Command::Rule {
+            about: decision::Subject::Entry { path, choice: RulingChoice::Set(value), .. },
+            ..
+        } => {
+            values(path, value, &json["about"]["choice"]["with"])?;
+        }
         _ => {}
     }
     Ok(command)
@@ -51,7 +58,11 @@ fn of_item(kind: ItemKind, fields: &mut BTreeMap<FieldId, Statement>, raw: &Json
 }
 
 fn retype(path: &EntryPath, statement: &mut Statement, raw: &Json) -> Result<(), String> {
-    for (field, scalar) in &mut statement.value {
+    values(path, &mut statement.value, raw)
+}
+
+fn values(path: &EntryPath, value: &mut Value, raw: &Json) -> Result<(), String> {
+    for (field, scalar) in value {
         let wrong = || format!("{path}/{field}");
         *scalar = match (&raw[field.as_str()], schema::field_type(path, field.as_str())) {
             (Json::Bool(bool), _) => Scalar::Bool(*bool),
@@ -82,5 +93,19 @@ mod tests {
         assert_eq!(scalar("size", "length_m"), Scalar::Number("9.2".parse().unwrap()));
         assert_eq!(scalar("multimedia", "value"), Scalar::Bool(true));
         assert!(command(&text.replace("9.20", "wide")).is_err());
+    }
+
+    #[test]
+    fn a_ruled_value_is_typed_like_a_claim() {
+        let text = r#"{"command":"rule","subject":{"round":"r","school":"9901010012"},"rulings":[],"reason":"x",
+            "about":{"subject":"entry","path":"rooms/a/identity","saw":["1@aa"],"verdicts":[],
+                "choice":{"choice":"set","with":{"building":"1","number":"007","purpose":"music"}}}}"#;
+        let Command::Rule {
+            about: decision::Subject::Entry { choice: RulingChoice::Set(value), .. }, ..
+        } = command(text).unwrap()
+        else {
+            panic!("another command")
+        };
+        assert_eq!(value[&"number".parse::<FieldId>().unwrap()], Scalar::Text("007".to_owned()));
     }
 }
