@@ -38,7 +38,7 @@ export function coefficientChart(summary: StageSummary, words: ChartWords): ECha
   }))
   const open = known.map((one) => (one?.high != null && one.high > one.low ? one.high - one.low : '-'))
   return {
-    grid: { left: 44, right: 64, top: 28, bottom: 28 },
+    grid: { left: 44, right: 80, top: 28, bottom: 28 },
     tooltip: { trigger: 'axis', renderMode: 'richText', valueFormatter: () => '' },
     xAxis: { type: 'category', data: tested.map((one) => one.id), axisLabel: { color: '#26303d' } },
     yAxis: { type: 'value', min: 0, axisLabel: { color: '#4a5361' } },

@@ -11,6 +11,8 @@ export interface Column<Row> {
   /** `choice` lists what there is; `text` finds a part of it. */
   filter?: 'choice' | 'text'
   sortable?: boolean
+  /** Below this width of the page the column is left out; it is always exported. */
+  from?: number
   width?: string
 }
 

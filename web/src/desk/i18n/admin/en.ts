@@ -30,6 +30,7 @@ const en: typeof zh = {
     title: 'Import register',
     lead: 'The register with declared figures (XLSX or CSV). It is checked first; with any error nothing is written.',
     choose: 'Choose a file, or drop it here',
+    pick: 'Choose a file',
     checking: 'Checking…',
     written: '{schools} schools and {figures} figures imported',
     next: 'Assign the schools',

@@ -28,6 +28,7 @@ export default {
     title: '导入名册',
     lead: '学校名册与上报数据（XLSX 或 CSV）。先检查，有任何错误都不会写入。',
     choose: '选择文件，或拖到这里',
+    pick: '选择文件',
     checking: '正在检查…',
     written: '已导入 {schools} 所学校、{figures} 项数据',
     next: '去分配学校',
