@@ -16,15 +16,15 @@ export const ROUND = 'demo-2026'
 /** The longest wait for one thing. */
 export const PATIENCE_MS = 30_000
 const here = dirname(fileURLToPath(import.meta.url))
-const results = join(here, '../test-results')
+const results = join(here, '../test-results/desk')
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** The accounts of the demonstration (`xtask/src/run.rs`). */
 export const PASSWORDS = { bureau: 'duxue-demo-bureau', supervisor: 'duxue-demo-supervisor', admin: 'duxue-demo-admin' }
 
 export function environment() {
-  const { DUXUE_URL: url, CHROMIUM: browser, DUXUE_PROGRAM: program } = process.env
-  assert(url && browser, 'set DUXUE_URL and CHROMIUM')
+  const { DUXUE_URL: url, CHROMIUM: browser, DUXUE_CLI: program } = process.env
+  assert(url && browser && program, 'set DUXUE_URL, DUXUE_CLI and CHROMIUM')
   return { url, browser, program }
 }
 
@@ -120,6 +120,6 @@ export async function scenario(name, play) {
     console.error(`failed at: ${step}`)
     console.error(failed)
   }
-  console.log(`${pictures} pictures in web/test-results`)
+  console.log(`${pictures} pictures in web/test-results/desk`)
   process.exit(failed || problems.length ? 1 : 0)
 }

@@ -4,15 +4,18 @@
 use crate::process::{Failure, Outcome, cargo, command, output, root, run as finish, target_dir, works};
 use crate::{run, wasm, web};
 
-/// The whole test ends by then, whatever hangs; every wait in it is shorter. It
-/// takes about three minutes on a machine with two cores that does nothing else.
+/// A test ends by then, whatever hangs; every wait in it is shorter. The
+/// longest takes about three minutes on a machine with two cores that does nothing else.
 const SECONDS: &str = "900";
 /// Names that browsers of the Chromium family have.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// Each on a server of its own, so that none sees what another left. The first
+/// clears the folder of pictures.
+const TESTS: [&str; 3] = ["test/phone.mjs", "test/board.mjs", "test/admin.mjs"];
 /// The browser, and a small font with Chinese characters for the pictures.
 const PACKAGES: [&str; 2] = ["chromium", "fonts-wqy-microhei"];
 
-/// Runs `web/test/phone.mjs` against a server of its own.
+/// Runs the tests of `web/test`, each against a server of its own.
 ///
 /// # Errors
 /// [`Failure`] that says what to install or to build first, or that the test failed.
@@ -25,14 +28,16 @@ pub fn step() -> Outcome {
     // is built twice.
     finish(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
     let photos = root().join("xtask/src/demo/data/photos");
-    run::served(&target_dir().join("browser"), |address| {
-        let mut test = command("timeout", &[SECONDS, "node", "test/phone.mjs"]);
-        test.current_dir(web::folder())
-            .env("DUXUE_URL", format!("http://{address}"))
-            .env("DUXUE_CLI", target_dir().join("debug/duxue"))
-            .env("DUXUE_PHOTOS", &photos)
-            .env("CHROMIUM", &chromium);
-        finish(&mut test)
+    TESTS.into_iter().try_for_each(|file| {
+        run::served(&target_dir().join("browser"), |address| {
+            let mut test = command("timeout", &[SECONDS, "node", file]);
+            test.current_dir(web::folder())
+                .env("DUXUE_URL", format!("http://{address}"))
+                .env("DUXUE_CLI", target_dir().join("debug/duxue"))
+                .env("DUXUE_PHOTOS", &photos)
+                .env("CHROMIUM", &chromium);
+            finish(&mut test)
+        })
     })
 }
 
