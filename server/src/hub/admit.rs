@@ -113,6 +113,23 @@ pub fn changes_of(bytes: &[u8], changes: &mut Vec<Change>) -> Result<(), Refused
     Ok(())
 }
 
+/// The document of a snapshot, if it begins with one, which is much less work
+/// than its changes one by one; what comes behind it goes to `changes`.
+///
+/// # Errors
+/// [`Refused`] where the bytes are not whole chunks.
+pub fn snapshot_of(bytes: &[u8], changes: &mut Vec<Change>) -> Result<Option<Automerge>, Refused> {
+    let (kind, length) = chunk_header(bytes).ok_or(refused("chunk.malformed"))?;
+    if kind != DOCUMENT {
+        changes_of(bytes, changes)?;
+        return Ok(None);
+    }
+    let (chunk, waiting) = bytes.split_at_checked(length).ok_or(refused("chunk.truncated"))?;
+    let doc = Automerge::load(chunk).map_err(|_| refused("chunk.document"))?;
+    changes_of(waiting, changes)?;
+    Ok(Some(doc))
+}
+
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;

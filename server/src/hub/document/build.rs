@@ -7,7 +7,7 @@ use duxue_document::genesis;
 use serde_json::json;
 
 use crate::audit::{By, event};
-use crate::hub::admit::changes_of;
+use crate::hub::admit::{Refused, changes_of, snapshot_of};
 use crate::hub::rows::{ActorRow, HeldRow, SET_ASIDE, SetAsideRow, document_key};
 use crate::random;
 use crate::rounds::DocumentName;
@@ -140,13 +140,13 @@ pub(super) struct Built {
 /// Builds a document from its snapshot and chunks. Chunks that fail are named
 /// and left out.
 pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
-    let (mut units, mut failed) = read(stored);
-    let mut doc = empty(name);
+    let Parts { mut doc, mut units, mut failed } = parts(name, stored);
+    let mut numbers = Numbers::of(&doc);
     let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
-    if apply_guarded(&mut doc, all).is_err() {
+    if !all.is_empty() && apply_guarded(&mut doc, all).is_err() {
         // Some chunk is bad: find which, each on a copy, since a document is
         // not to be trusted after a failure.
-        doc = empty(name);
+        doc = parts(name, stored).doc;
         units.retain(|(number, changes)| {
             let mut copy = doc.clone();
             match apply_guarded(&mut copy, changes.clone()) {
@@ -160,30 +160,50 @@ pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
             true
         });
     }
-    let mut numbers = Numbers::default();
     // The snapshot's too: it keeps what waits for its dependencies.
     let changes = units.iter().flat_map(|(_, changes)| changes);
     numbers.add(changes, |hash| doc.get_change_meta_by_hash(hash).is_some());
     Built { doc, numbers, failed }
 }
 
-/// The changes of each stored record, the snapshot's as record 0, and the
-/// records that cannot be read.
-fn read(stored: &StoredDocument) -> (Vec<(JournalNumber, Vec<Change>)>, Vec<Failed>) {
-    let (mut units, mut failed) = (Vec::new(), Vec::new());
-    let snapshot = stored.snapshot.as_deref().map(|bytes| (JournalNumber(0), bytes));
-    let chunks = stored.chunks.iter().map(|(number, bytes)| (*number, bytes.as_slice()));
-    for (chunk, bytes) in snapshot.into_iter().chain(chunks) {
+/// What a document is built from.
+struct Parts {
+    /// The snapshot's, or the genesis.
+    doc: Automerge,
+    /// The changes of each record that it does not hold; those that wait in
+    /// the snapshot as record 0.
+    units: Vec<(JournalNumber, Vec<Change>)>,
+    /// The records that cannot be read.
+    failed: Vec<Failed>,
+}
+
+fn parts(name: &DocumentName, stored: &StoredDocument) -> Parts {
+    let mut parts = Parts { doc: empty(name), units: Vec::new(), failed: Vec::new() };
+    if let Some(bytes) = &stored.snapshot {
+        let mut doc = None;
+        parts.read(JournalNumber(0), |changes| {
+            doc = snapshot_of(bytes, changes)?;
+            Ok(())
+        });
+        parts.doc = doc.unwrap_or(parts.doc);
+    }
+    for (chunk, bytes) in &stored.chunks {
+        parts.read(*chunk, |changes| changes_of(bytes, changes));
+    }
+    parts
+}
+
+impl Parts {
+    fn read(&mut self, chunk: JournalNumber, read: impl FnOnce(&mut Vec<Change>) -> Result<(), Refused>) {
         let mut changes = Vec::new();
-        match catch_unwind(AssertUnwindSafe(|| changes_of(bytes, &mut changes))) {
-            Ok(Ok(())) => units.push((chunk, changes)),
+        match catch_unwind(AssertUnwindSafe(|| read(&mut changes))) {
+            Ok(Ok(())) => self.units.push((chunk, changes)),
             _ => {
                 let (reason, hashes) = ("chunk.unreadable", Vec::new());
-                failed.push(Failed { chunk, session: None, delivery: None, reason, hashes });
+                self.failed.push(Failed { chunk, session: None, delivery: None, reason, hashes });
             }
         }
     }
-    (units, failed)
 }
 
 pub(super) fn apply_guarded(doc: &mut Automerge, changes: Vec<Change>) -> Result<(), &'static str> {

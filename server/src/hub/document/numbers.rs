@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use automerge::{Change, ChangeHash};
+use automerge::{Automerge, Change, ChangeHash};
 
 use crate::hub::rows::aside;
 
@@ -60,6 +60,22 @@ impl Planned {
 }
 
 impl Numbers {
+    /// The numbers that a document's applied changes have used.
+    pub fn of(doc: &Automerge) -> Self {
+        let mut numbers = Self::default();
+        for change in doc.get_changes_meta(&[]) {
+            let actor = change.actor.to_bytes();
+            if change.author.is_some() && !numbers.authored.contains(actor) {
+                numbers.authored.insert(actor.to_vec());
+            }
+            match numbers.applied.get_mut(actor) {
+                Some(last) => *last = change.seq.max(*last),
+                None => drop(numbers.applied.insert(actor.to_vec(), change.seq)),
+            }
+        }
+        numbers
+    }
+
     /// Takes changes in that Automerge has; those that are not in the document
     /// wait there.
     pub fn add<'a>(
