@@ -16,6 +16,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
     connect-src 'self'; img-src 'self' blob: data:; style-src 'self'; font-src 'self' data:; \
     manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The app's entries; who names none is most likely on a phone.
+const ENTRIES: [&str; 2] = ["/phone/", "/desk/"];
+
 /// The routes of this module; none without a folder.
 #[must_use]
 pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
@@ -59,14 +62,16 @@ fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
     let folder = folder.to_owned();
     warp::path::full()
         .and(warp::get())
-        .and(warp::header::<String>("accept-encoding"))
-        .and_then(move |path: warp::path::FullPath, accepted: String| {
+        .and(warp::header::optional::<String>("accept-encoding"))
+        .and_then(move |path: warp::path::FullPath, accepted: Option<String>| {
             let folder = folder.clone();
             async move {
                 let path = path.as_str();
                 let name = if path.ends_with('/') { format!("{path}index.html") } else { path.to_owned() };
                 // Encoded and upward parts are the plain filter's business.
-                let plain = !name.contains('%') && !name.contains("..") && takes_brotli(&accepted);
+                let plain = !name.contains('%')
+                    && !name.contains("..")
+                    && accepted.is_some_and(|accepted| takes_brotli(&accepted));
                 let Some(media) = media(&name).filter(|_| plain) else {
                     return Err(warp::reject::not_found());
                 };
@@ -87,16 +92,16 @@ fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
 }
 
 fn files(folder: &Path) -> BoxedFilter<(Response,)> {
-    let start = warp::path::end().and(warp::get()).map(|| moved("/phone/"));
-    let phone = warp::path!("phone").and(warp::path::full()).and_then(|full: warp::path::FullPath| {
-        // `/phone/` is the folder's own page.
-        let bare = !full.as_str().ends_with('/');
-        std::future::ready(if bare { Ok(moved("/phone/")) } else { Err(warp::reject::not_found()) })
+    let start = warp::path::end().and(warp::get()).map(|| moved(ENTRIES[0]));
+    let bare = warp::path::full().and(warp::get()).and_then(|path: warp::path::FullPath| {
+        // With the slash it is the folder's own page.
+        let entry = ENTRIES.into_iter().find(|entry| entry.trim_end_matches('/') == path.as_str());
+        std::future::ready(entry.map(moved).ok_or_else(warp::reject::not_found))
     });
     let file = warp::path::full().and(warp::fs::dir(folder.to_owned())).map(
         |path: warp::path::FullPath, file: warp::fs::File| with_headers(path.as_str(), file.into_response()),
     );
-    start.or(phone).unify().or(compressed(folder)).unify().or(file).unify().boxed()
+    start.or(bare).unify().or(compressed(folder)).unify().or(file).unify().boxed()
 }
 
 fn moved(to: &'static str) -> Response {
@@ -172,6 +177,7 @@ mod tests {
         let rows = [
             ("/", 302, ""),
             ("/phone", 302, ""),
+            ("/desk", 302, ""),
             ("/phone/", 200, "no-cache"),
             ("/phone/assets/a-1.js", 200, "public, max-age=31536000, immutable"),
             ("/phone/sw.js", 200, "no-cache"),
