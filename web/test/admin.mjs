@@ -103,6 +103,24 @@ await scenario('admin', async (desk) => {
   await card.getByRole('button', { name: '取消分配' }).click()
   await page.getByText('测试督学：现有 2 所学校').waitFor()
 
+  desk.doing('ten thousand schools are one page long, and found at once')
+  const [model] = await admin.get(`/rounds/${NEW}/schools`)
+  const many = Array.from({ length: 10_000 }, (_, index) => {
+    const number = String(index).padStart(4, '0')
+    return { ...model, school: { ...model.school, id: `990101${number}`, name: `第${number}小学` } }
+  })
+  await page.route(`**/api/rounds/${NEW}/schools`, (route) => route.fulfill({ json: many }))
+  await page.reload()
+  await page.getByText('共 10000 行').waitFor()
+  assert.equal(await page.locator('tbody tr').count(), 50)
+  await page.getByRole('button', { name: '学校', exact: true }).click()
+  await page.getByRole('button', { name: '学校', exact: true }).click()
+  await page.locator('tbody tr').first().getByText('第9999小学').waitFor()
+  await page.getByRole('textbox', { name: '筛选: 学校' }).fill('第7654')
+  await page.getByText('共 10000 行，显示 1 行').waitFor()
+  assert.equal(await page.locator('tbody tr').count(), 1)
+  await page.unroute(`**/api/rounds/${NEW}/schools`)
+
   desk.doing('a revoked device is heard no more')
   await desk.go(page, `/rounds/${NEW}/people`)
   await person.getByRole('button', { name: '停用' }).click()
