@@ -62,15 +62,15 @@ export class Store {
   async write(puts: [string, Uint8Array][], deletes: string[]): Promise<void> {
     const tx = this.db.transaction('records', 'readwrite', STRICT)
     const requests: Promise<unknown>[] = puts.map(([key, bytes]) => tx.store.put(bytes, key))
-    requests.push(...deletes.map((key) => tx.store.delete(key)), tx.done)
-    await Promise.all(requests)
+    requests.push(...deletes.map((key) => tx.store.delete(key)))
+    await ended(tx, requests)
   }
 
   async putPhoto(hash: string, bytes: Blob, look?: Look): Promise<void> {
     const tx = this.db.transaction(['photos', 'looks'], 'readwrite', STRICT)
     const requests: Promise<unknown>[] = [tx.objectStore('photos').put(bytes, hash)]
     if (look) requests.push(tx.objectStore('looks').put(look, hash))
-    await Promise.all([...requests, tx.done])
+    await ended(tx, requests)
   }
 
   /** Photos whose bytes are here. */
@@ -91,6 +91,15 @@ export class Store {
 
   async freePhoto(hash: string): Promise<void> {
     await this.db.delete('photos', hash)
+  }
+}
+
+/** Why a transaction failed is known to it; its requests only know that they were ended. */
+async function ended(tx: { done: Promise<void>; error: DOMException | null }, requests: Promise<unknown>[]): Promise<void> {
+  try {
+    await Promise.all([...requests, tx.done])
+  } catch (error) {
+    throw tx.error ?? error
   }
 }
 

@@ -20,6 +20,8 @@ export interface State {
   receipts: Receipt[]
   /** Grows with every change of a document; screens read again. */
   version: number
+  /** Grows when what did not get onto the disk at first is there. */
+  savedLate: number
 }
 
 const CONTACT = 'duxue-last-contact'
@@ -36,6 +38,7 @@ export const state: State = shallowReactive<State>({
   outbox: { items: [], bytes: 0 },
   receipts: [],
   version: 0,
+  savedLate: 0,
 })
 
 /** Photos on their way: bytes that the server has, by hash. */
@@ -69,6 +72,9 @@ function noticed(notice: Notice): void {
     case 'trouble':
       state.trouble = notice.problem
       void lookAtRoom()
+      break
+    case 'saved_late':
+      state.savedLate += 1
       break
     case 'login_needed':
       state.loginNeeded = true

@@ -9,6 +9,8 @@ import { core, soon, state } from './state'
 export interface Survey {
   survey: ShallowRef<SurveyView | null>
   problem: Ref<string>
+  /** The last failure's code: the core goes on trying to store what met `store.…`. */
+  code: Ref<string>
   read: () => Promise<void>
   /** Runs a command; gives nothing where it failed, with the problem in words. */
   run: (command: Command) => Promise<Reply | null>
@@ -17,6 +19,7 @@ export interface Survey {
 export function useSurvey(subject: Subject): Survey {
   const survey = shallowRef<SurveyView | null>(null)
   const problem = ref('')
+  const code = ref('')
   async function attempt<T>(work: () => Promise<T>): Promise<T | null> {
     try {
       const done = await work()
@@ -25,6 +28,7 @@ export function useSurvey(subject: Subject): Survey {
     } catch (error) {
       if (!(error instanceof Failed)) throw error
       problem.value = words(error.problem)
+      code.value = error.problem.code
       return null
     }
   }
@@ -41,5 +45,5 @@ export function useSurvey(subject: Subject): Survey {
     return reply
   }
   watch(() => state.version, () => void read(), { immediate: true })
-  return { survey, problem, read, run }
+  return { survey, problem, code, read, run }
 }

@@ -46,14 +46,15 @@ export async function cutting(url, bytes) {
 export async function changing(url, change) {
   const to = new URL(url)
   const server = createHttp((asked, answer) => {
-    // What is changed must come as text.
-    const headers = { ...asked.headers, 'accept-encoding': 'identity' }
+    // What is changed must come whole, as text.
+    const { 'if-modified-since': _, 'if-none-match': __, ...rest } = asked.headers
+    const headers = { ...rest, 'accept-encoding': 'identity' }
     const up = request({ host: to.hostname, port: to.port, path: asked.url, method: asked.method, headers }, async (given) => {
       const parts = []
       for await (const part of given) parts.push(part)
       const body = change(asked.url, Buffer.concat(parts))
-      const { 'content-length': _, 'transfer-encoding': __, ...rest } = given.headers
-      answer.writeHead(given.statusCode, { ...rest, 'content-length': body.length }).end(body)
+      const { 'content-length': _, 'transfer-encoding': __, ...kept } = given.headers
+      answer.writeHead(given.statusCode, { ...kept, 'content-length': body.length }).end(body)
     })
     up.on('error', () => answer.destroy())
     asked.pipe(up)

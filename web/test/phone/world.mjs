@@ -24,20 +24,26 @@ export class World {
     this.pictures = 0
   }
 
-  /** The administrator of the demonstration. */
-  async api(method, path, body) {
-    if (!this.token) {
-      const login = { name: 'admin', password: 'duxue-demo-admin' }
+  /** Someone of the demonstration's desk, the administrator where nobody is named. */
+  async api(method, path, body, who = 'admin') {
+    this.tokens ??= {}
+    if (!this.tokens[who]) {
+      const login = { name: who, password: `duxue-demo-${who}` }
       const answer = await fetch(`${this.url}/api/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(login) })
-      this.token = (await answer.json()).token
+      this.tokens[who] = (await answer.json()).token
     }
     const answer = await fetch(`${this.url}/api${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.token}`, ...(body && { 'content-type': 'application/json' }) },
+      headers: { authorization: `Bearer ${this.tokens[who]}`, ...(body && { 'content-type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
     })
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
     return answer.json()
+  }
+
+  /** A school as the bureau sees it, as text to look into. */
+  async seen(school) {
+    return JSON.stringify(await this.api('GET', `/rounds/${ROUND}/schools/${school}`, undefined, 'bureau'))
   }
 
   /** A one-time code for an inspector of some schools. */

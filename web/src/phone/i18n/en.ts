@@ -39,6 +39,7 @@ const en: typeof zh = {
     none: 'Nothing recorded yet',
     save: 'Save',
     saved: 'Saved on this device',
+    late: 'Waiting for room; saves by itself',
     remove: 'Remove',
     remove_ask: 'Why is it removed? (what was captured is kept)',
     removed: 'Removed',

@@ -37,6 +37,7 @@ export default {
     none: '还没有记录',
     save: '保存',
     saved: '已保存在本机',
+    late: '等待存储空间，会自动保存',
     remove: '移除',
     remove_ask: '为什么移除？（内容会保留备查）',
     removed: '已移除',
