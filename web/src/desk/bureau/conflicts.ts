@@ -34,7 +34,8 @@ export function useConflictWords(words: EntryWords): { subject: (conflict: Confl
       if (subject.kind === 'removal') return `${section(subject.item.split('/')[0] ?? '')} · ${words.item(items[subject.item], subject.item)}`
       const { kind, items: same, key } = subject.duplicate
       const named = same.map((id) => words.item(items[`${kind}/${id}`], `${kind}/${id}`))
-      return `${section(kind)} · ${key || [...new Set(named)].join(' | ')}`
+      // The key is in the codes of the forms: for items that are not read.
+      return `${section(kind)} · ${school ? [...new Set(named)].join(' | ') : key}`
     },
   }
 }
@@ -43,6 +44,17 @@ export function useConflictWords(words: EntryWords): { subject: (conflict: Confl
 export function indicatorsOf(conflict: ConflictView): string[] {
   const names = conflict.candidates.flatMap(({ effects }) => Object.keys(effects))
   return [...new Set(names)].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+}
+
+/** What a conflict bears on in short words, each once: `L7`, `L7 差异系数`. */
+export function useShortNames(): (conflict: ConflictView) => string[] {
+  const { t } = useI18n()
+  const short = (name: string): string => {
+    const [first = '', second = ''] = name.split('/')
+    if (first === 'CV') return `${second === 'mean' ? '' : `${second} `}${t('board.coefficient')}`
+    return first === 'rule' ? t('board.rule') : first === 'county' ? t('board.verdict') : first
+  }
+  return (conflict) => [...new Set(indicatorsOf(conflict).map(short))]
 }
 
 export function impactOf(conflict: ConflictView): 'flips' | 'changes' | 'none' {

@@ -32,8 +32,24 @@ export function entriesOf(view: SchoolView): EntryRow[] {
     const [section = '', field = ''] = path.split('/')
     if (section !== 'evidence' && entry.candidates.length > 0) rows.push({ path, section, item: null, field, entry })
   }
-  const order = ['rooms', 'grounds', 'classes', 'equipment', 'quantities', 'answers', 'sections']
-  return rows.sort((a, b) => order.indexOf(a.section) - order.indexOf(b.section))
+  return rows
+}
+
+const SECTIONS = ['classes', 'rooms', 'grounds', 'equipment', 'quantities', 'answers', 'sections']
+const FIELDS = ['identity', 'size', 'pupils', 'count', 'unit_value', 'multimedia', 'removed']
+
+/** In the order of the sections, and there as people count rooms; an item's fields stay together. */
+export function inOrder(rows: EntryRow[], items: Record<string, Item>, words: EntryWords, locale: string): EntryRow[] {
+  const collator = new Intl.Collator(locale, { numeric: true })
+  const keyed = rows.map((row) => ({ row, item: row.item ? words.item(items[row.item], row.item) : words.field(row) }))
+  keyed.sort(
+    (a, b) =>
+      SECTIONS.indexOf(a.row.section) - SECTIONS.indexOf(b.row.section) ||
+      collator.compare(a.item, b.item) ||
+      collator.compare(a.row.item ?? '', b.row.item ?? '') ||
+      FIELDS.indexOf(a.row.field) - FIELDS.indexOf(b.row.field),
+  )
+  return keyed.map(({ row }) => row)
 }
 
 /** The values that stand: one where it is agreed or ruled, else all candidates. */
