@@ -22,7 +22,6 @@ export interface ChartWords {
   open: string
   limit: string
   outcome: (outcome: Outcome) => string
-  schools: string
 }
 
 /** Coefficients as bars with the limit; where they are open, from the least to the most possible. */
@@ -34,7 +33,7 @@ export function coefficientChart(summary: StageSummary, words: ChartWords): ECha
   const bars = tested.map((one, index) => ({
     value: known[index]?.low ?? 0,
     itemStyle: { color: COLOURS[one.outcome ?? 'undetermined'] },
-    label: { show: true, position: 'top', formatter: `${one.outcome ? `${SIGNS[one.outcome]} ` : ''}${one.printed}`, color: '#26303d' },
+    label: { show: true, position: 'top', formatter: `${one.outcome ? `${SIGNS[one.outcome]} ` : ''}${one.printed}`, color: '#26303d', fontSize: 11 },
   }))
   const open = known.map((one) => (one?.high != null && one.high > one.low ? one.high - one.low : '-'))
   return {
@@ -72,7 +71,7 @@ export function tallyChart(summary: StageSummary, rule: string, words: ChartWord
     legend: { top: 4, data: OUTCOMES.map((outcome) => words.outcome(outcome)) },
     tooltip: { trigger: 'axis', renderMode: 'richText' },
     xAxis: { type: 'category', data: items.map((item) => (item.id === 'rule' ? rule : item.id)), axisLabel: { color: '#26303d' } },
-    yAxis: { type: 'value', minInterval: 1, name: words.schools, nameTextStyle: { color: '#4a5361' } },
+    yAxis: { type: 'value', minInterval: 1, axisLabel: { color: '#4a5361' } },
     series: OUTCOMES.map((outcome) => ({
       type: 'bar',
       name: words.outcome(outcome),

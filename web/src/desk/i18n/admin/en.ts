@@ -1,7 +1,6 @@
 import type zh from './zh'
 
 const en: typeof zh = {
-  title: 'Administration',
   setting: { urban: 'urban', town: 'town', rural: 'rural' },
   rounds: {
     title: 'Rounds',

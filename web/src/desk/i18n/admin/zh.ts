@@ -1,5 +1,4 @@
 export default {
-  title: '管理',
   setting: { urban: '城区', town: '镇区', rural: '乡村' },
   rounds: {
     title: '督导轮次',

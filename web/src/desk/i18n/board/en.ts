@@ -5,7 +5,6 @@ const en: typeof zh = {
   verdict: "The county's verdict",
   county: "The county's own figures",
   register: 'the register of schools',
-  schools: 'schools',
   as_of: 'as of {date}',
   review: '{done} of {all} entries reviewed',
   stage: 'Stage',
@@ -68,7 +67,6 @@ const en: typeof zh = {
   gap: { not_captured: 'neither captured nor declared', returned: 'returned, not captured again', awaits_acceptance: 'not accepted yet', disputed: 'verdicts or rulings contradict each other', not_a_value: 'what was entered is not a value' },
   school: {
     title: 'School',
-    none: 'There is no assessment of this school.',
     back: 'Back to the county board',
     evidence: 'Entries and photos',
     pupils: '{n} pupils',
@@ -86,7 +84,6 @@ const en: typeof zh = {
     differs: 'differs',
     state: 'State',
     items: '{n} items',
-    beside: 'beside',
     alarms: 'Alarms',
     gap_full: 'Short of the requirement',
     gap_floor: 'Short of the 85 % floor',

@@ -3,7 +3,6 @@ export default {
   verdict: '县域结论',
   county: '县级数据',
   register: '学校名册',
-  schools: '所',
   as_of: '截至 {date}',
   review: '已审核 {done} / {all} 项',
   stage: '学段',
@@ -66,7 +65,6 @@ export default {
   gap: { not_captured: '未采集也未上报', returned: '被退回，未重新采集', awaits_acceptance: '尚未审核通过', disputed: '审核或裁定互相矛盾', not_a_value: '填写的内容不是有效数值' },
   school: {
     title: '学校详情',
-    none: '没有这所学校的评估结果。',
     back: '返回全县看板',
     evidence: '查看采集记录与照片',
     pupils: '学生 {n} 人',
@@ -84,7 +82,6 @@ export default {
     differs: '不一致',
     state: '状态',
     items: '{n} 项',
-    beside: '另见',
     alarms: '提示',
     gap_full: '到标准还差',
     gap_floor: '到 85% 底线还差',
