@@ -4,7 +4,7 @@ import { shallowRef, ref, watch, type Ref, type ShallowRef } from 'vue'
 import { Failed } from '../core/client'
 import type { Command, Reply, Subject, SurveyView } from '../core/types'
 import { words } from './i18n'
-import { core, soon, state } from './state'
+import { core, refresh, state } from './state'
 
 export interface Survey {
   survey: ShallowRef<SurveyView | null>
@@ -40,7 +40,8 @@ export function useSurvey(subject: Subject): Survey {
     const reply = await attempt(() => core.command(command))
     if (reply) {
       await read()
-      soon()
+      // At once: what waits must never look as if it were sent.
+      void attempt(refresh)
     }
     return reply
   }

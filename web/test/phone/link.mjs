@@ -8,7 +8,6 @@ import { cutting } from './proxy.mjs'
 export const name = 'a link that breaks'
 const SCHOOL = '9901010013'
 const CUT_AFTER = 200_000
-const CUTS = 4
 
 export async function run(world) {
   const link = await cutting(world.url, CUT_AFTER)
@@ -30,17 +29,17 @@ export async function run(world) {
     await page.getByRole('button', { name: '保存' }).click()
     await page.locator('.van-cell', { hasText: '201 · 美术' }).waitFor()
 
-    world.doing(`sync while the link is cut ${CUTS} times`)
-    link.times = CUTS
+    world.doing('sync while every connection is cut after a part of the photo')
+    link.times = Number.POSITIVE_INFINITY
     link.up = 0
-    await phone.context.setOffline(false)
     await phone.at('sync')
+    await page.locator('[data-test="outbox"]', { hasText: '待送 2 项' }).waitFor()
+    await phone.context.setOffline(false)
+    await page.getByRole('button', { name: '立即同步' }).click()
     await page.locator('[data-test="outbox"]', { hasText: '全部内容已由服务器签收' }).waitFor({ timeout: 90_000 })
-    assert.equal(link.cuts, CUTS)
-    const again = link.up - photo.buffer.length
+    // No connection carried all of it: what had arrived was not sent again.
+    assert.ok(photo.buffer.length > 2 * CUT_AFTER && link.cuts >= 2, `${photo.buffer.length} B, ${link.cuts} cuts`)
     console.log(`    photo ${photo.buffer.length} B, sent up ${link.up} B through ${link.cuts} cuts`)
-    // Each cut may cost what was under way, never the whole photo again.
-    assert.ok(again < (CUTS + 1) * CUT_AFTER, `${again} bytes were sent again`)
     await phone.picture('link-receipt')
   } finally {
     link.end()

@@ -21,7 +21,8 @@ export async function cutting(url, bytes) {
       socket.on('error', () => undefined)
       socket.on('close', () => {
         sockets.delete(socket)
-        both.forEach((one) => one.destroy())
+        client.destroy()
+        upstream.end()
       })
     }
     client.on('data', (data) => {
@@ -29,7 +30,9 @@ export async function cutting(url, bytes) {
       link.up += data.length
       if (link.cuts < link.times && sent > bytes) {
         link.cuts += 1
-        both.forEach((one) => one.destroy())
+        // What went before has arrived; the phone never hears of it.
+        client.destroy()
+        upstream.end()
       } else upstream.write(data)
     })
     upstream.pipe(client)

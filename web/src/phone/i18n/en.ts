@@ -84,6 +84,7 @@ const en: typeof zh = {
     never: 'The server was never reached',
     waiting: '{n} waiting, {bytes}',
     clean: 'The server has signed for everything',
+    nothing: 'Nothing waits to be sent',
     now: 'Sync now',
     changes: '{n} changes',
     photo: 'Photo',

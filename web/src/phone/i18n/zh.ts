@@ -82,6 +82,7 @@ export default {
     never: '尚未联系过服务器',
     waiting: '待送 {n} 项，{bytes}',
     clean: '全部内容已由服务器签收',
+    nothing: '没有待送的内容',
     now: '立即同步',
     changes: '{n} 处修改',
     photo: '照片',
