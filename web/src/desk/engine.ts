@@ -76,7 +76,8 @@ function noticed(notice: Notice, opened: Session, done: () => void): void {
     default:
       break
   }
-  void count()
+  // An engine that breaks meanwhile says so by itself.
+  count().catch(problemOf)
 }
 
 async function ready(opened: Session, done: () => void): Promise<void> {
@@ -90,7 +91,7 @@ async function ready(opened: Session, done: () => void): Promise<void> {
   } catch (error) {
     engine.problem = problemOf(error)
   }
-  await count()
+  await count().catch(problemOf)
 }
 
 async function command(wanted: Command): Promise<Reply> {
@@ -112,7 +113,7 @@ async function count(): Promise<void> {
 export async function decide(wanted: Command): Promise<Reply> {
   await isReady
   const reply = await command(wanted)
-  await count()
+  await count().catch(problemOf)
   return reply
 }
 
