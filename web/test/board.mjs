@@ -172,4 +172,20 @@ await scenario('board', async (desk) => {
   assert.equal(after.county.dimensions.find(({ id }) => id === 'A4').outcome, 'not_met')
   await page.getByRole('link', { name: '全县看板' }).click()
   await page.locator('[data-dimension="A4"] .dimension', { hasText: '不达标' }).waitFor()
+
+  desk.doing('of two thousand schools only those in sight are in the page')
+  const many = Array.from({ length: 2_000 }, (_, index) => {
+    const id = `990102${String(index).padStart(4, '0')}`
+    return { ...school, school: { ...school.school, id, name: `第${index}小学` }, figures: {} }
+  })
+  await page.route(`**/api/rounds/${ROUND}/assessment`, (route) => route.fulfill({ json: { ...after, schools: many } }))
+  await page.reload()
+  const inPage = page.locator('.heat tbody tr.line')
+  await inPage.first().waitFor()
+  const first = await inPage.first().getAttribute('data-school')
+  assert((await inPage.count()) < 100, 'rows in the page')
+  await page.locator('.heat').evaluate((heat) => heat.scrollTo(0, heat.scrollHeight))
+  await page.locator(`tr[data-school="${many.at(-1).school.id}"]`).waitFor()
+  assert((await inPage.count()) < 100, 'rows in the page at the end')
+  assert.notEqual(await inPage.first().getAttribute('data-school'), first)
 })
