@@ -100,8 +100,8 @@ async fn revoke(device: String, app: Arc<App>, token: Token) -> Answer {
     let rounds = app.rounds.all();
     let assigned = |round: &&Arc<Round>| round.assignments_of(&device.person).next().is_some();
     let known = rounds.iter().filter(assigned).any(|round| round.may(&caller, Service::Assign));
-    let may = app.accounts.may_enrol(&app.rounds, &caller, &device.person);
-    if !caller.administrator && !(may && known) {
+    let may = known && app.accounts.may_enrol(&app.rounds, &caller, &device.person);
+    if !(may || caller.administrator) {
         return Err(fault::not_found());
     }
     app.accounts.revoke(&id, &By::from(&caller), now_ms()).await?;
