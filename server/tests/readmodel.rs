@@ -291,11 +291,11 @@ async fn a_round_is_in_memory_only_while_it_is_asked_for() {
     let model = Arc::clone(&county.server.app.readmodel);
     let path = format!("/api/rounds/{ROUND}/conflicts");
     let mut number = 0;
-    for round in 0..2 {
+    for (round, at) in PATHS.iter().enumerate().take(2) {
         for name in ["first", "second"] {
             number += 1;
             let mut doc = local(Survey, number);
-            put(&mut doc, PATHS[round], &number.to_string());
+            put(&mut doc, at, &number.to_string());
             county.client(name).await.sync(document(0, Survey), &mut doc).await;
         }
         assert_eq!(model.in_memory(), 0, "changes alone have a round read");
