@@ -282,6 +282,8 @@ async fn calls(county: &County) -> Vec<Call> {
         ("GET", here("/county"), "bureau", none.clone(), 200),
         ("GET", here("/county"), "first", none.clone(), 404),
         ("GET", here("/conflicts"), "bureau", none.clone(), 200),
+        ("GET", here("/decisions"), "bureau", none.clone(), 200),
+        ("GET", here("/decisions"), "first", none.clone(), 404),
         ("POST", here("/what-if"), "bureau", json!({ "changes": [] }), 200),
         ("POST", here("/what-if"), "bureau", change("3601000009"), 422),
         ("GET", here("/feed"), "first", none.clone(), 404),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::changed::{Deletes, Unit};
 use crate::path::ItemKey;
-use crate::{Captured, DecisionId, DocumentKind, EntryPath, OpId, Value, read};
+use crate::{Captured, DecisionId, DocumentKind, EntryPath, OpId, Value, genesis, read};
 
 /// A supervisor's word on an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,25 @@ pub fn rulings(ruling: &Automerge) -> BTreeMap<DecisionId, Ruling> {
     let ruling = read::Source::whole(ruling, &deletes);
     let read = |id: &DecisionId| read::decision::ruling(&ruling, id)?.what;
     ids(&ruling, DocumentKind::Ruling).filter_map(|id| Some((id.clone(), read(&id)?))).collect()
+}
+
+/// The op that put each decision of a review or ruling document: its actor
+/// leads to who decided. What was put twice under one id has none.
+#[must_use]
+pub fn ops(doc: &Automerge, kind: DocumentKind) -> BTreeMap<DecisionId, OpId> {
+    let container = match kind {
+        DocumentKind::Review => "verdicts",
+        DocumentKind::Ruling => "rulings",
+        _ => return BTreeMap::new(),
+    };
+    let Some(map) = genesis::container(kind, container) else { return BTreeMap::new() };
+    let deletes = Deletes::of(kind, doc);
+    let source = read::Source::whole(doc, &deletes);
+    let put = |id: DecisionId| match read::values(&source, &map, id.as_str(), None).as_slice() {
+        [(_, op)] => Some((id, read::op_id(op)?)),
+        _ => None,
+    };
+    ids(&source, kind).filter_map(put).collect()
 }
 
 fn ids(doc: &read::Source<'_>, kind: DocumentKind) -> impl Iterator<Item = DecisionId> {

@@ -13,6 +13,7 @@
 //! | GET `/api/rounds/{round}/schools/{school}` | → [`SchoolView`] | rights on the school |
 //! | GET `/api/rounds/{round}/conflicts?school=` | → `[ConflictView]`, by impact | desk roles |
 //! | GET `/api/rounds/{round}/schools/{school}/entries/{path}/history` | → [`EntryHistory`] | rights on the school |
+//! | GET `/api/rounds/{round}/decisions?school=` | → `[DecisionView]` | desk roles |
 //! | GET `/api/rounds/{round}/county` | → [`CountyView`] | desk roles |
 //! | GET `/api/rounds/{round}/schools/{school}/assessment` | → school assessment | rights on the school |
 //! | GET `/api/rounds/{round}/assessment` | → county assessment | desk roles |
@@ -48,6 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use duxue_document::consolidated::{ConsolidatedCounty, ConsolidatedSchool, ReviewState};
+use duxue_document::decision::{Ruling, Verdict};
 use duxue_document::history::PastClaim;
 use duxue_document::school::{Declared, School};
 use duxue_document::{
@@ -435,6 +437,31 @@ pub struct EntryHistory {
     pub claims: Vec<PastClaim>,
     /// Who each actor (hex) in it is.
     pub actors: BTreeMap<String, ActorBinding>,
+}
+
+/// A verdict or ruling, whether or not it still stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// Its id.
+    pub id: DecisionId,
+    /// The school.
+    pub school: SchoolId,
+    /// Who decided, where the actor is known.
+    pub by: Option<ActorBinding>,
+    /// The decisions that took its place.
+    pub superseded_by: BTreeSet<DecisionId>,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// A supervisor's word on an entry.
+    Verdict(Verdict),
+    /// A bureau's decision on a conflict.
+    Ruling(Ruling),
 }
 
 /// The errors and the effect of an import.

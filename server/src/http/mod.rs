@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod decisions;
 pub mod evidence;
 pub mod feed;
 pub mod ops;
@@ -38,6 +39,8 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .or(rounds::routes(app))
         .unify()
         .or(schools::routes(app))
+        .unify()
+        .or(decisions::routes(app))
         .unify()
         .or(evidence::routes(app))
         .unify()

@@ -92,7 +92,10 @@ fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
 }
 
 fn files(folder: &Path) -> BoxedFilter<(Response,)> {
-    let start = warp::path::end().and(warp::get()).map(|| moved(ENTRIES[0]));
+    let start = warp::path::end()
+        .and(warp::get())
+        .and(warp::header::optional("user-agent"))
+        .map(|agent: Option<String>| moved(entry_for(agent.as_deref())));
     let bare = warp::path::full().and(warp::get()).and_then(|path: warp::path::FullPath| {
         // With the slash it is the folder's own page.
         let entry = ENTRIES.into_iter().find(|entry| entry.trim_end_matches('/') == path.as_str());
@@ -102,6 +105,15 @@ fn files(folder: &Path) -> BoxedFilter<(Response,)> {
         |path: warp::path::FullPath, file: warp::fs::File| with_headers(path.as_str(), file.into_response()),
     );
     start.or(bare).unify().or(compressed(folder)).unify().or(file).unify().boxed()
+}
+
+/// The entry for a browser that names none: only where it is sent first, as
+/// both can be had by their addresses.
+fn entry_for(agent: Option<&str>) -> &'static str {
+    let is_hand_held = |agent: &str| {
+        ["Mobile", "Android", "iPhone", "iPad", "HarmonyOS"].iter().any(|word| agent.contains(word))
+    };
+    if agent.is_some_and(is_hand_held) { "/phone/" } else { "/desk/" }
 }
 
 fn moved(to: &'static str) -> Response {
@@ -194,6 +206,25 @@ mod tests {
                 let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
                 assert!(!policy.contains("inline"), "{path}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_names_no_entry_is_sent_to_the_one_for_the_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let routes = files(dir.path());
+        let rows = [
+            (None, "/desk/"),
+            (Some("Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0"), "/desk/"),
+            (Some("Mozilla/5.0 (Linux; Android 14) Chrome/140.0 Mobile"), "/phone/"),
+            (Some("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0)"), "/phone/"),
+        ];
+        for (agent, page) in rows {
+            let mut request = warp::test::request().path("/");
+            if let Some(agent) = agent {
+                request = request.header("user-agent", agent);
+            }
+            assert_eq!(request.reply(&routes).await.headers()[header::LOCATION], page, "{agent:?}");
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::path::ItemKey;
 use crate::{Claim, DocumentKind, EntryPath, FieldId, OpId, genesis, schema};
 
 pub(crate) use deleted::deleted;
-use raw::{Raw, fields, shorten, values};
-pub(crate) use raw::{Source, op_id};
+use raw::{Raw, fields, shorten};
+pub(crate) use raw::{Source, op_id, values};
 
 /// Collects what does not fit in one document.
 pub(crate) struct Findings {
