@@ -85,7 +85,11 @@ const SERVER: [(&str, &str, &str); 16] = [
     ),
     ("restart", "服务器正在重启，稍后自动重新连接", "the server restarts; connecting again soon"),
     ("store.", "服务器暂时无法保存，稍后再试", "the server cannot store anything now; trying again later"),
-    ("document.failed", "服务器暂时无法处理，稍后再试", "the server failed; trying again later"),
+    (
+        "document.failed",
+        "服务器暂时无法处理这份资料，稍后再试",
+        "the server failed with this document; trying again later",
+    ),
     (
         "connections.too_many",
         "此账号的连接太多：请关闭其他设备上的程序",
@@ -122,7 +126,7 @@ pub fn of_server(message: &str) -> Problem {
 /// Whether a refusal is about what one document holds, so that the others
 /// could go on without it.
 pub fn is_about_a_document(message: &str) -> bool {
-    const ABOUT: [&str; 6] = ["held.", "scan.", "chunk.", "sync.", "change.", "frame.too_large"];
+    const ABOUT: [&str; 7] = ["held.", "scan.", "chunk.", "sync.", "change.", "document.", "frame.too_large"];
     ABOUT.iter().any(|prefix| message.starts_with(prefix))
 }
 
@@ -135,6 +139,8 @@ mod tests {
         let cases = [
             ("held.person_full", "held.person_full", true),
             ("scan.over_limit", "scan.over_limit", true),
+            ("document.failed", "document.failed", true),
+            ("documents.too_many", "documents.too_many", false),
             ("store.full", "store.full", false),
             ("something.new", "something.new", false),
             ("<b>Hello</b>", "link.closed", false),

@@ -1,26 +1,20 @@
 //! Documents that cannot be exchanged, so that all others go on.
 //!
-//! The server ends the connection when it refuses a message, and does not say
-//! about which document the message was. Where more than one was on its way,
-//! the next connection sends one document at a time: then the last one sent is
-//! the one refused. It is left in peace for a while, longer each time.
+//! The server ends the connection when it refuses a message, and says about
+//! which document the message was. That one is left in peace for a while,
+//! longer each time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::DocumentId;
 use duxue_protocol::problem::Problem;
 
-/// A document in question that is not answered for so long was taken: the
-/// server is silent about what it holds.
-pub const PROBE_MS: i64 = 3_000;
 const AGAIN_FIRST_MS: i64 = 60_000;
 const AGAIN_LAST_MS: i64 = 3_600_000;
 
 /// What is refused, over all connections of this run.
 #[derive(Default)]
 pub struct Refusals {
-    /// One document at a time.
-    pub one_by_one: bool,
     documents: BTreeMap<DocumentId, Refusal>,
 }
 
@@ -63,7 +57,6 @@ impl Refusals {
 
     /// Everything that was tried again went well.
     pub fn all_well(&mut self) {
-        self.one_by_one = false;
         self.documents.retain(|_, known| known.until_ms.is_some());
     }
 

@@ -20,7 +20,6 @@ use crate::error::CommandError;
 use crate::event::{Effect, LinkId, Notice, SecretUrl};
 use crate::identity::hex;
 use crate::reason;
-use crate::refusal::PROBE_MS;
 use crate::store::Acked;
 
 /// A server that says nothing for this long, while something is owed, is taken
@@ -68,8 +67,6 @@ pub struct OpenLink {
     pub sent_ms: i64,
     /// Attempts before this connection that came to nothing; none once it did.
     attempt: u32,
-    /// The document that was sent last, and when, while they go one by one.
-    probe: Option<(DocumentId, i64)>,
 }
 
 /// The exchange of one document on one connection.
@@ -81,8 +78,8 @@ pub struct Exchange {
     pub heard: bool,
     /// The server does not give or take this document.
     pub denied: bool,
-    /// A message of ours was not answered yet.
-    asked: bool,
+    /// Bytes of the last message of ours, if it was not answered yet.
+    asked: Option<usize>,
     /// What the server sends of it cannot be used: changes only go out.
     push_only: bool,
     /// Nothing of it moves on this connection any more.
@@ -163,8 +160,9 @@ impl Exchange {
         if self.push_only && message.changes.is_empty() {
             return None;
         }
-        self.asked = true;
-        Some(message.encode())
+        let data = message.encode();
+        self.asked = Some(data.len());
+        Some(data)
     }
 }
 
@@ -228,9 +226,9 @@ impl Engine {
     fn message(&mut self, message: Message, turn: &mut Turn) {
         match message {
             Message::Peer { sender_id, .. } => self.joined(sender_id, turn),
-            Message::Error { message, .. } => {
+            Message::Error { message, document_id, .. } => {
                 if reason::is_about_a_document(&message) {
-                    self.refused(reason::of_server(&message), turn);
+                    self.refused(document_id.as_deref(), reason::of_server(&message), turn);
                 }
                 self.close_link(turn);
                 self.back_off(reason::of_server(&message), turn);
@@ -249,7 +247,7 @@ impl Engine {
                 if exchange.failed {
                     return;
                 }
-                exchange.asked = false;
+                exchange.asked = None;
                 if exchange.inbox.len() >= INBOX {
                     exchange.failed = true;
                     exchange.inbox.clear();
@@ -268,7 +266,7 @@ impl Engine {
                 let exchange = open.documents.entry(id).or_default();
                 exchange.denied = true;
                 exchange.heard = true;
-                exchange.asked = false;
+                exchange.asked = None;
                 self.dirty.insert(id);
             }
             Message::Join { .. }
@@ -291,7 +289,6 @@ impl Engine {
             since_ms: turn.now_ms,
             sent_ms: turn.now_ms,
             attempt: *attempt,
-            probe: None,
         });
         let subscribed = self.subscribed();
         self.dirty.extend(subscribed);
@@ -336,9 +333,7 @@ impl Engine {
         let Link::Open(open) = &mut self.link else { return };
         let mut trouble = Vec::new();
         let mut again = Vec::new();
-        // The one that the others wait for comes first.
-        let first = open.probe.map(|(probe, _)| probe).filter(|probe| self.dirty.remove(probe));
-        for id in first.into_iter().chain(std::mem::take(&mut self.dirty)) {
+        for id in std::mem::take(&mut self.dirty) {
             let Some(local) = self.documents.get_mut(&id) else { continue };
             let exchange = open.documents.entry(id).or_default();
             if exchange.failed || self.refusals.problem(&id).is_some() && !exchange.push_only {
@@ -360,11 +355,6 @@ impl Engine {
             if exchange.denied || exchange.failed {
                 continue;
             }
-            let others = open.probe.filter(|(probe, _)| self.refusals.one_by_one && *probe != id);
-            if others.is_some_and(|(_, sent_ms)| turn.now_ms - sent_ms < PROBE_MS) {
-                again.push(id);
-                continue;
-            }
             if let Some(data) = exchange.say(local) {
                 let message = Message::Sync {
                     sender_id: open.sender.clone(),
@@ -374,10 +364,6 @@ impl Engine {
                 };
                 turn.effects.push(Effect::SendFrame { link: open.link, bytes: wire::encode(&message) });
                 open.sent_ms = turn.now_ms;
-                open.probe = Some((id, turn.now_ms));
-            } else if !exchange.asked {
-                // Nothing of it is on its way: the next may go.
-                open.probe.take_if(|(probe, _)| *probe == id);
             }
         }
         self.dirty.extend(again);
@@ -401,16 +387,22 @@ impl Engine {
         }
     }
 
-    /// The server refused something and ends the connection. Where only one
-    /// document was on its way, it is that one.
-    fn refused(&mut self, problem: Problem, turn: &mut Turn) {
+    /// The server refused something of a document and ends the connection. It
+    /// names the document, except where it did not read the frame for its
+    /// size: then it is the largest on its way.
+    fn refused(&mut self, named: Option<&str>, problem: Problem, turn: &mut Turn) {
         let Link::Open(open) = &self.link else { return };
-        let last = open.probe.filter(|_| self.refusals.one_by_one).map(|(document, _)| document);
-        let mut asked = open.documents.iter().filter(|(_, exchange)| exchange.asked).map(|(id, _)| *id);
-        let only = asked.next().filter(|_| asked.next().is_none());
-        match last.or(only) {
-            Some(document) => self.set_aside(document, problem, turn),
-            None => self.refusals.one_by_one = true,
+        let document = match named {
+            Some(named) => named.parse().ok().filter(|id| self.documents.contains_key(id)),
+            None => open
+                .documents
+                .iter()
+                .filter(|(_, exchange)| exchange.asked.is_some())
+                .max_by_key(|(_, exchange)| exchange.asked)
+                .map(|(id, _)| *id),
+        };
+        if let Some(document) = document {
+            self.set_aside(document, problem, turn);
         }
     }
 
@@ -522,10 +514,8 @@ impl Engine {
             Link::Opening { since_ms, .. } => Some(since_ms + SILENCE_MS + 1),
             Link::Open(_) if self.is_even() => self.refusals.timer(),
             Link::Open(open) => {
-                let next = open.probe.filter(|_| self.refusals.one_by_one && !self.dirty.is_empty());
-                let next = next.map(|(_, sent_ms)| sent_ms + PROBE_MS);
                 let silence = open.heard_ms.max(open.sent_ms) + SILENCE_MS + 1;
-                [Some(silence), next, self.refusals.timer()].into_iter().flatten().min()
+                Some(self.refusals.timer().map_or(silence, |again| again.min(silence)))
             }
         }
     }

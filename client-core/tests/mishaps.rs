@@ -130,11 +130,35 @@ fn a_document_that_the_server_refuses_stops_no_other_and_is_tried_again() {
             panic!("{:?}", world.devices[0].engine.outbox());
         };
         assert_eq!(problem.code, code);
-        assert!(world.connections <= 12, "{} connections in half an hour", world.connections);
+        // The second connection goes on without it; after one, two, four, eight
+        // minutes and so on it is tried again, and another takes its place.
+        assert!(world.connections <= 11, "{} connections in half an hour", world.connections);
         world.server.fates.clear();
         minutes(&mut world, 90);
         assert_eq!(waits(&world, DocumentKind::Review), None, "tried again in time");
     }
+}
+
+#[test]
+fn a_frame_that_the_server_does_not_read_for_its_size_stops_no_other_document() {
+    let mut world = World::new(12, 0);
+    world.add_device("device-0", &[Role::Inspector, Role::Bureau]);
+    world.run(20);
+    // Text that deflates to no less than half.
+    let note: String = (0..300_u32).map(|n| PhotoHash::of(&n.to_be_bytes()).to_string()).collect();
+    let statement = Statement { note: Some(note), ..said(1) };
+    world.done(0, put(vec![(path("quantities/pupils:primary"), statement)])).unwrap();
+    let photo = take_photo(&mut world, 700_000);
+    world.server.frame_bytes = 4_000;
+    online(&mut world);
+    minutes(&mut world, 5);
+    assert!(world.server.refused.iter().all(|code| *code == "frame.too_large"), "{:?}", world.server.refused);
+    let Some(Waiting::Unusable { problem }) = waits(&world, DocumentKind::Survey) else {
+        panic!("{:?}", world.devices[0].engine.outbox());
+    };
+    assert_eq!(problem.code, "frame.too_large");
+    assert!(world.server.photos.contains_key(&photo), "the connection is not given up");
+    assert!(world.connections <= 6, "{} connections in five minutes", world.connections);
 }
 
 #[test]

@@ -14,11 +14,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::accounts::{Accounts, NewPerson};
 use crate::audit::By;
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config::{Bodies, Config};
 use crate::fault::{self, Fault};
 use crate::feed::{Change, Feed};
 use crate::hub::Hub;
 use crate::hub::rows::ACTORS;
+use crate::import;
 use crate::photos::{self, Photos};
 use crate::random;
 use crate::readmodel::ReadModel;
@@ -54,6 +55,8 @@ pub struct App {
     metrics: Option<PrometheusHandle>,
     request_time: Duration,
     sockets: SocketLimits,
+    bodies: Bodies,
+    imports: import::Limits,
 }
 
 /// Why the server could not start.
@@ -95,7 +98,7 @@ impl App {
         let key = receipts::key(&config.data)?;
         let watch = Arc::new(crate::watched::Watched::new(store));
         let store: Arc<dyn Store> = Arc::clone(&watch) as Arc<dyn Store>;
-        let accounts = Arc::new(Accounts::load(Arc::clone(&store)).await?);
+        let accounts = Arc::new(Accounts::load(Arc::clone(&store), config.limits.sessions()).await?);
         let rounds = Arc::new(Rounds::load(Arc::clone(&store)).await?);
         let feed = Arc::new(Feed::new(Arc::clone(&store), Arc::clone(&rounds)));
         let readmodel = Arc::new(ReadModel::new(Arc::clone(&rounds), Arc::clone(&store)));
@@ -127,6 +130,8 @@ impl App {
             metrics,
             request_time,
             sockets: config.limits.socket(),
+            bodies: config.limits.bodies(),
+            imports: config.limits.import(),
         }))
     }
 
@@ -162,6 +167,18 @@ impl App {
         self.request_time
     }
 
+    /// Limits of the bodies of requests.
+    #[must_use]
+    pub fn bodies(&self) -> Bodies {
+        self.bodies
+    }
+
+    /// Limits of imported files.
+    #[must_use]
+    pub fn imports(&self) -> import::Limits {
+        self.imports
+    }
+
     /// Limits of a WebSocket.
     #[must_use]
     pub fn sockets(&self) -> SocketLimits {
@@ -171,6 +188,8 @@ impl App {
     /// Metrics in Prometheus' text form; empty where no recorder is installed.
     #[must_use]
     pub fn metrics(&self) -> String {
+        self.hub.show_use();
+        self.photos.show_use();
         self.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-pub use limits::{Limits, refused, refused_within};
+pub use limits::{Bodies, Limits, in_use, refused, refused_within};
 
 /// The server's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

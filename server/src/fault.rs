@@ -55,6 +55,8 @@ faults! {
     login_refused = UNAUTHORIZED, "login.refused", "用户名或密码不正确。", "Name or password is not right.";
     /// Too many failures for a name.
     login_too_many = TOO_MANY_REQUESTS, "login.too_many", "尝试次数过多，请稍后再试。", "Too many attempts; try again later.";
+    /// The person has as many sessions as anyone may.
+    too_many_sessions = TOO_MANY_REQUESTS, "login.sessions", "此账号的登录太多：请在其他设备或窗口退出登录后再试。", "This account has too many log-ins; log out elsewhere first.";
     /// Unknown, used or expired code: one answer for all.
     code_refused = UNAUTHORIZED, "enrol.refused", "注册码无效、已使用或已过期。", "The code is not valid, was used or has expired.";
     /// The device's answer to its challenge does not hold.
@@ -89,6 +91,8 @@ faults! {
     store_full = INSUFFICIENT_STORAGE, "store.full", "服务器磁盘已满，内容未保存，请通知管理员。", "The server's disk is full; nothing was saved. Tell the operator.";
     /// The disk failed, or the store is closing.
     store_failed = SERVICE_UNAVAILABLE, "store.failed", "服务器暂时无法保存或读取，请稍后重试。", "The server cannot save or read just now; try again later.";
+    /// What is stored of a document is damaged.
+    document_damaged = INTERNAL_SERVER_ERROR, "document.damaged", "服务器上的这份资料已损坏，已报告管理员。", "This document is damaged on the server; the operator was told.";
     /// Not ready yet, or shutting down.
     not_ready = SERVICE_UNAVAILABLE, "not_ready", "服务尚未就绪。", "The service is not ready.";
     /// A defect of ours.

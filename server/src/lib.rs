@@ -23,5 +23,12 @@ pub mod store;
 pub mod transport;
 pub mod watched;
 
+// The tests of the hub run the server whole, with what `server/tests` has for it.
+#[cfg(test)]
+extern crate self as duxue_server;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod test_county;
+
 pub use config::Config;
 pub use server::{Server, serve};

@@ -147,7 +147,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             let known = app.rounds.get(&round).ok_or("没有该轮次。 · There is no such round.")?;
             let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let parsed = import::parse(&bytes, &name, &known.row.jurisdiction);
+            let parsed = import::parse(&bytes, &name, &known.row.jurisdiction, &app.imports());
             let report = parsed.report(parsed.errors.is_empty());
             println!("{}", serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?);
             if !parsed.errors.is_empty() {
@@ -176,6 +176,11 @@ fn announce(server: &Server, administrator: &str) {
 }
 
 async fn serve(config: Config) -> Result<(), String> {
+    if let Some(enough) =
+        transport::allow_files(usize::try_from(config.limits.connections).unwrap_or(usize::MAX))
+    {
+        tracing::warn!(enough, "the system gives fewer open files than limits.connections needs");
+    }
     let listener = transport::listen(config.listen).await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let server = open(config).await?;

@@ -253,3 +253,94 @@ async fn a_slow_reader_converges_when_it_reads_again() {
     let now = of_first.get_heads();
     slow.until(id, &mut of_second, |doc| doc.get_heads() == now).await;
 }
+
+/// How much of a limit is in use, as the metrics say.
+async fn in_use(county: &County, limit: &str) -> u64 {
+    counted(county, &format!("duxue_limit_in_use{{limit=\"{limit}\"}}")).await
+}
+
+#[tokio::test]
+async fn the_metrics_say_how_much_of_a_limit_is_in_use() {
+    let county = County::new().await;
+    let (_one, _two) = (county.client("first").await, county.client("second").await);
+    let _three = Client::connect(county.server.address, county.token("first"), "tab").await;
+    // Other tests of this process show theirs at the same place in between.
+    for asked in 0.. {
+        if in_use(&county, "connections_per_person").await == 2 {
+            break;
+        }
+        assert!(asked < 10_000);
+    }
+    let (_, text) = county.server.get("", "/metrics").await;
+    for limit in
+        ["in_flight_bytes", "document_events", "outbound_frames", "outbound_bytes", "uploads_per_person"]
+    {
+        let line = format!("duxue_limit_in_use{{limit=\"{limit}\"}}");
+        assert!(text.as_str().unwrap().contains(&line), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_have_limits_that_can_be_set() {
+    let limits =
+        Limits { stranger_json_bytes: 1_000, json_bytes: 2_000, import_bytes: 3_000, ..Limits::default() };
+    let county = County::within(limits).await;
+    let spaces = |count: usize| vec![b' '; count];
+    let import = format!("/api/rounds/{ROUND}/import");
+    for (path, token, limit, most) in [
+        ("/api/login", "", "stranger_json_bytes", 1_000),
+        ("/api/people", county.token("admin"), "json_bytes", 2_000),
+        (import.as_str(), county.token("admin"), "import_bytes", 3_000),
+    ] {
+        let refused = refusals(&county, limit).await;
+        let send =
+            |count| county.server.http.post(county.server.url(path)).bearer_auth(token).body(spaces(count));
+        let (status, body) = common::answer(send(most + 1)).await;
+        assert_eq!((status, body["code"].as_str()), (413, Some("request.too_large")), "{path}: {body}");
+        assert!(body["detail"].as_str().unwrap().contains(limit), "{body}");
+        assert!(refusals(&county, limit).await > refused, "{limit}");
+        let (status, body) = common::answer(send(most)).await;
+        assert_ne!(status, 413, "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_has_few_sessions_and_a_person_not_too_many() {
+    use ed25519_dalek::Signer;
+    let limits = Limits { sessions_per_device: 2, sessions_per_person: 3, ..Limits::default() };
+    let county = County::within(limits).await;
+    let first = county.tokens["first"].clone();
+    let device = first.device.unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let mut tokens = vec![first.token];
+    for _ in 0..3 {
+        let asked = serde_json::json!({ "device": device });
+        let (_, answer) = county.server.post("", "/api/challenges", &asked).await;
+        let challenge = answer["challenge"].as_str().unwrap().to_owned();
+        let statement = duxue_server::accounts::device_statement(&device, &challenge);
+        let signature = duxue_server::random::hex(&key.sign(statement.as_bytes()).to_bytes());
+        let proof = duxue_protocol::api::DeviceSession { device: device.clone(), challenge, signature };
+        let (status, session) = county.server.post("", "/api/device-sessions", &proof).await;
+        assert_eq!(status, 200, "a device is never locked out: {session}");
+        tokens.push(session["token"].as_str().unwrap().to_owned());
+    }
+    let mut valid = Vec::new();
+    for token in &tokens {
+        valid.push(county.server.get(token, "/api/rounds").await.0 == 200);
+    }
+    assert!(!valid[0] && valid[3], "the oldest ends: {valid:?}");
+    assert_eq!(valid.iter().filter(|valid| **valid).count(), 2);
+
+    // One is there since the set-up.
+    for more in 0..3 {
+        let login = serde_json::json!({ "name": "bureau", "password": common::PASSWORD });
+        let (status, body) = county.server.post("", "/api/login", &login).await;
+        if more < 2 {
+            assert_eq!(status, 200, "{body}");
+        } else {
+            assert_eq!((status, body["code"].as_str()), (429, Some("login.sessions")));
+        }
+    }
+    assert!(refusals(&county, "sessions_per_person").await > 0);
+    assert_eq!(county.server.get(county.token("bureau"), "/api/rounds").await.0, 200, "others stay");
+}

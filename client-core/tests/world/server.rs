@@ -30,6 +30,8 @@ pub struct Server {
     pub forgets_photos: bool,
     /// The token that requests must carry.
     pub token: String,
+    /// Larger frames are refused unread.
+    pub frame_bytes: usize,
     /// What becomes of changes that come for a document.
     pub fates: BTreeMap<DocumentId, Fate>,
     /// Sends this change in every message about a document.
@@ -99,6 +101,7 @@ impl Server {
             forge: false,
             forgets_photos: false,
             token: "token".to_owned(),
+            frame_bytes: Limits::default().frame_bytes,
             fates: BTreeMap::new(),
             unusable: BTreeMap::new(),
             closes: false,
@@ -146,6 +149,10 @@ impl Server {
 
     pub fn frame(&mut self, socket: Socket, bytes: &[u8]) -> Vec<(Socket, Vec<u8>)> {
         let Some(session) = self.sessions.get_mut(&socket) else { return Vec::new() };
+        if bytes.len() > self.frame_bytes {
+            self.refused.push("frame.too_large");
+            return self.refuse(socket, "frame.too_large", None);
+        }
         match wire::decode(bytes, &Limits::default()).unwrap() {
             Message::Join { sender_id, .. } => {
                 session.peer.clone_from(&sender_id);
@@ -167,7 +174,7 @@ impl Server {
                     Ok(report) => report,
                     Err(error) => {
                         self.refused.push(error.code());
-                        return self.refuse(socket, error.code());
+                        return self.refuse(socket, error.code(), Some(document_id));
                     }
                 };
                 let mut message = sync::Message::decode(&data).unwrap();
@@ -179,7 +186,7 @@ impl Server {
                     .collect();
                 self.deliveries += usize::from(!new.is_empty());
                 match self.fates.get(&id).filter(|_| !new.is_empty()) {
-                    Some(Fate::Refused(code)) => return self.refuse(socket, code),
+                    Some(Fate::Refused(code)) => return self.refuse(socket, code, Some(document_id)),
                     Some(fate) => {
                         for hash in new {
                             self.outside.insert((id, hex(&hash.0)), *fate);
@@ -206,9 +213,10 @@ impl Server {
     }
 
     /// Says why, and closes.
-    fn refuse(&mut self, socket: Socket, code: &str) -> Vec<(Socket, Vec<u8>)> {
+    fn refuse(&mut self, socket: Socket, code: &str, document_id: Option<String>) -> Vec<(Socket, Vec<u8>)> {
         self.closing = Some(socket);
-        let error = Message::Error { sender_id: None, message: code.to_owned(), target_id: None };
+        let (sender_id, target_id, message) = (None, None, code.to_owned());
+        let error = Message::Error { sender_id, message, target_id, document_id };
         vec![(socket, wire::encode(&error))]
     }
 

@@ -94,6 +94,9 @@ pub enum Message {
         message: String,
         /// Whom it concerns; some senders leave it out.
         target_id: Option<String>,
+        /// The document that it is about, as bs58check text. Only our server
+        /// says so; others' clients skip a field that they do not know.
+        document_id: Option<String>,
     },
     /// The sender goes. The npm packages neither send nor read it.
     Leave {

@@ -47,6 +47,7 @@ fn cases() -> Vec<(&'static str, Message)> {
                 sender_id: Some(server.clone()),
                 message: "unsupported protocol version".to_owned(),
                 target_id: Some("stranger".to_owned()),
+                document_id: None,
             },
         ),
         (

@@ -15,6 +15,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::audit::{By, event};
+use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::policy::Service;
 use crate::random;
@@ -36,6 +37,15 @@ pub const CODE_MS: i64 = 24 * 60 * 60 * 1000;
 const LONGEST_NAME: usize = 100;
 
 type TokenHash = [u8; 32];
+
+/// How many sessions there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one device; the oldest end.
+    pub of_device: usize,
+    /// Of one person, over all devices and desks; more are refused.
+    pub of_person: usize,
+}
 
 /// Who speaks: the person of a valid token, and the device if it is enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +101,7 @@ pub struct Accounts {
     attempts: Mutex<Attempts>,
     challenges: Challenges,
     passwords: Passwords,
+    limits: Limits,
 }
 
 impl Accounts {
@@ -98,7 +109,7 @@ impl Accounts {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    pub async fn load(store: Arc<dyn Store>, limits: Limits) -> Result<Self, StoreError> {
         let mut cache = Cache::default();
         for (_, person) in PEOPLE.rows(&*store, b"").await? {
             cache.add_person(person);
@@ -119,6 +130,7 @@ impl Accounts {
             attempts: Mutex::default(),
             challenges: Challenges::new().map_err(|_| StoreError::Io("no randomness".to_owned()))?,
             passwords: Passwords::default(),
+            limits,
         })
     }
 
@@ -260,7 +272,7 @@ impl Accounts {
         self.open_session(
             &person.id,
             None,
-            now_ms + DESK_SESSION_MS,
+            now_ms,
             vec![event("login", &By::Person(person.id.clone(), None), now_ms, [])],
         )
         .await
@@ -359,9 +371,7 @@ impl Accounts {
         if let Some(row) = &assignment {
             records.push(row.record()?);
         }
-        let session = self
-            .open_session(&row.person, Some(device.id.clone()), now_ms + DEVICE_SESSION_MS, records)
-            .await?;
+        let session = self.open_session(&row.person, Some(device.id.clone()), now_ms, records).await?;
         self.write(|cache| {
             cache.codes.remove(&hash);
             cache.devices.insert(device.id.clone(), device);
@@ -415,7 +425,7 @@ impl Accounts {
         }
         let by = By::Person(row.person.clone(), Some(device.clone()));
         let records = vec![event("device.session", &by, now_ms, [])];
-        self.open_session(&row.person, Some(device.clone()), now_ms + DEVICE_SESSION_MS, records).await
+        self.open_session(&row.person, Some(device.clone()), now_ms, records).await
     }
 
     /// Ends a session.
@@ -451,19 +461,61 @@ impl Accounts {
         })
     }
 
+    /// The sessions that end because the device has another one now, oldest
+    /// first.
+    ///
+    /// # Errors
+    /// `login.sessions` where the person has as many as anyone may.
+    fn make_room(
+        &self,
+        person: &PersonId,
+        device: Option<&DeviceId>,
+        now_ms: i64,
+    ) -> Result<Vec<TokenHash>, Fault> {
+        let mut own: Vec<(TokenHash, SessionRow)> = self.read(|cache| {
+            let valid = |row: &SessionRow| row.person == *person && row.expires_ms > now_ms;
+            cache
+                .sessions
+                .iter()
+                .filter(|(_, row)| valid(row))
+                .map(|(hash, row)| (*hash, row.clone()))
+                .collect()
+        });
+        let all = own.len();
+        own.retain(|(_, row)| device.is_some() && row.device.as_ref() == device);
+        own.sort_by_key(|(_, row)| row.expires_ms);
+        own.truncate((own.len() + 1).saturating_sub(self.limits.of_device));
+        if all + 1 - own.len() > self.limits.of_person {
+            refused("sessions_per_person");
+            return Err(fault::too_many_sessions());
+        }
+        if !own.is_empty() {
+            refused("sessions_per_device");
+        }
+        Ok(own.into_iter().map(|(hash, _)| hash).collect())
+    }
+
     async fn open_session(
         &self,
         person: &PersonId,
         device: Option<DeviceId>,
-        expires_ms: i64,
+        now_ms: i64,
         mut records: Vec<Record>,
     ) -> Result<NewSession, Fault> {
+        let expires_ms = now_ms + if device.is_some() { DEVICE_SESSION_MS } else { DESK_SESSION_MS };
         let token = random::hex(&random::bytes::<32>()?);
         let hash = hash_of(&token);
         let row = SessionRow { person: person.clone(), device: device.clone(), expires_ms };
         records.push(SESSIONS.put(&hash, &row)?);
+        let ended = self.make_room(person, device.as_ref(), now_ms)?;
+        records.extend(ended.iter().map(|hash| SESSIONS.remove(hash)));
         self.store.commit(records).await?;
-        self.write(|cache| cache.sessions.insert(hash, row));
+        self.write(|cache| {
+            for hash in &ended {
+                cache.sessions.remove(hash);
+            }
+            cache.sessions.insert(hash, row);
+        });
         let administrator = self.person(person).is_some_and(|person| person.administrator);
         Ok(NewSession { token, caller: Caller { person: person.clone(), device, administrator, expires_ms } })
     }

@@ -8,8 +8,10 @@ use duxue_protocol::scan::ScanLimits;
 use duxue_protocol::wire;
 use serde::{Deserialize, Serialize};
 
+use crate::accounts;
 use crate::hub::HubLimits;
 use crate::hub::quota::Amount;
+use crate::import;
 use crate::photos;
 use crate::transport;
 
@@ -53,6 +55,10 @@ limits! {
     requests = 1_024;
     /// Seconds that a request may take, uploads of files apart.
     request_seconds = 60;
+    /// Bytes of a JSON body: an assessment of "what if" names every school of a large county.
+    json_bytes = 4 << 20;
+    /// Bytes of a JSON body before anyone has logged in: a name, a password, a key.
+    stranger_json_bytes = 4 << 10;
     /// Bytes of a request's headers, which also bounds the read buffer of a connection.
     header_bytes = 16 << 10;
     /// Seconds for a request's headers, and between requests; a client that sends a byte a minute would keep its place.
@@ -101,6 +107,27 @@ limits! {
     /// Bytes of a Bloom filter: 10 bits for each change that was not synced yet.
     scan_bloom_bytes = 64 << 10;
 
+    /// Bytes of an imported file: the register of the largest county with all figures has two.
+    import_bytes = 20 << 20;
+    /// Bytes of all parts of a workbook once inflated: each cell costs some forty there.
+    import_inflated_bytes = 200 << 20;
+    /// Inflated to compressed size of one part of a workbook. Excel's own files stay below 60.
+    import_ratio = 200;
+    /// Parts of a workbook: each sheet has a few, and pictures are parts too.
+    import_parts = 2_000;
+    /// Sheets of a workbook. The national forms are ten.
+    import_sheets = 30;
+    /// Rows of a sheet: ten thousand schools by two stages.
+    import_rows = 20_000;
+    /// Columns of a sheet. The national forms have some hundred and fifty.
+    import_columns = 400;
+    /// Cells with something in them, over all sheets; each costs about a hundred bytes.
+    import_cells = 1_000_000;
+    /// Characters of a cell: remarks are a few hundred.
+    import_cell_chars = 4_000;
+
+    /// Events that may wait for one document. Who sends more waits in the socket.
+    document_events = 64;
     /// Documents that one connection may subscribe to. A desk of a large county follows some two thousand.
     documents_per_connection = 4_096;
     /// Bytes of sync messages, inflated, that are worked on at once; what is over it waits in the sockets.
@@ -146,6 +173,23 @@ limits! {
     upload_idle_seconds = 60;
     /// Bytes kept of uploads whose hash did not match.
     upload_aside_bytes = 1 << 30;
+    /// Photos that one person may have brought in one round: two hundred a day for three months.
+    photos_per_person = 20_000;
+    /// Bytes of them; nobody may fill the disk alone.
+    photo_bytes_per_person = 64 << 30;
+    /// Pixels of a side of a picture that is decoded. Panoramas of phones have twelve thousand.
+    image_side = 12_000;
+    /// Pixels of a picture that is decoded: twice the largest sensors of phones count as one would expect.
+    image_pixels = 100_000_000;
+    /// Bytes that decoding one picture may take: four for each pixel. As many pictures as there are cores are decoded
+    /// at once.
+    image_memory_bytes = 400 << 20;
+
+    /// Sessions of one device at once; one lasts thirty days. The oldest end, so that a device that lost its token
+    /// is never locked out.
+    sessions_per_device = 4;
+    /// Sessions of one person at once, over all devices and desks: thirty windows of an office and some that expire.
+    sessions_per_person = 256;
 }
 
 impl Limits {
@@ -199,6 +243,7 @@ impl Limits {
             scan: self.scan(),
             sessions_per_person: size(self.connections_per_person),
             documents: size(self.documents_per_connection),
+            events: size(self.document_events),
             in_flight: size(self.in_flight_bytes),
             outbound_frames: size(self.outbound_frames),
             outbound_bytes: size(self.outbound_bytes),
@@ -215,6 +260,38 @@ impl Limits {
                 changes: self.held_changes_per_document,
                 bytes: self.held_bytes_per_document,
             },
+        }
+    }
+
+    /// Of the bodies of requests.
+    #[must_use]
+    pub fn bodies(&self) -> Bodies {
+        Bodies { json: size(self.json_bytes), stranger: size(self.stranger_json_bytes) }
+    }
+
+    /// Of imported files.
+    #[must_use]
+    pub fn import(&self) -> import::Limits {
+        let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        import::Limits {
+            bytes: size(self.import_bytes),
+            inflated_bytes: self.import_inflated_bytes,
+            ratio: self.import_ratio,
+            parts: size(self.import_parts),
+            sheets: size(self.import_sheets),
+            rows: count(self.import_rows),
+            columns: count(self.import_columns),
+            cells: size(self.import_cells),
+            cell_chars: size(self.import_cell_chars),
+        }
+    }
+
+    /// Of sessions.
+    #[must_use]
+    pub fn sessions(&self) -> accounts::Limits {
+        accounts::Limits {
+            of_device: size(self.sessions_per_device),
+            of_person: size(self.sessions_per_person),
         }
     }
 
@@ -254,6 +331,13 @@ impl Limits {
             expiry_ms: i64::try_from(self.upload_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX),
             idle: Duration::from_secs(self.upload_idle_seconds),
             aside_bytes: self.upload_aside_bytes,
+            photos_per_person: self.photos_per_person,
+            bytes_per_person: self.photo_bytes_per_person,
+            decoder: photos::Decoder {
+                side: u32::try_from(self.image_side).unwrap_or(u32::MAX),
+                pixels: self.image_pixels,
+                memory_bytes: self.image_memory_bytes,
+            },
             ..photos::Settings::new(folder)
         }
     }
@@ -268,8 +352,24 @@ impl Limits {
     }
 }
 
+/// Bytes of the bodies of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bodies {
+    /// JSON of someone with a session.
+    pub json: usize,
+    /// JSON before that.
+    pub stranger: usize,
+}
+
 fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// Shows how much of a limit is in use: what is counted over all, or the most
+/// that one connection, person or document has.
+pub fn in_use(limit: &'static str, value: usize) {
+    let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
+    metrics::gauge!("duxue_limit_in_use", "limit" => limit).set(value);
 }
 
 /// Counts that something was over a limit, by the limit's name here.
@@ -298,6 +398,7 @@ mod tests {
         assert_eq!(limits.transport(), transport::Limits::default());
         let (ours, theirs) = (limits.photos(PathBuf::new()), photos::Settings::new(PathBuf::new()));
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+        assert_eq!(limits.import(), import::Limits::default());
     }
 
     #[test]

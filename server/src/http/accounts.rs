@@ -87,19 +87,19 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
 }
 
 async fn login(app: Arc<App>, body: Body) -> Answer {
-    let Login { name, password } = reply::read_small(body).await?;
+    let Login { name, password } = reply::read_small(&app, body).await?;
     let session = app.accounts.login(&name, password, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }
 
 async fn enrol(app: Arc<App>, body: Body) -> Answer {
-    let Enrol { code, public_key, device_name } = reply::read_small(body).await?;
+    let Enrol { code, public_key, device_name } = reply::read_small(&app, body).await?;
     let session = app.accounts.enrol(&app.rounds, &code, &public_key, &device_name, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }
 
 async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
-    let NewEnrolment { person_name, person, round, schools } = reply::read(body).await?;
+    let NewEnrolment { person_name, person, round, schools } = reply::read(&app, body).await?;
     let (caller, round) = token.in_round(&app, round.as_str(), Service::Assign)?;
     if let Some(school) = schools.iter().find(|school| !round.schools.contains_key(*school)) {
         return Err(fault::invalid().with_detail(school.to_string()));
@@ -131,7 +131,7 @@ async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
 
 async fn people(app: Arc<App>, token: Token, body: Body) -> Answer {
     let caller = administrator(&app, &token)?;
-    let new: NewPerson = reply::read(body).await?;
+    let new: NewPerson = reply::read(&app, body).await?;
     let new = crate::accounts::NewPerson {
         id: new.person,
         name: new.name,
@@ -161,12 +161,12 @@ async fn logout(app: Arc<App>, token: Token) -> Answer {
 }
 
 async fn challenges(app: Arc<App>, body: Body) -> Answer {
-    let NewChallenge { device } = reply::read_small(body).await?;
+    let NewChallenge { device } = reply::read_small(&app, body).await?;
     reply::json(&Challenge { challenge: app.accounts.challenge(&device, now_ms())? })
 }
 
 async fn device_sessions(app: Arc<App>, body: Body) -> Answer {
-    let DeviceSession { device, challenge, signature } = reply::read_small(body).await?;
+    let DeviceSession { device, challenge, signature } = reply::read_small(&app, body).await?;
     let session = app.accounts.device_session(&device, &challenge, &signature, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }

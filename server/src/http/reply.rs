@@ -13,16 +13,12 @@ use serde::de::DeserializeOwned;
 use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
+use crate::app::App;
+use crate::config::refused;
 use crate::fault::{self, Fault};
 
 /// What a handler gives.
 pub type Answer = Result<Response, Fault>;
-
-/// Bytes of a JSON body.
-pub const JSON_BYTES: usize = 4 << 20;
-
-/// Bytes of a JSON body before anyone has logged in.
-pub const STRANGER_BYTES: usize = 4 << 10;
 
 /// How long the next part of a body may take.
 const SLOWEST_PART: Duration = Duration::from_secs(60);
@@ -104,11 +100,12 @@ pub async fn finish(
 /// A request's body in parts.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Vec<u8>, warp::Error>> + Send>>;
 
-/// Reads a body within a limit, whether its length was stated or not.
+/// Reads a body within a limit, whether its length was stated or not. `name`
+/// is the limit's name.
 ///
 /// # Errors
 /// `request.too_large`, or `request.malformed` where the body breaks off.
-pub async fn bytes(mut body: Body, limit: usize) -> Result<Vec<u8>, Fault> {
+pub async fn bytes(mut body: Body, limit: usize, name: &'static str) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     // A handler outlives its request, so it must not wait for a body for ever.
     while let Some(part) =
@@ -116,7 +113,8 @@ pub async fn bytes(mut body: Body, limit: usize) -> Result<Vec<u8>, Fault> {
     {
         let part = part.map_err(|_| fault::bad_request())?;
         if bytes.len() + part.len() > limit {
-            return Err(fault::too_large());
+            refused(name);
+            return Err(fault::too_large().with_detail(format!("{name} = {limit}")));
         }
         bytes.extend_from_slice(&part);
     }
@@ -127,20 +125,20 @@ pub async fn bytes(mut body: Body, limit: usize) -> Result<Vec<u8>, Fault> {
 ///
 /// # Errors
 /// `request.too_large` or `request.malformed`.
-pub async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Fault> {
-    read_within(body, JSON_BYTES).await
+pub async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Fault> {
+    read_within(body, app.bodies().json, "json_bytes").await
 }
 
 /// Reads a JSON body of someone who has not shown yet who they are.
 ///
 /// # Errors
 /// `request.too_large` or `request.malformed`.
-pub async fn read_small<T: DeserializeOwned>(body: Body) -> Result<T, Fault> {
-    read_within(body, STRANGER_BYTES).await
+pub async fn read_small<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Fault> {
+    read_within(body, app.bodies().stranger, "stranger_json_bytes").await
 }
 
-async fn read_within<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Fault> {
-    let bytes = bytes(body, limit).await?;
+async fn read_within<T: DeserializeOwned>(body: Body, limit: usize, name: &'static str) -> Result<T, Fault> {
+    let bytes = bytes(body, limit, name).await?;
     serde_json::from_slice(&bytes).map_err(|error| fault::bad_request().with_detail(error.to_string()))
 }
 

@@ -130,7 +130,7 @@ fn list(app: &App, token: &Token) -> Answer {
 
 async fn open(app: Arc<App>, token: Token, body: Body) -> Answer {
     let caller = administrator(&app, &token)?;
-    let new: NewRound = reply::read(body).await?;
+    let new: NewRound = reply::read(&app, body).await?;
     let round = app.open_round(new, &By::from(&caller)).await?;
     reply::json_with(StatusCode::CREATED, &round.summary())
 }
@@ -178,12 +178,14 @@ async fn waiting(round: String, app: Arc<App>, token: Token) -> Answer {
 
 async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Import)?;
-    let bytes = reply::bytes(body, import::MAX_FILE_BYTES).await?;
+    let bytes = reply::bytes(body, app.imports().bytes, "import_bytes").await?;
     let jurisdiction = round.row.jurisdiction.clone();
     let filename = query.get("filename").unwrap_or("file").to_owned();
-    let parsed = tokio::task::spawn_blocking(move || import::parse(&bytes, &filename, &jurisdiction))
-        .await
-        .map_err(|_| fault::internal())?;
+    let limits = app.imports();
+    let parsed =
+        tokio::task::spawn_blocking(move || import::parse(&bytes, &filename, &jurisdiction, &limits))
+            .await
+            .map_err(|_| fault::internal())?;
     // The report is the answer, with errors too: it says whether anything was
     // written, and where each error is.
     if query.get("dry_run") == Some("true") || !parsed.errors.is_empty() {
@@ -198,7 +200,7 @@ async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: 
 
 async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Assign)?;
-    let assignment: Assignment = reply::read(body).await?;
+    let assignment: Assignment = reply::read(&app, body).await?;
     if assignment.role != Role::Inspector && !caller.administrator {
         // Whoever rules must not be able to review, or to let others do so.
         return Err(fault::not_found());
@@ -258,7 +260,7 @@ async fn set_aside(round: String, app: Arc<App>, token: Token) -> Answer {
 
 async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Held)?;
-    let HeldDecision { admit, with } = reply::read(body).await?;
+    let HeldDecision { admit, with } = reply::read(&app, body).await?;
     let numbers: BTreeSet<u64> = with.into_iter().chain([number]).collect();
     let rows = app.hub.held(&round.row.id).await?.into_iter().filter(|row| numbers.contains(&row.number));
     let rows: Vec<HeldRow> = rows.collect();
@@ -280,6 +282,6 @@ async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: B
 
 async fn receipt(app: Arc<App>, token: Token, body: Body) -> Answer {
     let caller = token.caller(&app)?;
-    let request: ReceiptRequest = reply::read(body).await?;
+    let request: ReceiptRequest = reply::read(&app, body).await?;
     reply::json(&receipts::answer(&app, &caller, request).await?)
 }

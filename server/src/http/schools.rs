@@ -234,7 +234,7 @@ enum Changes {
 
 async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Desk)?;
-    let (Changes::List(changes) | Changes::Object { changes }) = reply::read(body).await?;
+    let (Changes::List(changes) | Changes::Object { changes }) = reply::read(&app, body).await?;
     if changes.len() > MOST_CHANGES {
         return Err(fault::invalid().with_detail("changes"));
     }

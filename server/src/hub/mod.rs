@@ -12,10 +12,14 @@ pub mod rows;
 pub mod session;
 pub mod subscriber;
 pub mod task;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod trap;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use automerge::ChangeHash;
@@ -26,6 +30,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::in_use;
 use crate::fault::{self, Fault};
 use crate::rounds::{DocumentName, Rounds};
 use crate::store::{JournalNumber, Store, StoreError};
@@ -34,7 +39,7 @@ use document::Shared;
 use peer::Peer;
 use quota::{Amount, Quotas};
 use rows::{HELD, HeldRow, SET_ASIDE, SetAsideRow, held_of_round};
-use task::{Durable, Event, INBOX};
+use task::{Durable, Event};
 
 /// Between two looks whether everything has ended.
 const STOPPING: Duration = Duration::from_millis(50);
@@ -50,6 +55,8 @@ pub struct HubLimits {
     pub sessions_per_person: usize,
     /// Documents that one connection may subscribe to.
     pub documents: usize,
+    /// Events that may wait for one document.
+    pub events: usize,
     /// Bytes of sync messages that are being worked on, inflated.
     pub in_flight: usize,
     /// Frames that may wait for one socket.
@@ -98,6 +105,8 @@ pub struct Inner {
     server_id: String,
     open: Mutex<HashMap<DocumentId, mpsc::Sender<Event>>>,
     sender_ids: Mutex<HashMap<String, (PersonId, usize)>>,
+    /// The sessions, to look at what waits for each.
+    peers: Mutex<HashMap<u64, Weak<Peer>>>,
     people: Mutex<HashMap<PersonId, usize>>,
     in_flight: Arc<Semaphore>,
     /// Messages that are taken apart at once.
@@ -145,6 +154,7 @@ impl Hub {
             server_id,
             open: Mutex::default(),
             sender_ids: Mutex::default(),
+            peers: Mutex::default(),
             people: Mutex::default(),
             in_flight,
             admitting,
@@ -159,11 +169,12 @@ impl Hub {
     /// A document for reading; it holds only what is flushed.
     ///
     /// # Errors
-    /// `store.failed` where the document cannot be loaded.
+    /// `document.damaged` where it cannot be built from what is stored, or
+    /// what the store says, which may be better the next time.
     pub async fn read(&self, name: &DocumentName) -> Result<Shared, Fault> {
         let (answer, reading) = oneshot::channel();
         self.0.send(name, Event::Read { answer }).await;
-        reading.await.map_err(|_| fault::store_failed())
+        reading.await.map_err(|_| fault::store_failed())?
     }
 
     /// Which of these changes are durable.
@@ -235,7 +246,8 @@ impl Hub {
     /// longer read them is told so, and not only with the next edit.
     pub async fn rights_changed(&self, round: &RoundId) {
         let of_round = |id: &&DocumentId| self.0.rounds.document(id).is_some_and(|name| name.round == *round);
-        let open: Vec<DocumentId> = self.0.lock().keys().filter(of_round).copied().collect();
+        // In an order of its own, so that a simulation runs the same way again.
+        let open: BTreeSet<DocumentId> = self.0.lock().keys().filter(of_round).copied().collect();
         for document in open {
             self.0.send_if_open(&document, Event::Rights).await;
         }
@@ -245,6 +257,24 @@ impl Hub {
     #[must_use]
     pub fn open_documents(&self) -> usize {
         self.0.lock().len()
+    }
+
+    /// Shows in the metrics what is in use of the limits here.
+    pub fn show_use(&self) {
+        let hub = &*self.0;
+        in_use("in_flight_bytes", hub.limits.in_flight.saturating_sub(hub.in_flight.available_permits()));
+        let waits = |inbox: &mpsc::Sender<Event>| inbox.max_capacity() - inbox.capacity();
+        in_use("document_events", hub.lock().values().map(waits).max().unwrap_or(0));
+        let peers: Vec<Arc<Peer>> = {
+            let peers = hub.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            peers.values().filter_map(Weak::upgrade).collect()
+        };
+        let most = |of: fn(&Peer) -> usize| peers.iter().map(|peer| of(peer)).max().unwrap_or(0);
+        in_use("outbound_frames", most(Peer::queued_frames));
+        in_use("outbound_bytes", most(Peer::queued));
+        metrics::gauge!("duxue_sync_outbound_bytes").set(count(peers.iter().map(|peer| peer.queued()).sum()));
+        let people = hub.people.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use("connections_per_person", people.values().copied().max().unwrap_or(0));
     }
 
     /// Ends every session and waits until every document has written what it
@@ -291,7 +321,7 @@ impl Inner {
         if let Some(inbox) = open.get(&name.id()) {
             return inbox.clone();
         }
-        let (inbox, events) = mpsc::channel(INBOX);
+        let (inbox, events) = mpsc::channel(self.limits.events);
         open.insert(name.id(), inbox.clone());
         metrics::gauge!("duxue_open_documents").set(count(open.len()));
         self.tasks.spawn(task::run(Arc::clone(self), name.clone(), events));
@@ -336,7 +366,7 @@ impl Inner {
         inbox.close();
         while let Some(event) = inbox.recv().await {
             if let Event::Sync { peer, .. } = event {
-                peer.close(1011, "document.failed");
+                peer.close_about(*document, 1011, "document.failed");
             }
         }
     }

@@ -22,6 +22,9 @@ pub struct Closing {
     pub code: u16,
     /// Stable code, sent as automerge-repo's `error` before the close.
     pub reason: &'static str,
+    /// The document that it is about, so that the peer can go on with all
+    /// others.
+    pub document: Option<DocumentId>,
 }
 
 /// Room for one frame in a peer's outbox.
@@ -130,6 +133,12 @@ impl Peer {
         self.queued.load(Ordering::Acquire)
     }
 
+    /// Frames that wait for the socket.
+    #[must_use]
+    pub fn queued_frames(&self) -> usize {
+        self.outbox.max_capacity() - self.outbox.capacity()
+    }
+
     /// A document that waits for room, taken off the list.
     pub fn unblocked(&self) -> Option<DocumentId> {
         self.lock().pop_first()
@@ -137,7 +146,17 @@ impl Peer {
 
     /// Closes the socket; the first reason counts.
     pub fn close(&self, code: u16, reason: &'static str) {
-        let _ = self.closing.set(Closing { code, reason });
+        self.end(Closing { code, reason, document: None });
+    }
+
+    /// Closes the socket for something about one document.
+    pub fn close_about(&self, document: DocumentId, code: u16, reason: &'static str) {
+        self.end(Closing { code, reason, document: Some(document) });
+    }
+
+    /// Closes the socket; the first reason counts.
+    pub fn end(&self, closing: Closing) {
+        let _ = self.closing.set(closing);
         self.closed.cancel();
     }
 

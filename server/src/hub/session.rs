@@ -23,7 +23,7 @@ use crate::transport::Progress;
 
 use super::admit::admit;
 use super::life::{Life, Pings};
-use super::peer::Peer;
+use super::peer::{Closing, Peer};
 use super::task::{Event, heavy};
 use super::{Hub, Inner, count};
 
@@ -56,8 +56,13 @@ pub enum Admission {
 enum End {
     /// The client went, or the socket failed.
     Quiet,
-    /// The server closes, with a close code and a stable code.
-    Close(u16, &'static str),
+    /// The server closes.
+    Close(Closing),
+}
+
+/// The server closes, with a close code and a stable code.
+fn close(code: u16, reason: &'static str) -> End {
+    End::Close(Closing { code, reason, document: None })
 }
 
 impl Hub {
@@ -90,23 +95,24 @@ async fn run(
     let (mut sink, mut stream) = socket.split();
     let joined = match timeout(hub.limits.handshake, join(&hub, &mut stream)).await {
         Ok(Ok(sender_id)) => sender_id,
-        Ok(Err(End::Close(code, reason))) => return refuse(&hub, &mut sink, None, code, reason).await,
+        Ok(Err(End::Close(closing))) => return refuse(&hub, &mut sink, None, closing).await,
         Ok(Err(End::Quiet)) => return,
         Err(_) => {
             refused("join_seconds");
-            return refuse(&hub, &mut sink, None, 1008, "join.timeout").await;
+            return refuse(&hub, &mut sink, None, stranger("join.timeout")).await;
         }
     };
     let Admission::Caller { caller, token } = admission else {
-        return refuse(&hub, &mut sink, Some(joined), 1008, "session.missing").await;
+        return refuse(&hub, &mut sink, Some(joined), stranger("session.missing")).await;
     };
     let _name = match SenderId::take(&hub, &joined, &caller) {
         Ok(name) => name,
-        Err(reason) => return refuse(&hub, &mut sink, Some(joined), 1008, reason).await,
+        Err(reason) => return refuse(&hub, &mut sink, Some(joined), stranger(reason)).await,
     };
     let id = hub.next_session.fetch_add(1, Ordering::Relaxed);
     let (peer, frames) = Peer::new(id, caller, joined, &hub.limits);
     let peer = Arc::new(peer);
+    hub.peers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::downgrade(&peer));
     let life = Arc::new(Life::new(progress));
     metrics::gauge!("duxue_sync_sessions").increment(1.0);
     peer.offer(wire::encode(&Wire::Peer {
@@ -136,10 +142,11 @@ async fn run(
         () = stopping => peer.close(1012, "restart"),
         end = session.read(&mut stream, &life) => match end {
             End::Quiet => peer.close(1000, ""),
-            End::Close(code, reason) => peer.close(code, reason),
+            End::Close(closing) => peer.end(closing),
         }
     }
     let _ = writer.await;
+    hub.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     for document in session.documents {
         hub.send_if_open(&document, Event::Gone { session: id }).await;
     }
@@ -155,7 +162,7 @@ async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
         let frame = match stream.next().await {
             Some(Ok(Message::Binary(frame))) => frame,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Ok(Message::Text(_))) => return Err(End::Close(1003, "frame.text")),
+            Some(Ok(Message::Text(_))) => return Err(close(1003, "frame.text")),
             Some(Err(Error::Capacity(_))) => return Err(too_large()),
             _ => return Err(End::Quiet),
         };
@@ -164,12 +171,12 @@ async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
                 // npm clients of early versions send no list at all.
                 let known = supported_protocol_versions.iter().any(|version| version == PROTOCOL_VERSION);
                 if !known && !supported_protocol_versions.is_empty() {
-                    return Err(End::Close(1002, "join.version"));
+                    return Err(close(1002, "join.version"));
                 }
                 let fits = (1..=128).contains(&sender_id.len()) && sender_id != hub.server_id;
-                if fits { Ok(sender_id) } else { Err(End::Close(1008, "join.sender")) }
+                if fits { Ok(sender_id) } else { Err(close(1008, "join.sender")) }
             }
-            Ok(_) => Err(End::Close(1008, "join.missing")),
+            Ok(_) => Err(close(1008, "join.missing")),
             Err(error) => Err(malformed(&error)),
         };
     }
@@ -179,11 +186,15 @@ async fn refuse<S: Sink<Message, Error = Error> + Unpin>(
     hub: &Inner,
     sink: &mut S,
     target_id: Option<String>,
-    code: u16,
-    reason: &'static str,
+    closing: Closing,
 ) {
-    metrics::counter!("duxue_sync_refused_sessions_total", "reason" => reason).increment(1);
-    let _ = timeout(SEND, say_why(hub, sink, target_id, code, reason)).await;
+    metrics::counter!("duxue_sync_refused_sessions_total", "reason" => closing.reason).increment(1);
+    let _ = timeout(SEND, say_why(hub, sink, target_id, closing)).await;
+}
+
+/// Why someone who has not come in yet is sent away.
+fn stranger(reason: &'static str) -> Closing {
+    Closing { code: 1008, reason, document: None }
 }
 
 /// automerge-repo's `error`, then a close frame.
@@ -191,14 +202,14 @@ async fn say_why<S: Sink<Message, Error = Error> + Unpin>(
     hub: &Inner,
     sink: &mut S,
     target_id: Option<String>,
-    code: u16,
-    reason: &'static str,
+    Closing { code, reason, document }: Closing,
 ) -> Result<(), Error> {
     if !reason.is_empty() {
         let error = Wire::Error {
             sender_id: Some(hub.server_id.clone()),
             message: reason.to_owned(),
             target_id: Some(target_id.unwrap_or_default()),
+            document_id: document.map(|document| document.to_string()),
         };
         sink.send(Message::Binary(wire::encode(&error).into())).await?;
     }
@@ -258,9 +269,8 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
             hub.send_if_open(&document, Event::Room { session: peer.id }).await;
         }
     }
-    let closing = peer.closing();
-    let (code, reason) = closing.map_or((1000, ""), |closing| (closing.code, closing.reason));
-    let _ = timeout(SEND, say_why(&hub, &mut sink, Some(peer.sender_id.clone()), code, reason)).await;
+    let closing = peer.closing().unwrap_or(Closing { code: 1000, reason: "", document: None });
+    let _ = timeout(SEND, say_why(&hub, &mut sink, Some(peer.sender_id.clone()), closing)).await;
 }
 
 /// Sends a message for as long as the socket takes something of it.
@@ -299,7 +309,7 @@ impl Session {
             life.heard();
             let frame = match message {
                 Message::Binary(frame) => frame,
-                Message::Text(_) => return End::Close(1003, "frame.text"),
+                Message::Text(_) => return close(1003, "frame.text"),
                 Message::Close(_) => return End::Quiet,
                 _ => continue,
             };
@@ -339,7 +349,7 @@ impl Session {
                 Ok(())
             }
             Wire::Leave { .. } => Err(End::Quiet),
-            Wire::Join { .. } => Err(End::Close(1008, "join.again")),
+            Wire::Join { .. } => Err(close(1008, "join.again")),
             // Gossip about other stores' heads is an offer that this server
             // does not make use of; unknown types may come from newer clients.
             _ => Ok(()),
@@ -356,7 +366,7 @@ impl Session {
         };
         if self.documents.len() >= self.hub.limits.documents && !self.documents.contains(&name.id()) {
             refused("documents_per_connection");
-            return Err(End::Close(1008, "documents.too_many"));
+            return Err(close(1008, "documents.too_many"));
         }
         self.documents.insert(name.id());
         // What a frame inflates to is known only afterwards, so no more are
@@ -367,7 +377,7 @@ impl Session {
             metrics::counter!("duxue_sync_refused_messages_total", "reason" => why.code).increment(1);
             refused_within("scan_", why.limit.unwrap_or_default());
             tracing::warn!(document = %name.id(), code = why.code, limit = why.limit, "a sync message was refused");
-            End::Close(1008, why.code)
+            End::Close(Closing { code: 1008, reason: why.code, document: Some(name.id()) })
         })?;
         if self.hub.rounds.access(&self.peer.caller.person, &name).write == Writing::No {
             admitted.drop_changes();
@@ -384,14 +394,14 @@ impl Session {
 
 fn too_large() -> End {
     refused("frame_bytes");
-    End::Close(1009, "frame.too_large")
+    close(1009, "frame.too_large")
 }
 
 fn malformed(error: &WireError) -> End {
     if let WireError::OverLimit { what, .. } = error {
         refused_within("frame_", what.trim_start_matches("frame_"));
     }
-    End::Close(1008, error.code())
+    close(1008, error.code())
 }
 
 /// A `senderId` in use: bound to the person, who may have several sockets

@@ -59,6 +59,8 @@ impl Subscriber {
         message: Message,
         had_changes: bool,
     ) -> Result<(), automerge::AutomergeError> {
+        #[cfg(test)]
+        super::trap::on_receive(&self.peer.sender_id);
         let sent = self.state.last_sent_heads.clone();
         doc.receive_sync_message(&mut self.state, message)?;
         if had_changes {
@@ -74,6 +76,8 @@ impl Subscriber {
 
     /// The message that is due, if one is.
     pub fn generate(&mut self, doc: &Automerge) -> Option<Vec<u8>> {
+        #[cfg(test)]
+        super::trap::on_generate(&self.peer.sender_id);
         self.dirty = false;
         if !self.access.read {
             // Whoever may not read gets heads, so that the exchange can come

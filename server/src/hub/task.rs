@@ -6,12 +6,14 @@
 //! holds an unflushed change, because changes are applied after the flush.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use automerge::sync::Message as SyncMessage;
 use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
 use duxue_protocol::wire;
+use futures_util::FutureExt;
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -19,7 +21,9 @@ use crate::clock::now_ms;
 use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::rounds::{DocumentName, Writing};
-use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, Record, StoreError, held_chunks_key};
+use crate::store::{
+    Delivery, HELD_CHUNKS, JournalNumber, Record, StoreError, StoredDocument, held_chunks_key,
+};
 
 use super::Inner;
 use super::admit::Admitted;
@@ -32,10 +36,10 @@ use super::peer::Peer;
 use super::rows::{ACTORS, HELD, SET_ASIDE, held_of};
 use super::subscriber::Subscriber;
 
-/// Events that may wait for a document.
-pub const INBOX: usize = 64;
 /// Events taken in at once.
 const BATCH: usize = 256;
+/// Records of the journal read at once.
+const PAGE: usize = 1_024;
 /// Operations above which applying leaves the async threads.
 const LARGE: usize = 2_000;
 
@@ -71,8 +75,8 @@ pub enum Event {
     },
     /// Someone wants to read.
     Read {
-        /// Gets the document.
-        answer: oneshot::Sender<Shared>,
+        /// Gets the document, or why it cannot be read.
+        answer: oneshot::Sender<Result<Shared, Fault>>,
     },
     /// Someone asks which changes are durable.
     Durable {
@@ -120,38 +124,104 @@ pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<
             hub.forget(&id);
             inbox.close();
             while let Some(event) = inbox.recv().await {
-                if let Event::Sync { peer, .. } = event {
-                    peer.close(1011, "store.failed");
+                match event {
+                    Event::Sync { peer, .. } => peer.close_about(id, 1011, "document.failed"),
+                    Event::Read { answer } => {
+                        let _ = answer.send(Err(unread(&error)));
+                    }
+                    _ => {}
                 }
             }
             return;
         }
     };
-    let mut owner =
-        Owner { hub, id, document, subscribers: BTreeMap::new(), compaction: Compaction::default() };
-    owner.ready(&mut inbox).await;
+    let mut owner = Owner {
+        hub: Arc::clone(&hub),
+        id,
+        document,
+        subscribers: BTreeMap::new(),
+        compaction: Compaction::default(),
+    };
+    // A defect of ours must not leave sessions waiting for ever, nor stop any
+    // other document. The next who asks gets the document from the store.
+    if AssertUnwindSafe(owner.ready(&mut inbox)).catch_unwind().await.is_err() {
+        metrics::counter!("duxue_documents_panicked_total").increment(1);
+        tracing::error!(document = %id, "the owner of a document panicked");
+        owner.fail();
+        hub.abandon(&id, &mut inbox).await;
+    }
+}
+
+/// What is damaged stays so; anything else may be better the next time.
+fn unread(error: &StoreError) -> Fault {
+    match error {
+        StoreError::Damaged(_) => fault::document_damaged(),
+        other => Fault::from(other.clone()),
+    }
 }
 
 async fn load(hub: &Inner, name: &DocumentName) -> Result<Document, StoreError> {
     let id = name.id();
-    let prefix = id.0;
     let stored = hub.store.load(id).await?;
+    let (mut document, mut failed) = build(hub, name, stored).await?;
+    if failed.iter().any(|failed| failed.chunk == JournalNumber(0)) {
+        tracing::error!(document = %id, "a snapshot cannot be read; the document is built from the journal");
+        metrics::counter!("duxue_snapshots_unreadable_total").increment(1);
+        (document, failed) = build(hub, name, from_journal(hub, id).await?).await?;
+    }
+    if !failed.is_empty() {
+        keep_aside(hub, &mut document, failed).await?;
+    }
+    Ok(document)
+}
+
+/// Every chunk of a document that the journal holds and that was not set
+/// aside. Reads the whole journal.
+async fn from_journal(hub: &Inner, id: DocumentId) -> Result<StoredDocument, StoreError> {
+    let mut chunks = BTreeMap::new();
+    let mut next = JournalNumber(1);
+    loop {
+        let page = hub.store.records(next, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        let begins = page.first().is_some_and(|(first, _)| *first == next);
+        if !begins {
+            // Without its beginning the document would be smaller than it was.
+            return Err(StoreError::Damaged(format!(
+                "the snapshot of {id}, and the journal has no record {}",
+                next.0
+            )));
+        }
+        next = JournalNumber(last.0 + 1);
+        for (number, record) in page {
+            match record {
+                Record::Chunk { document, bytes, .. } if document == id => {
+                    chunks.insert(number, bytes);
+                }
+                Record::SetAside { document, chunk, .. } if document == id => {
+                    chunks.remove(&chunk);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(StoredDocument { snapshot: None, chunks: chunks.into_iter().collect() })
+}
+
+async fn build(
+    hub: &Inner,
+    name: &DocumentName,
+    stored: StoredDocument,
+) -> Result<(Document, Vec<Failed>), StoreError> {
+    let prefix = name.id().0;
     let values = |rows: Vec<(Vec<u8>, _)>| rows.into_iter().map(|(_, row)| row).collect();
     let actors = values(ACTORS.rows(&*hub.store, &prefix).await?);
     let held = HELD.rows(&*hub.store, &held_of(name)).await?.into_iter().map(|(_, row)| row).collect();
     let set_aside = SET_ASIDE.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
     let rows = Rows { actors, held, set_aside };
     let name = name.clone();
-    let (mut document, failed) = tokio::task::spawn_blocking(move || Document::load(name, &stored, rows))
+    tokio::task::spawn_blocking(move || Document::load(name, &stored, rows))
         .await
-        .map_err(|error| StoreError::Damaged(error.to_string()))?;
-    if failed.iter().any(|failed| failed.chunk == JournalNumber(0)) {
-        return Err(StoreError::Damaged(format!("the snapshot of {id}")));
-    }
-    if !failed.is_empty() {
-        keep_aside(hub, &mut document, failed).await?;
-    }
-    Ok(document)
+        .map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
 /// Notes that chunks cannot be applied: who delivered them is in their
@@ -176,17 +246,6 @@ struct Owner {
     document: Document,
     subscribers: BTreeMap<u64, Subscriber>,
     compaction: Compaction,
-}
-
-impl Drop for Owner {
-    /// A defect of ours must not leave sessions waiting for ever.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            for subscriber in self.subscribers.values() {
-                subscriber.peer.close(1011, "document.failed");
-            }
-        }
-    }
 }
 
 fn operations(let_in: &LetIn) -> usize {
@@ -214,10 +273,7 @@ impl Owner {
                         // The document in memory may not be what is stored, so
                         // nothing more may be said from it.
                         tracing::error!(document = %self.id, %error, "a document was closed");
-                        for subscriber in self.subscribers.values() {
-                            subscriber.peer.close(1011, "document.failed");
-                        }
-                        self.subscribers.clear();
+                        self.fail();
                         if self.evict(inbox).await {
                             return;
                         }
@@ -231,6 +287,13 @@ impl Owner {
                 }
                 Err(_) => self.compaction.look(&mut self.document),
             }
+        }
+    }
+
+    /// The document in memory is not to be trusted: nobody keeps it open.
+    fn fail(&mut self) {
+        for subscriber in std::mem::take(&mut self.subscribers).into_values() {
+            subscriber.peer.close_about(self.id, 1011, "document.failed");
         }
     }
 
@@ -290,7 +353,7 @@ impl Owner {
     fn tell(&self, question: Event) {
         match question {
             Event::Read { answer } => {
-                let _ = answer.send(self.document.shared().clone());
+                let _ = answer.send(Ok(self.document.shared().clone()));
             }
             Event::Durable { hashes, answer } => {
                 let _ = answer.send(hashes.iter().map(|hash| self.durable(hash)).collect());
@@ -364,6 +427,8 @@ impl Owner {
     }
 
     fn plan(&self, contributions: Vec<Contribution>) -> Result<Plan, StoreError> {
+        #[cfg(test)]
+        super::trap::in_plan(contributions.iter().flat_map(|brought| &brought.changes));
         let (hub, name) = (&self.hub, self.document.name());
         let intake = Intake {
             right: &|person| hub.rounds.access(person, name).write,
@@ -499,7 +564,7 @@ impl Owner {
     fn close(&mut self, sessions: &HashSet<u64>, code: u16, reason: &'static str) {
         for session in sessions {
             if let Some(subscriber) = self.subscribers.remove(session) {
-                subscriber.peer.close(code, reason);
+                subscriber.peer.close_about(self.id, code, reason);
             }
         }
     }
@@ -546,7 +611,7 @@ impl Owner {
                 Ok(Some(data)) => place.send(self.hub.sync_frame(&peer, &self.id, data)),
                 Ok(None) => {}
                 Err(()) => {
-                    peer.close(1011, "sync.panic");
+                    peer.close_about(self.id, 1011, "sync.panic");
                     gone.push(*session);
                 }
             }

@@ -13,22 +13,57 @@ use calamine::{Data, DataRef, Reader, Xlsx};
 
 use duxue_protocol::problem::Problem;
 
+use crate::config::refused;
+
 use super::problems;
 
-/// Bytes of an uploaded file.
-pub const MAX_FILE_BYTES: usize = 20 << 20;
-/// Bytes of all parts of a workbook together, inflated.
-const MAX_INFLATED_BYTES: u64 = 200 << 20;
-/// Inflated to compressed size of one part; Excel's own files stay below 60.
-const MAX_RATIO: u64 = 200;
 /// Parts too small to be judged by their ratio.
 const SMALL_PART_BYTES: u64 = 1 << 20;
-const MAX_PARTS: usize = 2_000;
-const MAX_SHEETS: usize = 30;
-const MAX_ROWS: u32 = 20_000;
-const MAX_COLUMNS: u32 = 400;
-const MAX_CELLS: usize = 1_000_000;
-const MAX_CELL_CHARS: usize = 4_000;
+
+/// What a file may cost. The reasons stand in the settings' section `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub bytes: usize,
+    /// Bytes of all parts of a workbook together, inflated.
+    pub inflated_bytes: u64,
+    /// Inflated to compressed size of one part.
+    pub ratio: u64,
+    /// Parts of a workbook.
+    pub parts: usize,
+    /// Sheets of a workbook.
+    pub sheets: usize,
+    /// Rows of a sheet.
+    pub rows: u32,
+    /// Columns of a sheet.
+    pub columns: u32,
+    /// Cells with something in them, over all sheets.
+    pub cells: usize,
+    /// Characters of a cell.
+    pub cell_chars: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 20 << 20,
+            inflated_bytes: 200 << 20,
+            ratio: 200,
+            parts: 2_000,
+            sheets: 30,
+            rows: 20_000,
+            columns: 400,
+            cells: 1_000_000,
+            cell_chars: 4_000,
+        }
+    }
+}
+
+/// What is over a limit, by the limit's name in the settings.
+fn too_big(limit: &'static str, detail: impl Into<String>) -> Problem {
+    refused(limit);
+    problems::TOO_BIG.with_detail(format!("{} ({limit})", detail.into()))
+}
 
 /// What a cell holds. An empty cell is absent from the grid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,54 +120,65 @@ pub(super) fn address(row: u32, column: u32) -> String {
 
 /// Reads a file by its content: XLSX is a zip archive, anything else is
 /// taken as CSV text.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Sheet>, Problem> {
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(problems::TOO_BIG.with_detail(format!("> {} MiB", MAX_FILE_BYTES >> 20)));
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Sheet>, Problem> {
+    if bytes.len() > limits.bytes {
+        return Err(too_big("import_bytes", format!("> {}", limits.bytes)));
     }
     if bytes.starts_with(b"PK") {
-        check_zip(bytes)?;
+        check_zip(bytes, limits)?;
         // The file comes from outside, and a panic in a parser must not take
         // the request's task with it.
-        catch_unwind(AssertUnwindSafe(|| read_xlsx(bytes)))
+        catch_unwind(AssertUnwindSafe(|| read_xlsx(bytes, limits)))
             .unwrap_or_else(|_| Err(problems::NOT_READABLE.with_detail("the parser failed")))
     } else if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
         Err(problems::NOT_READABLE.with_detail(
             "旧版 .xls 或加密文件，请另存为 .xlsx / an old .xls or an encrypted file; save it as .xlsx",
         ))
     } else {
-        read_csv(bytes).map(|sheet| vec![sheet])
+        read_csv(bytes, limits).map(|sheet| vec![sheet])
     }
 }
 
-fn check_zip(bytes: &[u8]) -> Result<(), Problem> {
+/// The limit that a cell is over, if it is.
+fn over(row: u32, column: u32, budget: usize, limits: &Limits) -> Option<&'static str> {
+    let over = [
+        (row >= limits.rows, "import_rows"),
+        (column >= limits.columns, "import_columns"),
+        (budget == 0, "import_cells"),
+    ];
+    over.into_iter().find(|(over, _)| *over).map(|(_, name)| name)
+}
+
+fn check_zip(bytes: &[u8], limits: &Limits) -> Result<(), Problem> {
     let unreadable = |error: zip::result::ZipError| problems::NOT_READABLE.with_detail(error.to_string());
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
-    if archive.len() > MAX_PARTS {
-        return Err(problems::TOO_BIG.with_detail(format!("> {MAX_PARTS} parts")));
+    if archive.len() > limits.parts {
+        return Err(too_big("import_parts", format!("> {}", limits.parts)));
     }
     let mut total = 0;
     for index in 0..archive.len() {
         let part = archive.by_index(index).map_err(unreadable)?;
-        let allowed = part.compressed_size().saturating_mul(MAX_RATIO).max(SMALL_PART_BYTES);
-        let limit = allowed.min(MAX_INFLATED_BYTES - total);
+        let allowed = part.compressed_size().saturating_mul(limits.ratio).max(SMALL_PART_BYTES);
+        let limit = allowed.min(limits.inflated_bytes - total);
         let inflated = std::io::copy(&mut part.take(limit + 1), &mut std::io::sink())
             .map_err(|error| problems::NOT_READABLE.with_detail(error.to_string()))?;
         if inflated > limit {
-            return Err(problems::TOO_BIG.with_detail("解压后过大 / too big when inflated"));
+            let over = if limit == allowed { "import_ratio" } else { "import_inflated_bytes" };
+            return Err(too_big(over, "解压后过大 / too big when inflated"));
         }
         total += inflated;
     }
     Ok(())
 }
 
-fn read_xlsx(bytes: &[u8]) -> Result<Vec<Sheet>, Problem> {
+fn read_xlsx(bytes: &[u8], limits: &Limits) -> Result<Vec<Sheet>, Problem> {
     let unreadable = |error: calamine::XlsxError| problems::NOT_READABLE.with_detail(error.to_string());
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(unreadable)?;
     let names = workbook.sheet_names();
-    if names.len() > MAX_SHEETS {
-        return Err(problems::TOO_BIG.with_detail(format!("> {MAX_SHEETS} sheets")));
+    if names.len() > limits.sheets {
+        return Err(too_big("import_sheets", format!("> {}", limits.sheets)));
     }
-    let mut budget = MAX_CELLS;
+    let mut budget = limits.cells;
     let mut sheets = Vec::new();
     for name in names {
         let mut sheet = Sheet { index: sheets.len(), name: name.clone(), ..Sheet::default() };
@@ -140,9 +186,9 @@ fn read_xlsx(bytes: &[u8]) -> Result<Vec<Sheet>, Problem> {
         let Ok(mut cells) = workbook.worksheet_cells_reader(&name) else { continue };
         while let Some(record) = cells.next_cell_with_formula_metadata().map_err(unreadable)? {
             let (row, column) = record.pos;
-            let Some(cell) = xlsx_cell(&record.value, record.formula.is_some()) else { continue };
-            if row >= MAX_ROWS || column >= MAX_COLUMNS || budget == 0 {
-                return Err(problems::TOO_BIG.with_detail(format!("{name}!{}", address(row, column))));
+            let Some(cell) = xlsx_cell(&record.value, record.formula.is_some(), limits) else { continue };
+            if let Some(over) = over(row, column, budget, limits) {
+                return Err(too_big(over, format!("{name}!{}", address(row, column))));
             }
             budget -= 1;
             sheet.cells.entry(row).or_default().insert(column, cell);
@@ -152,7 +198,7 @@ fn read_xlsx(bytes: &[u8]) -> Result<Vec<Sheet>, Problem> {
     Ok(sheets)
 }
 
-fn xlsx_cell(value: &DataRef<'_>, formula: bool) -> Option<Cell> {
+fn xlsx_cell(value: &DataRef<'_>, formula: bool, limits: &Limits) -> Option<Cell> {
     let cell = match Data::from(value.clone()) {
         Data::Empty if formula => return Some(Cell::FormulaEmpty),
         Data::Empty => return None,
@@ -163,14 +209,14 @@ fn xlsx_cell(value: &DataRef<'_>, formula: bool) -> Option<Cell> {
         Data::DateTime(_) | Data::DateTimeIso(_) | Data::DurationIso(_) => {
             Cell::Error("日期 / a date".to_owned())
         }
-        Data::String(text) => return text_cell(&text),
+        Data::String(text) => return text_cell(&text, limits),
     };
     if formula && cell == Cell::Text("0".to_owned()) { Some(Cell::FormulaZero) } else { Some(cell) }
 }
 
 /// Text without the blanks around it, and without the apostrophe that our
 /// own export puts before `=`, `+`, `-` and `@`.
-fn text_cell(text: &str) -> Option<Cell> {
+fn text_cell(text: &str, limits: &Limits) -> Option<Cell> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let text = match text.strip_prefix('\'') {
         Some(rest) if rest.starts_with(['=', '+', '-', '@']) => rest,
@@ -179,8 +225,9 @@ fn text_cell(text: &str) -> Option<Cell> {
     if text.is_empty() {
         return None;
     }
-    if text.chars().count() > MAX_CELL_CHARS {
-        return Some(Cell::Error(format!("> {MAX_CELL_CHARS} characters")));
+    if text.chars().count() > limits.cell_chars {
+        refused("import_cell_chars");
+        return Some(Cell::Error(format!("> {} characters", limits.cell_chars)));
     }
     Some(Cell::Text(text.to_owned()))
 }
@@ -222,7 +269,7 @@ fn plain_float(number: f64) -> String {
     plain
 }
 
-fn read_csv(bytes: &[u8]) -> Result<Sheet, Problem> {
+fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Sheet, Problem> {
     let mut text = decode(bytes)?.replace("\r\n", "\n").replace('\r', "\n");
     text.push('\n');
     let mut reader = csv::ReaderBuilder::new()
@@ -232,7 +279,7 @@ fn read_csv(bytes: &[u8]) -> Result<Sheet, Problem> {
         .from_reader(text.as_bytes());
     let mut sheet = Sheet::default();
     let mut record = csv::StringRecord::new();
-    let mut budget = MAX_CELLS;
+    let mut budget = limits.cells;
     let mut line_breaks_in_fields = 0;
     while reader.read_record(&mut record).map_err(|e| problems::NOT_READABLE.with_detail(e.to_string()))? {
         line_breaks_in_fields += record.iter().map(|field| field.matches('\n').count()).sum::<usize>();
@@ -241,9 +288,9 @@ fn read_csv(bytes: &[u8]) -> Result<Sheet, Problem> {
         let lines = usize::try_from(reader.position().line()).unwrap_or(usize::MAX);
         let row = u32::try_from(lines.saturating_sub(2 + line_breaks_in_fields)).unwrap_or(u32::MAX);
         for (column, field) in (0..).zip(record.iter()) {
-            let Some(cell) = text_cell(field) else { continue };
-            if row >= MAX_ROWS || column >= MAX_COLUMNS || budget == 0 {
-                return Err(problems::TOO_BIG.with_detail(address(row, column)));
+            let Some(cell) = text_cell(field, limits) else { continue };
+            if let Some(over) = over(row, column, budget, limits) {
+                return Err(too_big(over, address(row, column)));
             }
             budget -= 1;
             sheet.cells.entry(row).or_default().insert(column, cell);

@@ -37,7 +37,7 @@ use duxue_document::JurisdictionCode;
 use duxue_document::school::{Declared, School};
 use duxue_protocol::api::{CellError, ImportReport};
 
-pub use grid::MAX_FILE_BYTES;
+pub use grid::Limits;
 
 /// What a file says, and what is wrong with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,9 +76,9 @@ impl Parsed {
 /// Never panics and never takes more than a bounded amount of memory; whatever
 /// is wrong is in [`Parsed::errors`].
 #[must_use]
-pub fn parse(bytes: &[u8], filename: &str, county: &JurisdictionCode) -> Parsed {
+pub fn parse(bytes: &[u8], filename: &str, county: &JurisdictionCode, limits: &Limits) -> Parsed {
     let mut report = report::Report::default();
-    let sheets = match grid::read(bytes) {
+    let sheets = match grid::read(bytes, limits) {
         Ok(sheets) => sheets,
         Err(problem) => {
             report.sheets = vec![filename.to_owned()];

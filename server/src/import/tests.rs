@@ -8,7 +8,7 @@ use duxue_document::school::{
 };
 use duxue_document::{Decimal, JurisdictionCode, SchoolId};
 
-use super::{Parsed, parse, problems, write};
+use super::{Limits, Parsed, problems, write};
 
 fn county() -> JurisdictionCode {
     JurisdictionCode::new("210112").unwrap()
@@ -20,6 +20,10 @@ fn key(text: &str) -> FigureKey {
 
 fn figure(declared: &Declared, text: &str) -> Option<String> {
     declared.figures.get(&key(text)).map(ToString::to_string)
+}
+
+fn parse(bytes: &[u8], filename: &str, county: &JurisdictionCode) -> Parsed {
+    super::parse(bytes, filename, county, &Limits::default())
 }
 
 fn parse_csv(text: &str) -> Parsed {
@@ -409,8 +413,38 @@ fn files_that_would_exhaust_the_machine_are_refused() {
     assert_eq!(codes(&parse(&bytes, "a.xlsx", &county()))[0].1, "too_big");
     // Cut in half, and too long.
     assert_eq!(codes(&parse(&bytes[..bytes.len() / 2], "a.xlsx", &county()))[0].1, "not_readable");
-    assert_eq!(codes(&parse(&vec![b'a'; super::MAX_FILE_BYTES + 1], "a.csv", &county()))[0].1, "too_big");
+    assert_eq!(codes(&parse(&vec![b'a'; Limits::default().bytes + 1], "a.csv", &county()))[0].1, "too_big");
     assert_eq!(codes(&parse(b"hello", "a.csv", &county()))[0].1, "no_schools");
+}
+
+#[test]
+fn each_limit_of_a_file_can_be_set_and_is_named() {
+    let workbook = |sheets: usize, text: &str| {
+        let mut workbook = Workbook::new();
+        for _ in 0..sheets {
+            workbook.add_worksheet().write(1, 1, text).unwrap();
+        }
+        workbook.save_to_buffer().unwrap()
+    };
+    let (two, csv) = (workbook(2, "a"), "a,b,c\nd,e,f\n".as_bytes().to_vec());
+    let (one, all) = (workbook(1, "a"), Limits::default());
+    let cases = [
+        ("import_bytes", csv.clone(), Limits { bytes: 5, ..all }),
+        ("import_inflated_bytes", two.clone(), Limits { inflated_bytes: 100, ..all }),
+        ("import_parts", two.clone(), Limits { parts: 3, ..all }),
+        ("import_sheets", two.clone(), Limits { sheets: 1, ..all }),
+        ("import_rows", csv.clone(), Limits { rows: 1, ..all }),
+        ("import_columns", csv.clone(), Limits { columns: 2, ..all }),
+        ("import_cells", csv.clone(), Limits { cells: 4, ..all }),
+        ("import_rows", two, Limits { rows: 1, ..all }),
+        ("import_cells", one, Limits { cells: 0, ..all }),
+    ];
+    for (limit, bytes, limits) in cases {
+        let parsed = super::parse(&bytes, "a", &county(), &limits);
+        let detail = parsed.errors[0].problem.detail.clone().unwrap_or_default();
+        assert_eq!(codes(&parsed)[0].1, "too_big", "{limit}");
+        assert!(detail.contains(&format!("({limit})")), "{limit}: {detail}");
+    }
 }
 
 #[test]

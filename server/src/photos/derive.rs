@@ -14,6 +14,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::config::refused;
 use crate::store::Store;
 
 use super::blobs::{BlobError, Blobs};
@@ -22,15 +23,30 @@ use super::{exif, sniff};
 
 /// Photos waiting in memory. More than that are found in the store.
 const QUEUE: usize = 256;
-const MAX_SIDE: u32 = 12_000;
-const MAX_PIXELS: u64 = 100_000_000;
-const MAX_ALLOC: u64 = 400 << 20;
 const THUMBNAIL_SIDE: u32 = 320;
 const THUMBNAIL_QUALITY: u8 = 80;
 
 /// The lowest priority that a thread can have.
 #[cfg(target_os = "linux")]
 const LAST: i32 = 19;
+
+/// What decoding one picture may cost. The reasons stand in the settings'
+/// section `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoder {
+    /// Pixels of a side.
+    pub side: u32,
+    /// Pixels in all.
+    pub pixels: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { side: 12_000, pixels: 100_000_000, memory_bytes: 400 << 20 }
+    }
+}
 
 enum Work {
     Photo(PhotoHash),
@@ -62,7 +78,7 @@ impl Queue {
 }
 
 /// Starts the worker; it begins with what an earlier run left.
-pub(super) fn start(store: Arc<dyn Store>, blobs: Blobs) -> Queue {
+pub(super) fn start(store: Arc<dyn Store>, blobs: Blobs, limits: Decoder) -> Queue {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let overflowed = Arc::new(AtomicBool::new(true));
     let worker = Worker {
@@ -70,6 +86,7 @@ pub(super) fn start(store: Arc<dyn Store>, blobs: Blobs) -> Queue {
         blobs,
         cores: Arc::new(Semaphore::new(cores())),
         overflowed: Arc::clone(&overflowed),
+        limits,
     };
     tokio::spawn(worker.run(receiver));
     Queue { sender, overflowed }
@@ -85,6 +102,7 @@ struct Worker {
     blobs: Blobs,
     cores: Arc<Semaphore>,
     overflowed: Arc<AtomicBool>,
+    limits: Decoder,
 }
 
 impl Worker {
@@ -154,7 +172,8 @@ impl Worker {
 
     async fn derive(&self, hash: &PhotoHash) -> Result<PhotoFacts, BlobError> {
         let bytes = self.blobs.verified(hash).await?;
-        let (facts, thumbnail) = in_background(move || derive(&bytes)).await?;
+        let limits = self.limits;
+        let (facts, thumbnail) = in_background(move || derive(&bytes, limits)).await?;
         if let Some(jpeg) = thumbnail {
             self.blobs.put_thumbnail(hash, jpeg).await?;
         }
@@ -178,11 +197,11 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
 }
 
 /// Everything that can be had from a photo's bytes. Never panics.
-pub(super) fn derive(bytes: &[u8]) -> (PhotoFacts, Option<Vec<u8>>) {
+pub(super) fn derive(bytes: &[u8], limits: Decoder) -> (PhotoFacts, Option<Vec<u8>>) {
     // The libraries read what anyone may send; a panic is that photo's problem.
     let claims = catch_unwind(AssertUnwindSafe(|| exif::claims(bytes))).unwrap_or_default();
-    let thumbnail =
-        catch_unwind(AssertUnwindSafe(|| thumbnail(bytes))).unwrap_or_else(|_| Err(undecodable("malformed")));
+    let thumbnail = catch_unwind(AssertUnwindSafe(|| thumbnail(bytes, limits)))
+        .unwrap_or_else(|_| Err(undecodable("malformed")));
     match thumbnail {
         Ok((width, height, jpeg)) => {
             (PhotoFacts { derivation: Derivation::Done { width, height }, claims }, Some(jpeg))
@@ -195,29 +214,36 @@ fn undecodable(reason: &str) -> Derivation {
     Derivation::Undecodable { reason: reason.to_owned() }
 }
 
+fn too_large(limit: &'static str) -> Derivation {
+    refused(limit);
+    undecodable("too_large")
+}
+
 /// Width and height of the original and a JPEG of at most 320 pixels a side,
 /// upright, without any metadata.
-fn thumbnail(bytes: &[u8]) -> Result<(u32, u32, Vec<u8>), Derivation> {
+fn thumbnail(bytes: &[u8], allowed: Decoder) -> Result<(u32, u32, Vec<u8>), Derivation> {
     match sniff::media_type(bytes) {
         "image/jpeg" if !sniff::jpeg_is_complete(bytes) => return Err(undecodable("truncated")),
         "image/jpeg" | "image/png" | "image/webp" => {}
         _ => return Err(Derivation::Opaque),
     }
-    let malformed = |error: image::ImageError| {
-        undecodable(if matches!(error, image::ImageError::Limits(_)) { "too_large" } else { "malformed" })
+    let malformed = |error: image::ImageError| match error {
+        image::ImageError::Limits(_) => too_large("image_memory_bytes"),
+        _ => undecodable("malformed"),
     };
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| undecodable("malformed"))?;
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_ALLOC);
+    limits.max_alloc = Some(allowed.memory_bytes);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(malformed)?;
     let (width, height) = decoder.dimensions();
     // Before any pixel is decoded: a few hundred bytes can claim gigabytes.
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(undecodable("too_large"));
+    if width.max(height) > allowed.side {
+        return Err(too_large("image_side"));
+    }
+    if u64::from(width) * u64::from(height) > allowed.pixels {
+        return Err(too_large("image_pixels"));
     }
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(malformed)?;

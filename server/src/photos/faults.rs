@@ -35,6 +35,7 @@ faults! {
     gone 410 "gone" "上传已过期，请重新开始。" "The upload has expired; start again.";
     too_large 413 "too_large" "超过大小限制。" "Larger than the limit.";
     too_many 429 "too_many" "未完成的上传太多，请先完成或取消一些。" "Too many unfinished uploads; finish or cancel some.";
+    person_full 429 "person_full" "本轮次中您上传的照片已达限额，请联系管理员。" "You have brought as many photos in this round as anyone may; tell the operator.";
     disk_full 507 "disk_full" "服务器磁盘已满，已收到的部分已保存。" "The server's disk is full; what came is kept.";
     disk 503 "disk" "服务器暂时无法读写，请稍后重试。" "The server cannot read or write just now; try again later.";
     not_derived 404 "not_derived" "缩略图尚未生成或无法生成。" "There is no thumbnail, or not yet.";

@@ -50,7 +50,8 @@ impl Photos {
     async fn acknowledge(&self, info: &Info, media_type: &str, came: bool) -> Result<(), Fault> {
         let received_ms = (self.now)();
         let mut records = Vec::new();
-        if rows::photo(&*self.store, &info.hash).await?.is_none() {
+        let is_new = rows::photo(&*self.store, &info.hash).await?.is_none();
+        if is_new {
             let row = PhotoRow {
                 length: info.length,
                 media_type: media_type.to_owned(),
@@ -84,6 +85,9 @@ impl Photos {
             ];
             records.push(event(kind, &by, received_ms, details));
             self.store.commit(records).await?;
+        }
+        if is_new {
+            self.brought.add(&info.person, &info.round, info.length);
         }
         Ok(())
     }

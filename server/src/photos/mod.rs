@@ -12,6 +12,7 @@
 mod append;
 mod blobs;
 mod body;
+mod brought;
 mod check;
 mod derive;
 mod exif;
@@ -37,14 +38,17 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use crate::config::in_use;
 use crate::fault::Fault;
 use crate::store::{Store, StoreError};
 
 pub use blobs::{BlobError, Blobs};
 pub use check::Checked;
-pub use derive::Queue;
+pub use derive::{Decoder, Queue};
 pub use rows::{Derivation, Exif, LinkRow, PhotoFacts, PhotoRow};
 pub use staging::StagingError;
+
+use brought::Brought;
 
 /// Photos put at the same time. Each waits for the disk and holds little
 /// memory, and flushes at the same time share the disk's work.
@@ -70,6 +74,12 @@ pub struct Settings {
     /// Bytes kept of uploads whose hash did not match; beyond that the newest
     /// are dropped.
     pub aside_bytes: u64,
+    /// Photos that one person may have brought in one round.
+    pub photos_per_person: u64,
+    /// Bytes of them.
+    pub bytes_per_person: u64,
+    /// What decoding one picture may cost.
+    pub decoder: Decoder,
 }
 
 impl Settings {
@@ -84,6 +94,9 @@ impl Settings {
             expiry_ms: 7 * 24 * 3_600_000,
             idle: Duration::from_secs(60),
             aside_bytes: 1 << 30,
+            photos_per_person: 20_000,
+            bytes_per_person: 64 << 30,
+            decoder: Decoder::default(),
         }
     }
 }
@@ -126,11 +139,15 @@ pub enum OpenError {
     /// The folder of unfinished uploads.
     #[error(transparent)]
     Staging(#[from] StagingError),
+    /// The rows of photos.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The photo store of one data folder.
 pub struct Photos {
     settings: Settings,
+    brought: Brought,
     store: Arc<dyn Store>,
     blobs: Blobs,
     staging: staging::Staging,
@@ -149,9 +166,14 @@ impl Photos {
     pub async fn open(settings: Settings, store: Arc<dyn Store>, now: Clock) -> Result<Arc<Self>, OpenError> {
         let blobs = Blobs::open(&settings.folder.join("blobs"))?;
         let staging = staging::Staging::open(&settings.folder).await?;
-        let queue = derive::start(Arc::clone(&store), blobs.clone());
+        let queue = derive::start(Arc::clone(&store), blobs.clone(), settings.decoder);
+        let brought = Brought::default();
+        for row in rows::all(&*store).await? {
+            brought.add(&row.person, &row.round, row.length);
+        }
         Ok(Arc::new(Self {
             settings,
+            brought,
             store,
             blobs,
             staging,
@@ -194,6 +216,14 @@ impl Photos {
     /// What the store says.
     pub async fn facts(&self, hash: &PhotoHash) -> Result<Option<PhotoFacts>, StoreError> {
         rows::facts(&*self.store, hash).await
+    }
+
+    /// Shows in the metrics what is in use of the limits here.
+    pub fn show_use(&self) {
+        self.staging.show_use();
+        let most = self.brought.most();
+        in_use("photos_per_person", usize::try_from(most.photos).unwrap_or(usize::MAX));
+        in_use("photo_bytes_per_person", usize::try_from(most.bytes).unwrap_or(usize::MAX));
     }
 
     /// Removes uploads that expired. To be called now and then.

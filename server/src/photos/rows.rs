@@ -124,6 +124,11 @@ pub(super) async fn links(store: &dyn Store, hash: &PhotoHash) -> Result<Vec<Lin
     Ok(LINKS.rows(store, &hash.0).await?.into_iter().map(|(_, row)| row).collect())
 }
 
+/// Every photo's row.
+pub(super) async fn all(store: &dyn Store) -> Result<Vec<PhotoRow>, StoreError> {
+    Ok(PHOTOS.rows(store, b"").await?.into_iter().map(|(_, row)| row).collect())
+}
+
 /// The photos whose hash begins so.
 pub(super) async fn photos(store: &dyn Store, prefix: &[u8]) -> Result<Vec<PhotoHash>, StoreError> {
     let rows = store.rows(PHOTOS.name(), prefix.to_vec()).await?;

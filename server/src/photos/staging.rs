@@ -17,7 +17,7 @@ use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{MutexGuard, watch};
 
-use crate::config::refused;
+use crate::config::{in_use, refused};
 use crate::fault::Fault;
 
 use super::{Settings, faults};
@@ -238,6 +238,21 @@ impl Staging {
         .await?;
         upload.kept.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Shows in the metrics how many uploads are unfinished.
+    pub fn show_use(&self) {
+        let mut by_person: HashMap<PersonId, (usize, u64)> = HashMap::new();
+        for upload in self.known().uploads.values().filter(|upload| !upload.is_complete()) {
+            let (uploads, bytes) = by_person.entry(upload.info.person.clone()).or_default();
+            *uploads += 1;
+            *bytes = bytes.saturating_add(upload.info.length);
+        }
+        let most = |of: fn(&(usize, u64)) -> u64| {
+            usize::try_from(by_person.values().map(of).max().unwrap_or(0)).unwrap_or(usize::MAX)
+        };
+        in_use("uploads_per_person", most(|(uploads, _)| *uploads as u64));
+        in_use("upload_bytes_per_person", most(|(_, bytes)| *bytes));
     }
 
     /// An upload that had nothing to wait for: the photo is here.

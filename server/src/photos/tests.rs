@@ -23,7 +23,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::{JournalNumber, Record, Store};
 
 use super::rows::{self, Derivation};
-use super::{Authorize, Photos, Reader, Settings, Uploader, derive, faults};
+use super::{Authorize, Decoder, Photos, Reader, Settings, Uploader, derive, faults};
 
 type Answer = HttpResponse<hyper::body::Bytes>;
 type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -809,6 +809,50 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     .concat()
 }
 
+#[tokio::test]
+async fn nobody_brings_more_photos_in_a_round_than_anyone_may() {
+    for (photos, bytes) in [(2, u64::MAX), (u64::MAX, 1_000)] {
+        let mut world = World::new();
+        world.settings.photos_per_person = photos;
+        world.settings.bytes_per_person = bytes;
+        let server = world.open().await;
+        for length in [400, 500] {
+            server.upload(&noise(length)).await;
+        }
+        // A start reads what is there.
+        for server in [server, world.open().await] {
+            let create = async |name: &str, photo: &[u8]| {
+                let (token, length) = (format!("Bearer {name}"), photo.len().to_string());
+                let meta = metadata(&PhotoHash::of(photo), "2137000001");
+                let headers = [
+                    ("authorization", token.as_str()),
+                    ("upload-length", &length),
+                    ("upload-metadata", &meta),
+                ];
+                server.send("POST", "/api/files", &headers, b"").await
+            };
+            let refused = create("li", &noise(101)).await;
+            assert_eq!((refused.status().as_u16(), code(&refused).as_str()), (429, "photo.person_full"));
+            assert_eq!(create("li", &noise(400)).await.status(), 201, "what is here costs nothing");
+            assert_eq!(create("wang", &noise(101)).await.status(), 201, "others have a share of their own");
+        }
+    }
+}
+
+#[test]
+fn each_limit_of_the_decoder_can_be_set() {
+    let (photo, all) = (jpeg(400, 300, None), Decoder::default());
+    let too_large = Derivation::Undecodable { reason: "too_large".to_owned() };
+    for (limits, expected) in [
+        (Decoder { side: 400, pixels: 120_000, ..all }, Derivation::Done { width: 400, height: 300 }),
+        (Decoder { side: 399, ..all }, too_large.clone()),
+        (Decoder { pixels: 119_999, ..all }, too_large.clone()),
+        (Decoder { memory_bytes: 1_000, ..all }, too_large),
+    ] {
+        assert_eq!(derive::derive(&photo, limits).0.derivation, expected, "{limits:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_decoded_says_why() {
     let whole = jpeg(400, 300, None);
@@ -828,7 +872,7 @@ fn what_cannot_be_decoded_says_why() {
         ("text", b"hello".to_vec(), Derivation::Opaque),
         ("nothing", vec![], Derivation::Opaque),
     ] {
-        assert_eq!(derive::derive(&bytes).0.derivation, expected, "{name}");
+        assert_eq!(derive::derive(&bytes, Decoder::default()).0.derivation, expected, "{name}");
     }
 }
 
@@ -855,7 +899,7 @@ async fn a_thumbnail_that_a_power_cut_has_torn_is_made_again() {
 #[test]
 fn thumbnails_stand_upright_and_tell_nothing() {
     let photo = jpeg(800, 600, Some(&exif_block()));
-    let (facts, thumbnail) = derive::derive(&photo);
+    let (facts, thumbnail) = derive::derive(&photo, Decoder::default());
     let thumbnail = thumbnail.unwrap();
     let small = image::load_from_memory(&thumbnail).unwrap();
     assert_eq!((small.width(), small.height()), (240, 320));
@@ -874,9 +918,12 @@ fn damaged_exif_is_read_as_far_as_it_goes() {
     // A second directory that is not there.
     let last = block.len();
     block.truncate(last - 1);
-    let claims = derive::derive(&jpeg(80, 60, Some(&block))).0.claims;
+    let claims = derive::derive(&jpeg(80, 60, Some(&block)), Decoder::default()).0.claims;
     assert_eq!(claims.orientation, Some(6));
-    assert_eq!(derive::derive(&jpeg(80, 60, Some(b"junk"))).0.claims, super::Exif::default());
+    assert_eq!(
+        derive::derive(&jpeg(80, 60, Some(b"junk")), Decoder::default()).0.claims,
+        super::Exif::default()
+    );
 }
 
 #[test]

@@ -109,6 +109,9 @@ impl Request {
             self.photos.link(&info, &media_type).await?;
             return Ok(created(&self.photos.staging.remember_complete(info)));
         }
+        if !self.photos.brought.has_room(&info.person, &info.round, info.length, &self.photos.settings) {
+            return Err(faults::person_full());
+        }
         let with_upload = text(&self.headers, "content-type") == Some(OFFSET_TYPE);
         let part = if with_upload { Some(self.part(0, info.length)?) } else { None };
         let upload = self.photos.staging.create(info, &self.photos.settings).await?;

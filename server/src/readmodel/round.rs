@@ -346,12 +346,25 @@ impl RoundModel {
     }
 }
 
+/// How often a document is tried whose reading failed: what is better the next
+/// time is not called unreadable.
+const TRIES: usize = 3;
+
 /// The documents of a school, or the first that cannot be read.
 async fn documents(
     sources: Sources<'_>,
     named: impl Fn(DocumentKind) -> DocumentName,
 ) -> Result<[Shared; 3], DocumentKind> {
-    let read = async |kind| sources.hub.read(&named(kind)).await.map_err(|_| kind);
+    let read = async |kind| {
+        for _ in 0..TRIES {
+            match sources.hub.read(&named(kind)).await {
+                Ok(document) => return Ok(document),
+                Err(fault) if fault == fault::document_damaged() => break,
+                Err(_) => {}
+            }
+        }
+        Err(kind)
+    };
     Ok([
         read(DocumentKind::Survey).await?,
         read(DocumentKind::Review).await?,

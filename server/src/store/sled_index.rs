@@ -392,7 +392,12 @@ fn snapshot_file(folder: &Path, document: DocumentId, hash: &[u8; 32]) -> PathBu
 }
 
 fn read_snapshot(folder: &Path, document: DocumentId, hash: &[u8; 32]) -> Result<Vec<u8>, IndexFault> {
-    let bytes = std::fs::read(snapshot_file(folder, document, hash)).map_err(broken)?;
+    let bytes = match std::fs::read(snapshot_file(folder, document, hash)) {
+        Ok(bytes) => bytes,
+        // One that is gone stays so; another error says nothing about the file.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(broken(error)),
+        Err(error) => return Err(IndexFault::Store(disk_error(&error))),
+    };
     if Sha256::digest(&bytes)[..] != hash[..] {
         return Err(broken(format!("the snapshot of {document} is damaged")));
     }

@@ -11,6 +11,7 @@
 //! session that owns a socket knows when it last heard from its peer).
 
 mod connection;
+mod files;
 mod layers;
 mod limits;
 mod listen;
@@ -21,6 +22,7 @@ mod tests;
 mod tls;
 mod ws;
 
+pub use files::allow as allow_files;
 pub use layers::Peer;
 pub use limits::{Limits, SocketLimits};
 pub use listen::{listen, serve};

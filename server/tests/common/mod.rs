@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use automerge::sync::{State, SyncDoc};
 use automerge::{ActorId, Automerge};
@@ -306,6 +306,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub struct Client {
     socket: Socket,
     pub peer: String,
+    /// The document that the last error named.
+    pub about: Option<DocumentId>,
     states: BTreeMap<DocumentId, State>,
 }
 
@@ -324,7 +326,7 @@ impl Client {
     pub async fn open(address: SocketAddr, token: &str, peer: &str) -> Self {
         let url = format!("ws://{address}/sync?token={token}");
         let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-        Self { socket, peer: peer.to_owned(), states: BTreeMap::new() }
+        Self { socket, peer: peer.to_owned(), about: None, states: BTreeMap::new() }
     }
 
     pub async fn join(&mut self) {
@@ -364,7 +366,10 @@ impl Client {
                         return Said::Sync(document_id.parse().unwrap(), data);
                     }
                     Wire::DocUnavailable { document_id, .. } => return Said::Unavailable(document_id),
-                    Wire::Error { message, .. } => return Said::Error(message),
+                    Wire::Error { message, document_id, .. } => {
+                        self.about = document_id.map(|id| id.parse().unwrap());
+                        return Said::Error(message);
+                    }
                     Wire::Ephemeral { data, .. } => return Said::Ephemeral(data),
                     other => panic!("unexpected: {other:?}"),
                 },
@@ -485,6 +490,10 @@ pub struct Faulty {
     pub inner: MemoryStore,
     pub full: AtomicBool,
     pub damaged: std::sync::Mutex<Option<DocumentId>>,
+    /// The snapshots of this document come with a bit flipped.
+    pub flipped: std::sync::Mutex<Option<DocumentId>>,
+    /// So many more loads fail, and then none.
+    pub failing: AtomicU32,
 }
 
 impl Store for Faulty {
@@ -499,7 +508,19 @@ impl Store for Faulty {
         if *self.damaged.lock().unwrap() == Some(document) {
             return Box::pin(async { Err(StoreError::Damaged("a document of the test".to_owned())) });
         }
-        self.inner.load(document)
+        let less = |left: u32| left.checked_sub(1);
+        if self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Box::pin(async { Err(StoreError::Io("for a moment".to_owned())) });
+        }
+        let flipped = *self.flipped.lock().unwrap() == Some(document);
+        Box::pin(async move {
+            let mut stored = self.inner.load(document).await?;
+            if let Some(snapshot) = stored.snapshot.as_mut().filter(|_| flipped) {
+                let middle = snapshot.len() / 2;
+                snapshot[middle] ^= 1;
+            }
+            Ok(stored)
+        })
     }
 
     fn compact(

@@ -97,6 +97,7 @@ impl Fields {
                 sender_id: self.sender_id,
                 message: self.message.unwrap_or_default(),
                 target_id: self.target_id,
+                document_id: self.document_id,
             },
             "leave" => Message::Leave { sender_id: required("senderId", self.sender_id)? },
             "request" => Message::Request {

@@ -136,10 +136,11 @@ fn fields(message: &Message) -> Fields<'_> {
             .between(sender_id, target_id)
             .with("peerMetadata", Field::Metadata(metadata))
             .text("selectedProtocolVersion", selected_protocol_version),
-        Message::Error { sender_id, message, target_id } => Fields::of("error")
+        Message::Error { sender_id, message, target_id, document_id } => Fields::of("error")
             .some_text("senderId", sender_id.as_ref())
             .text("message", message)
-            .some_text("targetId", target_id.as_ref()),
+            .some_text("targetId", target_id.as_ref())
+            .some_text("documentId", document_id.as_ref()),
         Message::Leave { sender_id } => Fields::of("leave").text("senderId", sender_id),
         Message::Request { sender_id, target_id, document_id, data } => {
             sync_fields("request", sender_id, target_id, document_id, data)

@@ -59,7 +59,7 @@ fn what_a_lenient_reader_must_take() {
         (
             "error as the README has it",
             b"\xa2\x64type\x65error\x67message\x62no",
-            Message::Error { sender_id: None, message: "no".into(), target_id: None },
+            Message::Error { sender_id: None, message: "no".into(), target_id: None, document_id: None },
         ),
     ];
     for (name, frame, expected) in cases {
@@ -202,8 +202,14 @@ fn any_message() -> impl Strategy<Value = Message> {
                 target_id
             }
         ),
-        (prop::option::of(text()), text(), prop::option::of(text()))
-            .prop_map(|(sender_id, message, target_id)| Message::Error { sender_id, message, target_id }),
+        (prop::option::of(text()), text(), prop::option::of(text()), prop::option::of(text())).prop_map(
+            |(sender_id, message, target_id, document_id)| Message::Error {
+                sender_id,
+                message,
+                target_id,
+                document_id
+            }
+        ),
         text().prop_map(|sender_id| Message::Leave { sender_id }),
         (text(), text(), text(), data()).prop_map(|(sender_id, target_id, document_id, data)| {
             Message::Request { sender_id, target_id, document_id, data }

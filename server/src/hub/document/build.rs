@@ -207,7 +207,11 @@ impl Parts {
 }
 
 pub(super) fn apply_guarded(doc: &mut Automerge, changes: Vec<Change>) -> Result<(), &'static str> {
-    guarded(|| doc.apply_changes(changes))
+    guarded(|| {
+        #[cfg(test)]
+        crate::hub::trap::on_apply(&changes);
+        doc.apply_changes(changes)
+    })
 }
 
 /// Runs Automerge where its panics cost no more than an error would.
