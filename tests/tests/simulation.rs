@@ -5,6 +5,10 @@
 //! `DUXUE_SEED` chooses the first seed, `DUXUE_STEPS` how many steps in all.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use duxue_client_core::Command;
@@ -16,7 +20,8 @@ use duxue_tests::simulation::world::{Faults, World};
 /// Steps in all. A debug build makes about 3 000 in a second of one core.
 const STEPS: u64 = 200_000;
 /// What has to have happened in as many steps, or the faults are not there.
-const TROUBLES: [&str; 9] = [
+const TROUBLES: [&str; 10] = [
+    "a right was withdrawn",
     "a device crashed",
     "a connection broke",
     "a device was copied",
@@ -50,24 +55,54 @@ fn days(seed: u64, faults: Faults) -> Result<World, String> {
     Ok(world)
 }
 
+/// What came of many seeds.
+#[derive(Default)]
+struct Sum {
+    steps: u64,
+    promises: usize,
+    troubles: BTreeMap<&'static str, u64>,
+    broken: Vec<String>,
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, outcome: Result<World, String>) {
+        match outcome {
+            Ok(world) => {
+                self.steps += world.steps;
+                self.promises += lock(&world.machine.ledger).promises();
+                for (trouble, count) in &world.troubles {
+                    *self.troubles.entry(trouble).or_default() += count;
+                }
+            }
+            Err(error) => self.broken.push(format!("seed {seed}: {error}")),
+        }
+    }
+}
+
 #[test]
 fn the_laws_hold_under_every_fault() {
     let (first, wanted) = (setting("DUXUE_SEED").unwrap_or(1), setting("DUXUE_STEPS").unwrap_or(STEPS));
-    let (begun, mut seed, mut steps, mut promises) = (Instant::now(), first, 0, 0);
-    let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
-    while steps < wanted {
-        let world = days(seed, Faults::ALL).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        steps += world.steps;
-        promises += lock(&world.machine.ledger).promises();
-        for (trouble, count) in &world.troubles {
-            *troubles.entry(trouble).or_default() += count;
+    let (begun, next, sum) = (Instant::now(), AtomicU64::new(first), Mutex::new(Sum::default()));
+    let sum_now = || sum.lock().unwrap_or_else(PoisonError::into_inner);
+    // A seed is a world of its own; as many are worked on as there are cores.
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                while sum_now().steps < wanted && sum_now().broken.is_empty() {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    let run = catch_unwind(|| days(seed, Faults::ALL));
+                    sum_now().add(seed, run.unwrap_or_else(|_| Err("a panic".to_owned())));
+                }
+            });
         }
-        seed += 1;
-    }
+    });
+    let Sum { steps, promises, troubles, broken } = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
-        "seeds {first}..{seed}: {steps} steps in {:?}, {promises} promises, {troubles:?}",
+        "seeds {first}..{}: {steps} steps in {:?}, {promises} promises, {troubles:?}",
+        next.into_inner(),
         begun.elapsed()
     );
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
     if steps >= STEPS {
         let missing: Vec<&str> =
             TROUBLES.into_iter().filter(|trouble| !troubles.contains_key(trouble)).collect();
@@ -196,6 +231,26 @@ fn what_another_brings_after_a_backup_was_put_back_is_not_lost() {
     let second = capture(&mut world, 0);
     healed(&mut world);
     assert!(world.captured.is_superset(&[first, second].into()));
+}
+
+/// What was captured before the right ended, and after it without knowing,
+/// waits for a supervisor and is not lost.
+#[test]
+fn what_was_captured_under_a_right_that_ended_is_not_lost() {
+    let mut world = calm(8, 2);
+    world.command(0, Command::Online { wanted: false });
+    world.run(200);
+    let before = capture(&mut world, 0);
+    world.run(200);
+    assert!(world.machine.assign(0, false));
+    while world.machine.flush() {}
+    let after = capture(&mut world, 0);
+    world.command(0, Command::Online { wanted: true });
+    world.run(600);
+    let outbox = world.devices[0].engine.outbox();
+    assert!(!outbox.items.is_empty(), "nobody has taken it");
+    healed(&mut world);
+    assert!(world.captured.is_superset(&[before, after].into()));
 }
 
 #[test]

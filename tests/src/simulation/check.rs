@@ -9,7 +9,7 @@ use duxue_document::consolidate::{self, Settings};
 use duxue_document::school::Declared;
 
 use super::ledger::{lock, markers, markers_in};
-use super::prototype::{documents, school, subject};
+use super::prototype::{INSPECTORS, documents, school, subject};
 use super::world::{Faults, Link, World};
 use duxue_server::store::Record;
 
@@ -31,6 +31,11 @@ impl World {
             self.machine.kill();
             self.start_server();
         }
+        for inspector in 0..INSPECTORS {
+            self.machine.assign(inspector, true);
+        }
+        // Who was refused asks again with a new connection only.
+        while self.machine.flush() {}
         self.cut_all();
         for device in 0..self.devices.len() {
             self.devices[device].full = false;

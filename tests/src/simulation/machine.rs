@@ -10,9 +10,10 @@ use std::time::Duration;
 use automerge::Automerge;
 use duxue_client_core::{HttpAnswer, HttpRequest, identity::Identity};
 use duxue_document::{DocumentId, DocumentKind};
-use duxue_protocol::api::ReceiptAnswer;
+use duxue_protocol::api::{Assignment, ReceiptAnswer, Role};
 use duxue_protocol::receipt::Receipt;
 use duxue_server::app::App;
+use duxue_server::audit::By;
 use duxue_server::clock::now_ms;
 use duxue_server::hub::session::Admission;
 use duxue_server::store::faulty::{DiskFaults, FaultyStore, SimulatedDisk, StoreFaults};
@@ -315,6 +316,28 @@ impl Machine {
         });
         self.run();
         Some(answer)
+    }
+
+    /// Assigns an inspector to the school, or to none. False where the server
+    /// does not run.
+    pub fn assign(&mut self, inspector: usize, assigned: bool) -> bool {
+        let Some(life) = &self.life else { return false };
+        let subject = prototype::subject();
+        let assignment = Assignment {
+            person: prototype::prototype().identities[inspector].person.clone(),
+            role: Role::Inspector,
+            schools: assigned.then_some(subject.school).into_iter().collect(),
+            ended: false,
+        };
+        let app = Arc::clone(&life.app);
+        life.runtime.spawn(async move {
+            // As the route does it; a store that fails leaves all as it was.
+            if app.rounds.assign(&subject.round, assignment, &By::CommandLine, 0).await.is_ok() {
+                app.hub.rights_changed(&subject.round).await;
+            }
+        });
+        self.run();
+        true
     }
 
     /// A supervisor lets in everything that is held. False if there is nothing.

@@ -3,6 +3,7 @@
 use duxue_server::store::faulty::{DiskFaults, StoreFaults};
 
 use super::device::Device;
+use super::prototype::INSPECTORS;
 use super::world::{Faults, World};
 
 /// The most devices in a world.
@@ -33,6 +34,11 @@ impl World {
             self.kill_server(true);
         } else if self.chance(faults.restore) {
             self.restore_server();
+        } else if self.chance(faults.rights) {
+            let (inspector, assigned) = (self.below(INSPECTORS), self.chance(600));
+            if self.machine.assign(inspector, assigned) && !assigned {
+                self.count("a right was withdrawn");
+            }
         } else if self.chance(faults.server_full) {
             self.count("the server's disk was full");
             let room = self.below(2_000) as u64;

@@ -42,6 +42,8 @@ pub struct Faults {
     pub disk: u64,
     /// A read of the server's store fails, per mille of these.
     pub read: u64,
+    /// An inspector's right to the school is withdrawn, or given back.
+    pub rights: u32,
 }
 
 impl Faults {
@@ -60,6 +62,7 @@ impl Faults {
         server_full: 2,
         disk: 15,
         read: 4,
+        rights: 4,
     };
 }
 
