@@ -14,7 +14,8 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
 /// What is given up to make what a phone downloads smaller: a panic says
-/// nothing before it stops the engine, and the library sorts more slowly.
+/// nothing before it stops the engine, debug output is empty, and the library
+/// sorts more slowly.
 const SMALL_LIBRARY: &str = "build-std-features=optimize_for_size";
 const SMALL_CODE: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
 
