@@ -10,3 +10,4 @@ pub mod processes;
 pub mod reference;
 pub mod round;
 pub mod simulation;
+pub mod small_disk;

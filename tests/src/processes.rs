@@ -34,7 +34,10 @@ fn programs() -> &'static Path {
 
 /// A command without the settings of the person's shell.
 fn clean(program: &Path) -> Command {
-    let mut command = Command::new(program);
+    without_settings(Command::new(program))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DUXUE_")) {
         command.env_remove(name);
     }
@@ -43,6 +46,17 @@ fn clean(program: &Path) -> Command {
 
 /// The administrator's password in these tests.
 pub const ADMINISTRATOR_PASSWORD: &str = "only for this test";
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// Where it listens; a free port of loopback if empty.
+    pub listen: String,
+    /// Limits other than the defaults.
+    pub limits: Vec<(&'static str, u64)>,
+    /// A program that runs the server in its own place, with its arguments.
+    pub within: Vec<String>,
+}
 
 /// A running server; ended by force when dropped.
 pub struct Server {
@@ -58,16 +72,29 @@ impl Server {
     /// If it does not start.
     #[must_use]
     pub fn start(data: &Path) -> Self {
-        Self::start_at(data, "127.0.0.1:0")
+        Self::start_as(data, &Start::default())
     }
 
-    /// Starts the server at an address.
+    /// Starts the server in a certain way.
     ///
     /// # Panics
     /// If it does not start.
     #[must_use]
-    pub fn start_at(data: &Path, listen: &str) -> Self {
-        let mut child = clean(&programs().join("duxue-server"))
+    pub fn start_as(data: &Path, start: &Start) -> Self {
+        let program = programs().join("duxue-server");
+        let mut command = match start.within.split_first() {
+            Some((within, arguments)) => {
+                let mut command = Command::new(within);
+                command.args(arguments).arg(program);
+                without_settings(command)
+            }
+            None => clean(&program),
+        };
+        for (limit, value) in &start.limits {
+            command.env(format!("DUXUE_LIMITS_{}", limit.to_uppercase()), value.to_string());
+        }
+        let listen = if start.listen.is_empty() { "127.0.0.1:0" } else { &start.listen };
+        let mut child = command
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .env("DUXUE_ADMINISTRATOR_PASSWORD", ADMINISTRATOR_PASSWORD)

@@ -1,12 +1,12 @@
 //! A round on a real server, for tests of clients that we did not write.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::json;
 
-use crate::processes::{ADMINISTRATOR_PASSWORD, Api, Device, Server};
+use crate::processes::{ADMINISTRATOR_PASSWORD, Api, Device, Server, Start};
 
 /// The round's id.
 pub const ROUND: &str = "foreign";
@@ -16,7 +16,8 @@ pub struct Round {
     // Before the folder, so that it ends before its data goes.
     server: Option<Server>,
     folder: tempfile::TempDir,
-    listen: String,
+    data: PathBuf,
+    start: Start,
     administrator: Api,
 }
 
@@ -29,9 +30,21 @@ impl Round {
     pub fn open() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         xtask::demo::write(&folder.path().join("county")).unwrap_or_else(|error| panic!("{error}"));
-        let listen = address();
-        let server = Server::start_at(&folder.path().join("server"), &listen);
-        let url = format!("http://{listen}");
+        let data = folder.path().join("server");
+        let register = folder.path().join("county/register.csv");
+        Self::open_in(folder, data, Start::default(), &register)
+    }
+
+    /// The same with a data folder, a way to start and a register of one's
+    /// own.
+    ///
+    /// # Panics
+    /// If any of it fails.
+    #[must_use]
+    pub fn open_in(folder: tempfile::TempDir, data: PathBuf, start: Start, register: &Path) -> Self {
+        let start = Start { listen: address(), ..start };
+        let server = Server::start_as(&data, &start);
+        let url = format!("http://{}", start.listen);
         let administrator = Api::login(&url, "admin", ADMINISTRATOR_PASSWORD);
         let settings = json!({ "as_of": "2026-09-01", "synthetic": true });
         administrator.post(
@@ -43,17 +56,16 @@ impl Round {
         );
         let operator = Device::new(folder.path().join("operator"));
         operator.login(&url, "admin", ADMINISTRATOR_PASSWORD);
-        let register = folder.path().join("county/register.csv");
         let register = register.to_str().expect("a plain path");
         let report = operator.value(&["--round", ROUND, "import", register]);
         assert_eq!(report["written"], true, "{report}");
-        Self { server: Some(server), folder, listen, administrator }
+        Self { server: Some(server), folder, data, start, administrator }
     }
 
     /// The server's address; the same after a restart.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.listen)
+        format!("http://{}", self.start.listen)
     }
 
     /// The socket's address of the server that runs now.
@@ -81,7 +93,7 @@ impl Round {
 
     /// Starts the server again on the same data, at the same address.
     pub fn start(&mut self) {
-        self.server = Some(Server::start_at(&self.path("server"), &self.listen));
+        self.server = Some(Server::start_as(&self.data, &self.start));
     }
 
     /// The HTTP interface as the administrator.
