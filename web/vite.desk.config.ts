@@ -22,5 +22,17 @@ export default defineConfig({
   server: { proxy: { '/api': SERVER, '/sync': { target: SERVER, ws: true } } },
   worker: { format: 'es' },
   define: { __VUE_OPTIONS_API__: false, __VUE_PROD_DEVTOOLS__: false, __INTLIFY_JIT_COMPILATION__: true },
-  plugins: [vue(), Components({ dirs: [], dts: false, resolvers: [ElementPlusResolver({ importStyle: 'css' })] })],
+  plugins: [
+    {
+      // Large workbooks would be zipped by workers made of blobs, which the policy forbids.
+      name: 'zip-without-workers',
+      enforce: 'pre',
+      transform: (_code, id) =>
+        id.endsWith('write-excel-file/modules/zip/zipToArrayBuffer.js')
+          ? "import zip from './zipToArrayBufferSync.js'\nexport default (files) => Promise.resolve(files).then(zip)\n"
+          : undefined,
+    },
+    vue(),
+    Components({ dirs: [], dts: false, resolvers: [ElementPlusResolver({ importStyle: 'css' })] }),
+  ],
 })
