@@ -245,6 +245,10 @@ fn thumbnail(bytes: &[u8], allowed: Decoder) -> Result<(u32, u32, Vec<u8>), Deri
     if u64::from(width) * u64::from(height) > allowed.pixels {
         return Err(too_large("image_pixels"));
     }
+    // The decoders count what they take beside the pixels, and not these.
+    if decoder.total_bytes() > allowed.memory_bytes {
+        return Err(too_large("image_memory_bytes"));
+    }
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(malformed)?;
     let small = resize(image.into_rgb8()).ok_or_else(|| undecodable("malformed"))?;
