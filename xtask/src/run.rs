@@ -274,6 +274,7 @@ fn show(folder: &Path, listen: SocketAddr, codes: &[Code]) {
     }
     if web::is_built() {
         println!("\n手机端 / the phone's app: http://{listen}/phone/  (或登记链接 / or /phone/#/enrol/CODE)");
+        println!("桌面端 / the desk's app: http://{listen}/desk/");
     }
     println!("\n五分钟导览：在另一个终端、本目录中运行，然后照 README 逐行粘贴");
     println!("the five-minute tour: in another terminal, in this folder, then paste the README's lines");
