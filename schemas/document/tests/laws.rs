@@ -46,10 +46,14 @@ proptest! {
         (0..steps).for_each(|_| world.step(false));
         world.meet();
         let (rulings, verdicts) = (rulings(&world), verdicts(&world));
-        for (targets, entry) in entries(&world.consolidated()) {
+        let entries = entries(&world.consolidated());
+        // A ruling on merged items may select what another of them had, and
+        // still does when they are separated again.
+        let everywhere: BTreeSet<EntryPath> = entries.iter().flat_map(|(paths, _)| paths).cloned().collect();
+        for (targets, entry) in entries {
             let live: BTreeSet<OpId> = entry.candidates.iter().map(|c| c.op.clone()).collect();
             let on_it = rulings.iter().filter(|ruling| targets.contains(&ruling.path));
-            let ruled = on_it.filter_map(|ruling| Some((ruling, value_of(&world, &targets, &entry, &ruling.choice)?)));
+            let ruled = on_it.filter_map(|ruling| Some((ruling, value_of(&world, &everywhere, &entry, &ruling.choice)?)));
             let (standing, former): (Vec<_>, Vec<_>) = ruled.partition(|(ruling, _)| live.is_subset(&ruling.saw));
             check_value(&targets, &entry, &standing, &former)?;
             // A verdict holds for exactly the candidates that it saw.
@@ -154,7 +158,7 @@ fn entries(school: &ConsolidatedSchool) -> Vec<(BTreeSet<EntryPath>, Entry)> {
 /// The value that a ruling gives; none where it selects what never was.
 fn value_of(
     world: &World,
-    targets: &BTreeSet<EntryPath>,
+    everywhere: &BTreeSet<EntryPath>,
     entry: &Entry,
     choice: &RulingChoice,
 ) -> Option<Value> {
@@ -165,7 +169,7 @@ fn value_of(
     let live = entry.candidates.iter().find(|candidate| candidate.op == *op);
     live.map(|candidate| candidate.value.clone()).or_else(|| {
         let past =
-            targets.iter().flat_map(|path| history_of_entry(world.survey(), DocumentKind::Survey, path));
+            everywhere.iter().flat_map(|path| history_of_entry(world.survey(), DocumentKind::Survey, path));
         past.into_iter().find(|past| past.op == *op).map(|past| past.claim.value)
     })
 }
