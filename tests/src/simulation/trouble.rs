@@ -34,7 +34,7 @@ impl World {
             self.kill_server(true);
         } else if self.chance(faults.restore) {
             self.restore_server();
-        } else if self.chance(faults.rights) {
+        } else if faults.rights > 0 && self.chance(faults.rights) {
             let (inspector, assigned) = (self.below(INSPECTORS), self.chance(600));
             if self.machine.assign(inspector, assigned) && !assigned {
                 self.count("a right was withdrawn");
