@@ -51,7 +51,8 @@ pub fn measure(counties: u32) -> Outcome<Value> {
     let standard = Standard::load(&[text]).map_err(|errors| format!("{:?}", errors.first()))?;
     let standard = Arc::new(standard);
     let schools: Vec<ConsolidatedSchool> = (0..SCHOOLS).map(school).collect::<Outcome<_>>()?;
-    // As the server does on a start: figures to inputs to results.
+    // As the server does when a round is first asked for: figures to inputs to
+    // the county's result. Schools' reasons are worked out when they are read.
     let whole = || {
         let mut assessor = Assessor::new(Arc::clone(&standard), AS_OF);
         for school in &schools {
