@@ -5,114 +5,43 @@
 //! of a commit; evicted is the end. Nothing is generated from a document that
 //! holds an unflushed change, because changes are applied after the flush.
 
+mod answer;
+mod event;
+mod load;
+
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use automerge::sync::Message as SyncMessage;
 use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
-use duxue_protocol::wire;
 use futures_util::FutureExt;
 use tokio::runtime::RuntimeFlavor;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::clock::now_ms;
 use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::rounds::{DocumentName, Writing};
-use crate::store::{
-    Delivery, HELD_CHUNKS, JournalNumber, Record, StoreError, StoredDocument, held_chunks_key,
-};
+use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, StoreError, held_chunks_key};
 
 use super::Inner;
 use super::admit::Admitted;
 use super::compaction::Compaction;
-use super::document::{
-    Contribution, Document, Failed, Intake, LetIn, Plan, Received, Refusal, Rows, Shared, held_changes,
-};
+use super::document::{Contribution, Document, Failed, Intake, LetIn, Plan, Refusal, held_changes};
 use super::groups::{GROUP_BYTES, bytes, groups};
 use super::peer::Peer;
-use super::rows::{ACTORS, HELD, SET_ASIDE, held_of};
 use super::subscriber::Subscriber;
+
+use answer::Waiting;
+use load::{keep_aside, load};
+
+pub use event::{Durable, Event};
 
 /// Events taken in at once.
 const BATCH: usize = 256;
-/// Records of the journal read at once.
-const PAGE: usize = 1_024;
 /// Operations above which applying leaves the async threads.
 const LARGE: usize = 2_000;
-
-/// Something for an open document.
-pub enum Event {
-    /// A sync message.
-    Sync {
-        /// The session that sent it.
-        peer: Arc<Peer>,
-        /// The message, scanned and taken apart.
-        admitted: Admitted,
-        /// Its bytes count against what may be in flight.
-        permit: OwnedSemaphorePermit,
-    },
-    /// An ephemeral message, to be forwarded.
-    Ephemeral {
-        /// The session that sent it.
-        session: u64,
-        /// The message.
-        message: wire::Message,
-    },
-    /// There is room in a session's outbox.
-    Room {
-        /// The session.
-        session: u64,
-    },
-    /// Someone's rights changed.
-    Rights,
-    /// A session ended.
-    Gone {
-        /// The session.
-        session: u64,
-    },
-    /// Someone wants to read.
-    Read {
-        /// Gets the document, or why it cannot be read.
-        answer: oneshot::Sender<Result<Shared, Fault>>,
-    },
-    /// Someone asks which changes are durable.
-    Durable {
-        /// The changes.
-        hashes: Vec<ChangeHash>,
-        /// Gets one word for each.
-        answer: oneshot::Sender<Vec<Durable>>,
-    },
-    /// A supervisor decided about held changes.
-    Decide {
-        /// The held items.
-        numbers: Vec<u64>,
-        /// Whether to let them in.
-        admit: bool,
-        /// Who decides.
-        by: PersonId,
-        /// Gets the outcome.
-        answer: oneshot::Sender<Result<(), Fault>>,
-    },
-}
-
-/// What is known of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durable {
-    /// Applied, with all that it depends on.
-    Yes,
-    /// Kept outside the document until someone decides.
-    Held,
-    /// Kept outside the document, as someone decided, or because it depends on
-    /// such a change.
-    LeftOut,
-    /// Kept, but it can never be applied.
-    SetAside,
-    /// Not here.
-    No,
-}
 
 /// Runs a document until it is idle without subscribers, or the hub stops.
 pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<Event>) {
@@ -160,86 +89,6 @@ fn unread(error: &StoreError) -> Fault {
     }
 }
 
-async fn load(hub: &Inner, name: &DocumentName) -> Result<Document, StoreError> {
-    let id = name.id();
-    let stored = hub.store.load(id).await?;
-    let (mut document, mut failed) = build(hub, name, stored).await?;
-    if failed.iter().any(|failed| failed.chunk == JournalNumber(0)) {
-        tracing::error!(document = %id, "a snapshot cannot be read; the document is built from the journal");
-        metrics::counter!("duxue_snapshots_unreadable_total").increment(1);
-        (document, failed) = build(hub, name, from_journal(hub, id).await?).await?;
-    }
-    if !failed.is_empty() {
-        keep_aside(hub, &mut document, failed).await?;
-    }
-    Ok(document)
-}
-
-/// Every chunk of a document that the journal holds and that was not set
-/// aside. Reads the whole journal.
-async fn from_journal(hub: &Inner, id: DocumentId) -> Result<StoredDocument, StoreError> {
-    let mut chunks = BTreeMap::new();
-    let mut next = JournalNumber(1);
-    loop {
-        let page = hub.store.records(next, PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
-        let begins = page.first().is_some_and(|(first, _)| *first == next);
-        if !begins {
-            // Without its beginning the document would be smaller than it was.
-            return Err(StoreError::Damaged(format!(
-                "the snapshot of {id}, and the journal has no record {}",
-                next.0
-            )));
-        }
-        next = JournalNumber(last.0 + 1);
-        for (number, record) in page {
-            match record {
-                Record::Chunk { document, bytes, .. } if document == id => {
-                    chunks.insert(number, bytes);
-                }
-                Record::SetAside { document, chunk, .. } if document == id => {
-                    chunks.remove(&chunk);
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(StoredDocument { snapshot: None, chunks: chunks.into_iter().collect() })
-}
-
-async fn build(
-    hub: &Inner,
-    name: &DocumentName,
-    stored: StoredDocument,
-) -> Result<(Document, Vec<Failed>), StoreError> {
-    let prefix = name.id().0;
-    let values = |rows: Vec<(Vec<u8>, _)>| rows.into_iter().map(|(_, row)| row).collect();
-    let actors = values(ACTORS.rows(&*hub.store, &prefix).await?);
-    let held = HELD.rows(&*hub.store, &held_of(name)).await?.into_iter().map(|(_, row)| row).collect();
-    let set_aside = SET_ASIDE.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
-    let rows = Rows { actors, held, set_aside };
-    let name = name.clone();
-    tokio::task::spawn_blocking(move || Document::load(name, &stored, rows))
-        .await
-        .map_err(|error| StoreError::Damaged(error.to_string()))
-}
-
-/// Notes that chunks cannot be applied: who delivered them is in their
-/// records.
-async fn keep_aside(hub: &Inner, document: &mut Document, mut failed: Vec<Failed>) -> Result<(), StoreError> {
-    for failed in failed.iter_mut().filter(|failed| failed.delivery.is_none()) {
-        let record = hub.store.records(failed.chunk, 1).await?.pop();
-        if let Some((number, Record::Chunk { delivery, .. })) = record
-            && number == failed.chunk
-        {
-            failed.delivery = delivery;
-        }
-    }
-    metrics::counter!("duxue_set_aside_chunks_total").increment(failed.len() as u64);
-    hub.store.commit(document.set_aside(&failed, now_ms())?).await?;
-    Ok(())
-}
-
 struct Owner {
     hub: Arc<Inner>,
     id: DocumentId,
@@ -250,13 +99,6 @@ struct Owner {
 
 fn operations(let_in: &LetIn) -> usize {
     let_in.iter().flat_map(|(_, changes)| changes).map(Change::len).sum()
-}
-
-/// A message that waits for its batch to be flushed.
-struct Waiting {
-    session: u64,
-    message: SyncMessage,
-    had_changes: bool,
 }
 
 impl Owner {
@@ -348,18 +190,6 @@ impl Owner {
         }
         self.compaction.start(&self.hub, &mut self.document);
         Ok(())
-    }
-
-    fn tell(&self, question: Event) {
-        match question {
-            Event::Read { answer } => {
-                let _ = answer.send(Ok(self.document.shared().clone()));
-            }
-            Event::Durable { hashes, answer } => {
-                let _ = answer.send(hashes.iter().map(|hash| self.durable(hash)).collect());
-            }
-            _ => {}
-        }
     }
 
     fn take_in(
@@ -566,97 +396,6 @@ impl Owner {
             if let Some(subscriber) = self.subscribers.remove(session) {
                 subscriber.peer.close_about(self.id, code, reason);
             }
-        }
-    }
-
-    /// Tells the sync states what was received, now that it is flushed. Where
-    /// Automerge panics, one session ends and this document is rebuilt.
-    async fn settle(&mut self, waiting: Vec<Waiting>) -> Result<(), StoreError> {
-        let mut panicked = false;
-        for Waiting { session, message, had_changes } in waiting {
-            let Some(subscriber) = self.subscribers.get_mut(&session) else { continue };
-            match self.document.receive(subscriber, message, had_changes) {
-                Received::Well => {}
-                Received::Malformed => self.close(&HashSet::from([session]), 1008, "sync.malformed"),
-                Received::Panicked => {
-                    panicked = true;
-                    self.close(&HashSet::from([session]), 1011, "sync.panic");
-                }
-            }
-        }
-        if panicked { self.rebuild(&[]).await } else { Ok(()) }
-    }
-
-    /// At most one message for each subscriber that has one coming and room
-    /// for it.
-    fn answer(&mut self) {
-        let mut gone = Vec::new();
-        for (session, subscriber) in self.subscribers.iter_mut().filter(|(_, s)| s.dirty) {
-            let access = self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name());
-            if subscriber.peer.is_closed() {
-                gone.push(*session);
-                continue;
-            }
-            if !access.any() {
-                if let Some(place) = subscriber.peer.reserve(self.id) {
-                    place.send(self.hub.unavailable(&subscriber.peer, &self.id));
-                    gone.push(*session);
-                }
-                continue;
-            }
-            subscriber.set_access(access);
-            let peer = Arc::clone(&subscriber.peer);
-            let Some(place) = peer.reserve(self.id) else { continue };
-            match self.document.generate(subscriber) {
-                Ok(Some(data)) => place.send(self.hub.sync_frame(&peer, &self.id, data)),
-                Ok(None) => {}
-                Err(()) => {
-                    peer.close_about(self.id, 1011, "sync.panic");
-                    gone.push(*session);
-                }
-            }
-        }
-        for session in gone {
-            self.subscribers.remove(&session);
-        }
-    }
-
-    fn forward(&self, session: u64, message: wire::Message) {
-        let wire::Message::Ephemeral { sender_id, count, session_id, document_id, data, .. } = message else {
-            return;
-        };
-        // Rights may have ended since the last sync message.
-        let reads = |subscriber: &Subscriber| {
-            self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name()).read
-        };
-        if !self.subscribers.get(&session).is_some_and(reads) {
-            return;
-        }
-        for (other, subscriber) in &self.subscribers {
-            if *other != session && reads(subscriber) {
-                subscriber.peer.offer(wire::encode(&wire::Message::Ephemeral {
-                    sender_id: sender_id.clone(),
-                    target_id: subscriber.peer.sender_id.clone(),
-                    document_id: document_id.clone(),
-                    count,
-                    session_id: session_id.clone(),
-                    data: data.clone(),
-                }));
-            }
-        }
-    }
-
-    fn durable(&self, hash: &ChangeHash) -> Durable {
-        if self.document.has(hash) {
-            Durable::Yes
-        } else if self.document.left_out(hash) {
-            Durable::LeftOut
-        } else if self.document.holds(hash) {
-            Durable::Held
-        } else if self.document.has_set_aside(hash) {
-            Durable::SetAside
-        } else {
-            Durable::No
         }
     }
 }
