@@ -5,7 +5,7 @@
 //! if a change left the device before it was on disk, a crash would let the
 //! same actor and sequence number be used twice, and such changes never merge.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use automerge::sync::SyncDoc;
 use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ReadDoc};
@@ -16,6 +16,7 @@ use duxue_protocol::scan::{self, ScanLimits};
 
 use crate::command::{Reply, Subject};
 use crate::event::{CommandId, Key};
+use crate::reissue::Gone;
 use crate::{keys, slices};
 
 /// What a sync message of the server may hold. Wider than what the server
@@ -249,22 +250,24 @@ impl LocalDocument {
         true
     }
 
-    /// Goes on with a document that states our changes from `seq` of the
-    /// clashing actor on again, under a new actor; `puts` belong to it. What
-    /// the store holds now is kept aside. Returns whether it was done: not
-    /// while something else is being stored.
-    pub fn write_again(
-        &mut self,
-        clashing: &ActorId,
-        seq: u64,
-        actor: &[u8; 16],
-        mut puts: Vec<(Key, Vec<u8>)>,
-    ) -> bool {
+    /// What came after these heads; nothing where one of them is not here.
+    #[must_use]
+    pub fn after(&self, heads: &[ChangeHash]) -> BTreeSet<ChangeHash> {
+        if heads.iter().any(|head| self.doc.get_change_meta_by_hash(head).is_none()) {
+            return BTreeSet::new();
+        }
+        self.doc.get_changes_meta(heads).into_iter().map(|change| change.hash).collect()
+    }
+
+    /// Goes on with a document that states again, under a new actor, what it
+    /// cannot keep of our changes; `puts` belong to it. What the store holds now
+    /// is kept aside. Returns whether it was done: not while something else is
+    /// being stored.
+    pub fn write_again(&mut self, gone: &Gone, actor: &[u8; 16], mut puts: Vec<(Key, Vec<u8>)>) -> bool {
         if self.is_busy() || self.compacting.is_some() {
             return false;
         }
-        let again =
-            crate::reissue::again(&self.doc, self.about.kind, clashing, seq, ActorId::from(&actor[..]));
+        let again = crate::reissue::again(&self.doc, self.about.kind, gone, ActorId::from(&actor[..]));
         let Ok(new) = again else { return false };
         let aside = self.doc.save();
         puts.push((keys::aside(&self.id(), &aside), aside));

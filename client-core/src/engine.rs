@@ -23,6 +23,7 @@ use crate::loader::Loader;
 use crate::photo::PhotoRecord;
 use crate::receipts::ReceiptRound;
 use crate::refusal::Refusals;
+use crate::reissue::Gone;
 use crate::renewal::Renewal;
 use crate::store::{AckedTable, ActorRecord};
 use crate::sync::Link;
@@ -510,15 +511,9 @@ impl Engine {
         (actor, puts)
     }
 
-    /// States again, under a new actor, what clashes with a change of the
-    /// server. Only for the person who stated it.
-    pub(crate) fn write_again(
-        &mut self,
-        document: DocumentId,
-        clashing: &automerge::ActorId,
-        seq: u64,
-        turn: &mut Turn,
-    ) -> bool {
+    /// States again, under a new actor, what a document cannot keep. Only for the
+    /// person who stated it.
+    pub(crate) fn write_again(&mut self, document: DocumentId, gone: &Gone, turn: &mut Turn) -> bool {
         let Some(identity) = self.identity.clone() else { return false };
         let known = self.actors.get(&document).cloned();
         if known.as_ref().is_none_or(|record| record.person != identity.person) {
@@ -526,7 +521,7 @@ impl Engine {
         }
         let (actor, puts) = self.new_actor(document, &identity, turn);
         let local = self.documents.get_mut(&document);
-        let done = local.is_some_and(|local| local.write_again(clashing, seq, &actor, puts));
+        let done = local.is_some_and(|local| local.write_again(gone, &actor, puts));
         if done {
             self.dirty.insert(document);
         } else {

@@ -37,6 +37,20 @@ pub const WRITTEN_AGAIN: Problem = Problem::new(
     "this device's data was put back to an earlier state: what was not delivered is written again, and the old data is kept aside",
 );
 
+/// The server could not merge some of what this device sent.
+pub const STATED_AGAIN: Problem = Problem::new(
+    "sync.stated_again",
+    "服务器无法合并本机的部分内容：已重新写入，旧数据另行保留",
+    "the server could not merge some of what this device sent: it is written again, and the old data is kept aside",
+);
+
+/// A supervisor left out some of what this device sent.
+pub const LEFT_OUT: Problem = Problem::new(
+    "sync.left_out",
+    "督导负责人未采用本机已送达的部分内容，本机不再计入；其余内容已重新写入，旧数据另行保留",
+    "a supervisor left out some of what this device sent, and it no longer counts here; the rest is written again, and the old data is kept aside",
+);
+
 /// What the server sent of a document cannot be used.
 pub const BAD_MESSAGE: Problem = Problem::new(
     "sync.bad_message",

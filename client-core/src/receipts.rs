@@ -18,6 +18,8 @@ use crate::event::{Effect, HttpAnswer, HttpBody, HttpError, HttpRequest, Key, No
 use crate::identity::hex;
 use crate::keys;
 use crate::photo::PhotoState;
+use crate::reason;
+use crate::reissue::Gone;
 use crate::store::Acked;
 use crate::sync::Link;
 
@@ -26,6 +28,12 @@ const QUIET_MS: i64 = 1_500;
 const AGAIN_FIRST_MS: i64 = 2_000;
 const AGAIN_LAST_MS: i64 = 120_000;
 
+/// Changes of one document that one receipt is asked about, beside its heads.
+const OUTSIDE_ASKED: usize = 5_000;
+/// Documents, and photos, that one receipt is asked about; more are asked about
+/// in turn. The server takes 20 000 in all.
+const PAGE: usize = 5_000;
+
 /// What a receipt is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claimed {
@@ -33,13 +41,37 @@ pub struct Claimed {
     photos: BTreeSet<PhotoHash>,
 }
 
+impl Claimed {
+    fn is_empty(&self) -> bool {
+        self.heads.is_empty() && self.photos.is_empty()
+    }
+
+    /// What of it is not in `other`.
+    fn without(mut self, other: &Self) -> Self {
+        self.heads.retain(|document, heads| other.heads.get(document) != Some(heads));
+        self.photos.retain(|photo| !other.photos.contains(photo));
+        self
+    }
+
+    /// The first part of it.
+    fn page(mut self) -> Self {
+        if let Some(after) = self.heads.keys().nth(PAGE).copied() {
+            self.heads.split_off(&after);
+        }
+        if let Some(after) = self.photos.iter().nth(PAGE).copied() {
+            self.photos.split_off(&after);
+        }
+        self
+    }
+}
+
 /// The asking on one connection.
 #[derive(Default)]
 pub struct ReceiptRound {
     running: bool,
-    /// What the last answer was about.
-    answered: Option<Claimed>,
-    /// Whether that answer left something out.
+    /// What the answers were about, but for documents that lacked something.
+    answered: Claimed,
+    /// Whether the last answer lacked something.
     incomplete: bool,
     failures: u32,
     not_before_ms: i64,
@@ -53,7 +85,7 @@ impl ReceiptRound {
 
     /// Whether the server was asked about a document on this connection.
     pub fn is_answered(&self, document: &DocumentId) -> bool {
-        self.answered.as_ref().is_some_and(|claimed| claimed.heads.contains_key(document))
+        self.answered.heads.contains_key(document)
     }
 }
 
@@ -61,7 +93,7 @@ impl Engine {
     /// Everything of ours that should be durable on the server.
     fn claimed(&self) -> Claimed {
         let own = self.documents.values().filter(|local| local.about.own);
-        let heads = own.map(|local| (local.id(), heads_of(local))).collect();
+        let heads = own.map(|local| (local.id(), self.asked_of(local))).collect();
         let photos = self
             .photos
             .values()
@@ -71,6 +103,22 @@ impl Engine {
         Claimed { heads, photos }
     }
 
+    /// What of that no receipt on this connection was about.
+    fn unasked(&self) -> Claimed {
+        self.claimed().without(&self.receipt_round.answered)
+    }
+
+    /// The heads of a document, and once some of it has gone each change that
+    /// the server's document lacks, since what became of it decides what is
+    /// stated again.
+    fn asked_of(&self, local: &LocalDocument) -> BTreeSet<String> {
+        let mut asked = heads_of(local);
+        if self.acked.get(&local.id()).is_some_and(Acked::has_gone) {
+            asked.extend(self.outside(local).into_iter().take(OUTSIDE_ASKED).map(|hash| hex(&hash.0)));
+        }
+        asked
+    }
+
     fn receipt_due(&self) -> Option<i64> {
         let Link::Open(open) = &self.link else { return None };
         if self.receipt_round.running
@@ -78,10 +126,7 @@ impl Engine {
         {
             return None;
         }
-        let claimed = self.claimed();
-        let nothing = claimed == Claimed::default();
-        let known = self.receipt_round.answered.as_ref() == Some(&claimed) && !self.receipt_round.incomplete;
-        if nothing || known {
+        if self.unasked().is_empty() {
             return None;
         }
         // A photo on its way will need another receipt in a moment: ask then.
@@ -96,7 +141,7 @@ impl Engine {
     pub(crate) fn pump_receipts(&mut self, turn: &mut Turn) {
         let due = self.receipt_due().is_some_and(|at| at <= turn.now_ms);
         let Some(identity) = self.identity.as_ref().filter(|_| due) else { return };
-        let claimed = self.claimed();
+        let claimed = self.unasked().page();
         let body = ReceiptRequest { heads: claimed.heads.clone(), photos: claimed.photos.clone() };
         let request = HttpRequest {
             method: "POST",
@@ -149,7 +194,6 @@ impl Engine {
 
     fn ask_again(&mut self, turn: &mut Turn) {
         self.receipt_round.failures = self.receipt_round.failures.saturating_add(1);
-        self.receipt_round.incomplete = true;
         let wait = (AGAIN_FIRST_MS << (self.receipt_round.failures - 1).min(8)).min(AGAIN_LAST_MS);
         let jitter = i64::from(turn.rng.next_u32()) % (wait / 2 + 1);
         self.receipt_round.not_before_ms = turn.now_ms + wait / 2 + jitter;
@@ -168,11 +212,13 @@ impl Engine {
             let acked = Acked {
                 heads: heads.intersection(&stated).cloned().collect(),
                 held: of(&answer.held_heads, document),
-                left_out: &of(&answer.left_out_heads, document) | &of(&answer.set_aside_heads, document),
+                left_out: of(&answer.left_out_heads, document),
+                set_aside: of(&answer.set_aside_heads, document),
                 at_ms: said.server_time_ms,
             };
             self.acked.insert(*document, acked);
         }
+        let anew = self.state_again(&claimed, turn);
         puts.push((keys::ACKED.to_owned(), json(&self.acked)));
         for photo in &claimed.photos {
             let Some(record) = self.photos.get_mut(photo) else { continue };
@@ -201,24 +247,81 @@ impl Engine {
         let key = keys::receipt(said.server_time_ms, &answer.receipt.signature);
         puts.push((key.clone(), json(&answer.receipt)));
         self.receipts.insert(key, answer.receipt.clone());
-        self.write(puts, Vec::new(), Pending::Record(None), turn);
+        let superseded = self.forget_superseded();
+        self.write(puts, superseded, Pending::Record(None), turn);
 
-        let heads_missing = claimed.heads.iter().any(|(document, heads)| {
+        let lacks = |document: &DocumentId, heads: &BTreeSet<String>| {
             let acked = self.acked.get(document);
             heads.iter().any(|head| !acked.is_some_and(|acked| acked.settles(head)))
-        });
+        };
+        let asked = claimed.heads.len();
+        let settled: Vec<_> =
+            claimed.heads.into_iter().filter(|(document, heads)| !lacks(document, heads)).collect();
+        let heads_missing = settled.len() < asked;
+        self.receipt_round.answered.heads.extend(settled);
         // What came while the receipt was under way was not asked about.
         let mut photos = self.claimed().photos;
         photos.retain(|photo| claimed.photos.contains(photo));
-        self.receipt_round.answered = Some(Claimed { heads: claimed.heads, photos });
+        self.receipt_round.answered.photos.extend(photos);
+        self.receipt_round.incomplete = heads_missing;
         if heads_missing {
             self.ask_again(turn);
         } else {
-            self.receipt_round.incomplete = false;
             self.receipt_round.failures = 0;
             self.count_as_well();
         }
         self.settled = false;
+        if let Some(why) = anew {
+            self.begin_anew(why, turn);
+        }
+    }
+
+    /// Builds those documents again of which some has gone, where the receipt
+    /// was about all that the server's document lacks. Returns why, if it did.
+    fn state_again(&mut self, claimed: &Claimed, turn: &mut Turn) -> Option<Problem> {
+        let gone = self.acked.iter().filter(|(_, acked)| acked.has_gone());
+        let documents: Vec<(DocumentId, Gone)> = gone.map(|(id, acked)| (*id, acked.gone())).collect();
+        let mut anew = None;
+        for (document, gone) in documents {
+            let (Some(local), Some(asked)) = (self.documents.get(&document), claimed.heads.get(&document))
+            else {
+                continue;
+            };
+            let outside = self.outside(local);
+            let covered = outside.iter().take(OUTSIDE_ASKED).all(|hash| asked.contains(&hex(&hash.0)));
+            if outside.is_empty() || !covered || !self.write_again(document, &gone, turn) {
+                continue;
+            }
+            let Some(acked) = self.acked.get_mut(&document) else { continue };
+            let left_out = !acked.left_out.is_empty();
+            *acked = Acked { at_ms: acked.at_ms, ..Acked::default() };
+            anew = anew.filter(|_| !left_out).or(Some(if left_out {
+                reason::LEFT_OUT
+            } else {
+                reason::STATED_AGAIN
+            }));
+        }
+        anew
+    }
+
+    /// Forgets the receipts that cover no photo of this device which a later one
+    /// does not cover, and gives their keys. The last one says where every
+    /// document is.
+    fn forget_superseded(&mut self) -> Vec<Key> {
+        let mut covered: BTreeSet<PhotoHash> = BTreeSet::new();
+        let mut superseded = Vec::new();
+        let last = self.receipts.keys().next_back().cloned();
+        for (key, receipt) in self.receipts.iter().rev() {
+            let said = serde_json::from_str::<Statement>(&receipt.statement);
+            let photos = said.map(|said| said.photos).unwrap_or_default();
+            let ours = photos.into_iter().filter(|photo| self.photos.contains_key(photo));
+            let adds = ours.filter(|photo| covered.insert(*photo)).count() > 0;
+            if !adds && Some(key) != last.as_ref() {
+                superseded.push(key.clone());
+            }
+        }
+        self.receipts.retain(|key, _| !superseded.contains(key));
+        superseded
     }
 
     /// Whether a stored receipt, verified again, covers a photo.
@@ -236,8 +339,7 @@ impl Engine {
         }
         let uploads_wait =
             !self.uploads.paused && self.photos.values().any(crate::photo::PhotoRecord::wants_upload);
-        let claimed = self.claimed();
-        let asked = claimed == Claimed::default() || self.receipt_round.answered.as_ref() == Some(&claimed);
+        let asked = self.receipt_round.incomplete || self.unasked().is_empty();
         if uploads_wait || !asked || !self.heard_all() {
             return;
         }
@@ -248,7 +350,7 @@ impl Engine {
     /// Whether the server spoke about every subscribed document, or had its time.
     fn heard_all(&self) -> bool {
         let Link::Open(_) = &self.link else { return false };
-        self.is_even() || self.receipt_round.answered.is_some()
+        self.is_even() || !self.receipt_round.answered.is_empty() || self.receipt_round.incomplete
     }
 }
 

@@ -3,8 +3,9 @@
 //! A home folder that was put back to an earlier state may have continued an
 //! actor whose later changes the server has already. Two changes with the same
 //! actor and sequence number never merge, so what this device wrote since
-//! could never be sent. The document is built again without those changes, and
-//! what they stated is stated again in new changes.
+//! could never be sent. The same is true of what was written after a change
+//! that a supervisor left out. The document is built again without those
+//! changes, and what they stated is stated again in new changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +14,54 @@ use automerge::{ActorId, Automerge, Change, ChangeHash};
 use duxue_document::changed::{Changed, Unit};
 use duxue_document::consolidated::fields;
 use duxue_document::write::{self, WriteError};
-use duxue_document::{Claim, DocumentKind, EntryPath, OpId, Scalar, decision, genesis, history};
+use duxue_document::{Claim, DecisionId, DocumentKind, EntryPath, OpId, Scalar, decision, genesis, history};
 
-/// The document under `actor`, with every change of `clashing` from its
-/// sequence number `seq` on, and what builds on those, stated again.
+/// The changes that a document cannot keep; what builds on them goes with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gone {
+    /// Those of an actor from a sequence number on: the server has others.
+    Clash {
+        /// The actor.
+        actor: ActorId,
+        /// The first number that was used twice.
+        seq: u64,
+    },
+    /// Those that the server keeps outside its document for good.
+    Outside {
+        /// What can never be applied there.
+        set_aside: BTreeSet<ChangeHash>,
+        /// What a supervisor left out: it is not stated again.
+        left_out: BTreeSet<ChangeHash>,
+    },
+}
+
+impl Gone {
+    fn has(&self, change: &Change) -> bool {
+        match self {
+            Self::Clash { actor, seq } => change.actor_id() == actor && change.seq() >= *seq,
+            Self::Outside { set_aside, .. } => set_aside.contains(&change.hash()) || self.is_left_out(change),
+        }
+    }
+
+    fn is_left_out(&self, change: &Change) -> bool {
+        matches!(self, Self::Outside { left_out, .. } if left_out.contains(&change.hash()))
+    }
+}
+
+/// The document under `actor` without what is gone, and with what was stated
+/// there, or on top of it, stated again.
 ///
 /// # Errors
 /// Where a document cannot be written; the old one is untouched.
 pub fn again(
     old: &Automerge,
     kind: DocumentKind,
-    clashing: &ActorId,
-    seq: u64,
+    gone: &Gone,
     actor: ActorId,
 ) -> Result<Automerge, WriteError> {
-    let (kept, dropped) = split(old, clashing, seq);
+    let (kept, dropped) = split(old, gone);
+    let (left_out, dropped): (Vec<Change>, Vec<Change>) =
+        dropped.into_iter().partition(|change| gone.is_left_out(change));
     let mut new = genesis::document(kind, actor);
     new.apply_changes(kept)?;
     let mut stated = claims(old, kind, &dropped);
@@ -42,20 +76,19 @@ pub fn again(
         let ops = write::put_claims(&mut new, &again)?;
         renamed.extend(claims.into_iter().map(|(op, ..)| op).zip(ops));
     }
-    decide(old, kind, &mut new)?;
+    decide(old, kind, &left_out, &mut new)?;
     Ok(new)
 }
 
 /// What can stay, and what cannot, each in causal order.
-fn split(old: &Automerge, clashing: &ActorId, seq: u64) -> (Vec<Change>, Vec<Change>) {
+fn split(old: &Automerge, gone: &Gone) -> (Vec<Change>, Vec<Change>) {
     let mut lost: BTreeSet<ChangeHash> = BTreeSet::new();
     old.get_changes(&[]).into_iter().partition(|change| {
-        let clashes = change.actor_id() == clashing && change.seq() >= seq;
-        let builds = change.deps().iter().any(|hash| lost.contains(hash));
-        if clashes || builds {
+        let goes = gone.has(change) || change.deps().iter().any(|hash| lost.contains(hash));
+        if goes {
             lost.insert(change.hash());
         }
-        !clashes && !builds
+        !goes
     })
 }
 
@@ -103,13 +136,20 @@ fn rename(path: &EntryPath, claim: &mut Claim, renamed: &BTreeMap<OpId, OpId>) {
 }
 
 /// Verdicts and rulings have names of their own: those that are missing are
-/// put again as they were.
-fn decide(old: &Automerge, kind: DocumentKind, new: &mut Automerge) -> Result<(), WriteError> {
+/// put again as they were, but for what was left out.
+fn decide(
+    old: &Automerge,
+    kind: DocumentKind,
+    left_out: &[Change],
+    new: &mut Automerge,
+) -> Result<(), WriteError> {
+    let touched = Changed::by(kind, old, left_out).units;
+    let out = |id: &DecisionId| touched.contains(&Unit::Decision(id.clone()));
     match kind {
         DocumentKind::Review => {
             let known = decision::verdicts(new);
             for (id, verdict) in decision::verdicts(old) {
-                if !known.contains_key(&id) {
+                if !known.contains_key(&id) && !out(&id) {
                     write::put_verdict(new, &id, &verdict)?;
                 }
             }
@@ -117,7 +157,7 @@ fn decide(old: &Automerge, kind: DocumentKind, new: &mut Automerge) -> Result<()
         DocumentKind::Ruling => {
             let known = decision::rulings(new);
             for (id, ruling) in decision::rulings(old) {
-                if !known.contains_key(&id) {
+                if !known.contains_key(&id) && !out(&id) {
                     write::put_ruling(new, &id, &ruling)?;
                 }
             }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use duxue_document::{DeviceId, DocumentId, PersonId};
 
+use crate::reissue::Gone;
+
 /// The version of the store's layout. A store with a higher one is refused,
 /// since an older program could not keep what it does not know.
 pub const FORMAT: u32 = 1;
@@ -43,10 +45,12 @@ pub struct Acked {
     pub heads: BTreeSet<String>,
     /// Heads (hex) that are durable but held for a supervisor.
     pub held: BTreeSet<String>,
-    /// Heads (hex) that are durable and that nobody will put into the document:
-    /// a supervisor left them out, or they can never be applied.
+    /// Heads (hex) that are durable and that a supervisor left out.
     #[serde(default)]
     pub left_out: BTreeSet<String>,
+    /// Heads (hex) that are durable and can never be applied.
+    #[serde(default)]
+    pub set_aside: BTreeSet<String>,
     /// Server time of the receipt.
     pub at_ms: i64,
 }
@@ -55,7 +59,21 @@ impl Acked {
     /// Whether the receipt says where a head (hex) is.
     #[must_use]
     pub fn settles(&self, head: &str) -> bool {
-        [&self.heads, &self.held, &self.left_out].into_iter().any(|known| known.contains(head))
+        let words = [&self.heads, &self.held, &self.left_out, &self.set_aside];
+        words.into_iter().any(|known| known.contains(head))
+    }
+
+    /// Whether anything is outside the server's document for good.
+    #[must_use]
+    pub fn has_gone(&self) -> bool {
+        !self.left_out.is_empty() || !self.set_aside.is_empty()
+    }
+
+    /// What has gone, as far as this receipt was about it.
+    #[must_use]
+    pub(crate) fn gone(&self) -> Gone {
+        let hashes = |texts: &BTreeSet<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        Gone::Outside { set_aside: hashes(&self.set_aside), left_out: hashes(&self.left_out) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! in memory, so nothing is queued for sending and nothing can be sent twice
 //! or forgotten. The state of the exchange begins anew with each connection.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use automerge::{ChangeHash, sync};
 
@@ -20,6 +20,7 @@ use crate::error::CommandError;
 use crate::event::{Effect, LinkId, Notice, SecretUrl};
 use crate::identity::hex;
 use crate::reason;
+use crate::reissue::Gone;
 use crate::store::Acked;
 
 /// A server that says nothing for this long, while something is owed, is taken
@@ -417,17 +418,33 @@ impl Engine {
     /// whether the connection had to end for it.
     fn unusable(&mut self, document: DocumentId, error: Unusable, turn: &mut Turn) -> bool {
         let detail = match error {
-            Unusable::Clash { seq, actor } if self.write_again(document, &actor, seq, turn) => {
-                turn.notice(Notice::Trouble { problem: reason::WRITTEN_AGAIN });
-                self.close_link(turn);
-                self.back_off(reason::WRITTEN_AGAIN, turn);
-                return true;
+            Unusable::Clash { seq, actor } => {
+                let detail = format!("duplicate seq {seq} of {actor}");
+                if self.write_again(document, &Gone::Clash { actor, seq }, turn) {
+                    self.begin_anew(reason::WRITTEN_AGAIN, turn);
+                    return true;
+                }
+                detail
             }
-            Unusable::Clash { seq, actor } => format!("duplicate seq {seq} of {actor}"),
             Unusable::Other(detail) => detail,
         };
         self.set_aside(document, reason::BAD_MESSAGE.with_detail(detail), turn);
         false
+    }
+
+    /// A document is another than it was, so that the exchange begins anew.
+    pub(crate) fn begin_anew(&mut self, why: Problem, turn: &mut Turn) {
+        turn.notice(Notice::Trouble { problem: why.clone() });
+        self.close_link(turn);
+        self.back_off(why, turn);
+    }
+
+    /// What a document has that the server's has not, where the server has said
+    /// what it has; changes by hash.
+    pub(crate) fn outside(&self, local: &LocalDocument) -> BTreeSet<ChangeHash> {
+        let Link::Open(open) = &self.link else { return BTreeSet::new() };
+        let theirs = open.documents.get(&local.id()).and_then(|exchange| exchange.state.their_heads.as_ref());
+        theirs.map(|heads| local.after(heads)).unwrap_or_default()
     }
 
     fn pump_received(&mut self, turn: &mut Turn) {

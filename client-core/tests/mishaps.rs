@@ -177,15 +177,39 @@ fn a_connection_that_fails_each_time_is_tried_less_and_less_often() {
 
 #[test]
 fn what_is_kept_outside_is_not_sent_for_ever() {
-    for (fate, reason) in [(Fate::Held, Waiting::Held), (Fate::LeftOut, Waiting::LeftOut)] {
+    let mut world = World::new(5, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
+    online(&mut world);
+    minutes(&mut world, 30);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    assert_eq!((world.connections, world.server.deliveries), (1, 1));
+}
+
+#[test]
+fn what_was_left_out_goes_and_what_was_set_aside_is_stated_again() {
+    for (fate, arrives, said) in
+        [(Fate::LeftOut, false, "sync.left_out"), (Fate::SetAside, true, "sync.stated_again")]
+    {
         let mut world = World::new(5, 1);
         world.run(20);
         world.done(0, pupils(1)).unwrap();
         world.server.fates.insert(id(DocumentKind::Survey), fate);
         online(&mut world);
+        while world.server.deliveries == 0 && world.step() {}
+        world.server.fates.clear();
         minutes(&mut world, 30);
-        assert_eq!(waits(&world, DocumentKind::Survey), Some(reason));
-        assert_eq!((world.connections, world.server.deliveries), (1, 1));
+        assert_eq!(waits(&world, DocumentKind::Survey), None);
+        let entries = world.devices[0].engine.survey(&subject()).unwrap().consolidated.entries;
+        assert_eq!(entries.len(), usize::from(arrives));
+        assert_eq!(troubles(&world, said), 1);
+        assert!(world.devices[0].disk.keys().any(|key| key.starts_with("aside/")), "the old data is kept");
+        // What comes after it is taken as ever.
+        world.done(0, pupils(2)).unwrap();
+        minutes(&mut world, 5);
+        assert_eq!(waits(&world, DocumentKind::Survey), None);
+        assert_eq!(world.connections, 2);
     }
 }
 
@@ -314,4 +338,30 @@ fn what_one_wrote_under_an_earlier_actor_is_ones_own() {
     let actors: BTreeSet<&str> = history.iter().map(|past| past.op.actor()).collect();
     assert_eq!(actors.len(), 4);
     assert_eq!(world.devices[0].engine.replaced_others(&subject()), BTreeSet::new());
+}
+
+#[test]
+fn receipts_that_say_nothing_more_are_not_kept() {
+    let mut world = World::new(9, 1);
+    world.run(20);
+    online(&mut world);
+    for count in 1..=6 {
+        if count % 2 == 0 {
+            take_photo(&mut world, 10_000);
+        } else {
+            world.done(0, pupils(count)).unwrap();
+        }
+        minutes(&mut world, 10);
+    }
+    assert_eq!(world.devices[0].engine.outbox().items, []);
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    online(&mut world);
+    minutes(&mut world, 10);
+    let receipts = world.devices[0].disk.keys().filter(|key| key.starts_with("receipt/")).count();
+    assert_eq!(receipts, 1, "the first of a connection is about all that the device has");
+    let freed = world.devices[0]
+        .engine
+        .photos()
+        .filter(|record| matches!(record.state, PhotoState::Receipted { .. }));
+    assert_eq!(freed.count(), 3);
 }

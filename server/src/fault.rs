@@ -81,8 +81,6 @@ faults! {
     decided = CONFLICT, "held.decided", "该项已处理。", "This item was decided already.";
     /// The item waits for others, which the detail names.
     held_waits = CONFLICT, "held.waits", "该项依赖于其他尚未采纳的更改，请先处理那些更改，或一并采纳。", "This item depends on changes that are not let in; decide about those first, or let them in together.";
-    /// The item has changes that can never be applied.
-    held_unusable = CONFLICT, "held.unusable", "该项含有无法合并的更改，只能不采纳；请由原采集人重新填写。", "This item has changes that can never be merged; leave it out, and let whoever captured it state it again.";
     /// Whoever captures must not review or rule in the same round, and the reverse.
     duties = CONFLICT, "assignment.duties", "同一轮次中，采集与审核、裁决须由不同的人承担。", "In one round, whoever captures may not review or rule.";
     /// Nobody decides about changes of their own.

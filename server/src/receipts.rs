@@ -20,6 +20,7 @@ use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::hub::task::Durable;
 use crate::random;
+use crate::store::Delivery;
 
 /// Name of the key's file in the data folder.
 pub const KEY_FILE: &str = "receipt.key";
@@ -140,7 +141,8 @@ async fn sort_heads(
     let parsed: Vec<(String, Option<ChangeHash>)> =
         heads.into_iter().map(|head| (head.clone(), random::from_hex::<32>(&head).map(ChangeHash))).collect();
     let hashes = parsed.iter().filter_map(|(_, hash)| *hash).collect();
-    let mut words = app.hub.durable(&name, hashes).await?.into_iter();
+    let asks = Delivery { person: caller.person.clone(), device: caller.device.clone() };
+    let mut words = app.hub.durable(&name, hashes, asks).await?.into_iter();
     for (head, hash) in parsed {
         let word = hash.and_then(|_| words.next()).unwrap_or(Durable::No);
         let into = match word {

@@ -147,7 +147,7 @@ async fn the_server_answers_as_described() {
             .replace("{round}", ROUND)
             .replace("{school}", "3601000001")
             .replace("{path}", "quantities%2Fpupils:primary")
-            .replace("{number}", "77")
+            .replace("{number}", "1")
             .replace("{device}", county.tokens["third"].device.as_ref().unwrap().as_str())
             .replace("{upload}", &"0".repeat(32))
             .replace("{sha256}", &"0".repeat(64));
@@ -272,7 +272,9 @@ async fn calls(county: &County) -> Vec<Call> {
         ("GET", here("/held"), "supervisor", none.clone(), 200),
         ("GET", here("/set-aside"), "supervisor", none.clone(), 200),
         ("GET", here("/set-aside"), "bureau", none.clone(), 404),
-        ("POST", here("/held/{number}"), "supervisor", json!({ "admit": true }), 404),
+        ("POST", here("/held/{number}"), "bureau", json!({ "admit": true }), 404),
+        ("POST", here("/held/{number}"), "supervisor", json!({ "admit": true }), 200),
+        ("POST", here("/held/{number}"), "supervisor", json!({ "admit": true }), 409),
         ("GET", here("/schools"), "first", none.clone(), 200),
         ("GET", here("/schools/{school}"), "first", none.clone(), 200),
         ("GET", here("/schools/{school}/entries/{path}/history"), "first", none.clone(), 200),

@@ -366,7 +366,7 @@ async fn changes_after_the_right_has_ended_are_held_until_admitted() {
 
     let decide = format!("{list}/{}", held[0]["number"]);
     let admit = serde_json::json!({ "admit": true });
-    assert_eq!(county.server.post(county.token("supervisor"), &decide, &admit).await.0, 204);
+    assert_eq!(county.server.post(county.token("supervisor"), &decide, &admit).await.0, 200);
     let now = entries(&county).await;
     assert_eq!(now[PUPILS]["value"]["value"]["value"], "510", "{now}");
     assert!(now["quantities/books:whole"].is_object());
@@ -400,16 +400,23 @@ async fn what_waits_for_held_changes_comes_in_after_them_or_not_at_all() {
     let waits = |for_what: &str| (409, "held.waits".to_owned(), serde_json::json!(for_what));
     assert_eq!(decide(&depends, true).await, waits(&ended));
     assert_eq!(entries(&county).await["quantities/books:whole"], serde_json::Value::Null);
-    assert_eq!(decide(&ended, false).await.0, 204);
-    // Neither the client that wrote it nor the one that built on it has to
-    // wait any longer.
-    for (name, doc) in [("second", &of_second), ("first", &of_first)] {
+    let url = format!("{list}/{ended}");
+    let left_out = county.server.post(supervisor, &url, &serde_json::json!({ "admit": false })).await;
+    assert_eq!(left_out, (200, serde_json::json!({ "set_aside": 1 })));
+    // The one that wrote it hears that it was left out, and the one that built
+    // on it that it has to state its own again.
+    let told = [("second", &of_second, "left_out_heads"), ("first", &of_first, "set_aside_heads")];
+    for (name, doc, word) in told {
         let answer = receipt(&county, name, id, doc).await;
-        assert_eq!(answer["left_out_heads"][id.to_string()], serde_json::json!(heads(doc)), "{name}");
+        assert_eq!(answer[word][id.to_string()], serde_json::json!(heads(doc)), "{name}");
         assert_eq!(answer["held_heads"], serde_json::json!({}), "{name}");
     }
-    assert_eq!(decide(&depends, true).await, waits("left_out"));
-    assert_eq!(decide(&depends, false).await.0, 204);
+    assert_eq!(decide(&depends, true).await.1, "not_found", "nobody has to decide about it");
+    let (_, aside) = county.server.get(supervisor, &format!("/api/rounds/{ROUND}/set-aside")).await;
+    assert_eq!(
+        (&aside[0]["reason"], &aside[0]["by"]["person_name"]),
+        (&"change.depends".into(), &"first".into())
+    );
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ pub enum Fate {
     Held,
     /// Kept outside for good; never answered.
     LeftOut,
+    /// Kept outside because it can never be applied; never answered.
+    SetAside,
     /// Refused with this code; the connection is closed.
     Refused(&'static str),
 }
@@ -299,6 +301,7 @@ impl Server {
         let mut heads = BTreeMap::new();
         let mut missing_heads = BTreeMap::new();
         let (mut held_heads, mut left_out_heads) = (BTreeMap::new(), BTreeMap::new());
+        let mut set_aside_heads = BTreeMap::new();
         for (id, claimed) in asked.heads {
             let doc = &self.documents[&id];
             let (here, missing): (BTreeSet<String>, BTreeSet<String>) = claimed
@@ -312,10 +315,11 @@ impl Server {
                     .cloned()
                     .collect::<BTreeSet<String>>()
             };
-            let (held, left_out) = (of(Fate::Held), of(Fate::LeftOut));
-            let missing: BTreeSet<String> = &(&missing - &held) - &left_out;
+            let (held, left_out, set_aside) = (of(Fate::Held), of(Fate::LeftOut), of(Fate::SetAside));
+            let missing: BTreeSet<String> = &(&(&missing - &held) - &left_out) - &set_aside;
             held_heads.insert(id, held);
             left_out_heads.insert(id, left_out);
+            set_aside_heads.insert(id, set_aside);
             if !missing.is_empty() {
                 missing_heads.insert(id, missing);
             }
@@ -337,7 +341,7 @@ impl Server {
             missing_heads,
             held_heads,
             left_out_heads,
-            set_aside_heads: BTreeMap::new(),
+            set_aside_heads,
             missing_photos,
         };
         answer_with(200, &[], serde_json::to_vec(&answer).unwrap())

@@ -28,7 +28,7 @@
 //! | GET `/api/rounds/{round}/waiting` | → [`Waiting`] | bureau, administrator |
 //! | GET `/api/rounds/{round}/held` | → `[HeldView]` | supervisor |
 //! | GET `/api/rounds/{round}/set-aside` | → `[SetAsideView]` | supervisor |
-//! | POST `/api/rounds/{round}/held/{number}` | [`HeldDecision`] → 204 | supervisor |
+//! | POST `/api/rounds/{round}/held/{number}` | [`HeldDecision`] → [`HeldDecided`] | supervisor |
 //! | POST `/api/challenges` | [`NewChallenge`] → [`Challenge`] | anyone |
 //! | POST `/api/device-sessions` | [`DeviceSession`] → [`Session`] | a device, by its key |
 //! | DELETE `/api/session` | → 204 | any session, its own |
@@ -510,14 +510,14 @@ pub struct ReceiptAnswer {
     pub missing_heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Heads that are durable but held for a supervisor, by document.
     pub held_heads: BTreeMap<DocumentId, BTreeSet<String>>,
-    /// Heads that a supervisor left out, or that depend on what was left out.
-    /// They are durable, and will not be in the document unless their actor's
-    /// owner brings them.
+    /// Heads that a supervisor left out. They are durable, and will not be in the
+    /// document unless their actor's owner brings them.
     #[serde(default)]
     pub left_out_heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Heads that were set aside because they can never be applied, such as a
-    /// second change with one actor and number. They are durable, and sending
-    /// them again changes nothing.
+    /// second change with one actor and number, or one that depends on what was
+    /// left out. They are durable, and sending them again changes nothing: who
+    /// wrote them states them again in new changes.
     #[serde(default)]
     pub set_aside_heads: BTreeMap<DocumentId, BTreeSet<String>>,
     /// Photos that the server does not have.
@@ -685,6 +685,15 @@ pub struct HeldDecision {
     /// that wait for one another can only be let in together.
     #[serde(default)]
     pub with: BTreeSet<u64>,
+}
+
+/// What became of a decision on held changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldDecided {
+    /// How many changes can never be applied and were set aside: another change
+    /// of their actor has their number, or they depend on what was left out.
+    /// The device that wrote them states them again.
+    pub set_aside: u64,
 }
 
 /// Something that happened in a round: the data of a server-sent event whose

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duxue_protocol::api::{
-    Assignment, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, Role, RoundSummary,
-    SetAsideView, Waiting, WorkPacket,
+    Assignment, HeldDecided, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, Role,
+    RoundSummary, SetAsideView, Waiting, WorkPacket,
 };
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -273,11 +273,12 @@ async fn decide(round: String, number: u64, app: Arc<App>, token: Token, body: B
     if rows.iter().any(|row| row.person == caller.person) {
         return Err(fault::own_held());
     }
-    app.hub.decide_together(&name, numbers.into_iter().collect(), admit, &caller.person).await?;
+    let numbers = numbers.into_iter().collect();
+    let set_aside = app.hub.decide_together(&name, numbers, admit, &caller.person).await?;
     let change =
         Change { journal: app.store.last().0, what: "held", school: name.school, kind: Some(name.kind) };
     app.feed.note(&round.row.id, change);
-    Ok(reply::nothing())
+    reply::json(&HeldDecided { set_aside })
 }
 
 async fn receipt(app: Arc<App>, token: Token, body: Body) -> Answer {

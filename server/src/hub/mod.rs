@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::in_use;
 use crate::fault::{self, Fault};
 use crate::rounds::{DocumentName, Rounds};
-use crate::store::{JournalNumber, Store, StoreError};
+use crate::store::{Delivery, JournalNumber, Store, StoreError};
 
 use document::Shared;
 use peer::Peer;
@@ -177,13 +177,18 @@ impl Hub {
         reading.await.map_err(|_| fault::store_failed())?
     }
 
-    /// Which of these changes are durable.
+    /// Which of these changes are durable, as far as who asks is concerned.
     ///
     /// # Errors
     /// `store.failed` where the document cannot be loaded.
-    pub async fn durable(&self, name: &DocumentName, hashes: Vec<ChangeHash>) -> Result<Vec<Durable>, Fault> {
+    pub async fn durable(
+        &self,
+        name: &DocumentName,
+        hashes: Vec<ChangeHash>,
+        asks: Delivery,
+    ) -> Result<Vec<Durable>, Fault> {
         let (answer, words) = oneshot::channel();
-        self.0.send(name, Event::Durable { hashes, answer }).await;
+        self.0.send(name, Event::Durable { hashes, asks, answer }).await;
         words.await.map_err(|_| fault::store_failed())
     }
 
@@ -213,20 +218,20 @@ impl Hub {
     /// Lets held changes in or leaves them out.
     ///
     /// # Errors
-    /// `held.decided`, `held.own`, `held.waits`, `held.unusable`, or what the
-    /// store says.
+    /// `held.decided`, `held.own`, `held.waits`, or what the store says.
     pub async fn decide(
         &self,
         name: &DocumentName,
         number: u64,
         admit: bool,
         by: &PersonId,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         self.decide_together(name, vec![number], admit, by).await
     }
 
     /// Lets several items of one document in or leaves them out, as one
-    /// decision.
+    /// decision. Gives the number of changes that can never be applied for it
+    /// and were set aside.
     ///
     /// # Errors
     /// As [`Self::decide`]; then nothing was decided.
@@ -236,7 +241,7 @@ impl Hub {
         numbers: Vec<u64>,
         admit: bool,
         by: &PersonId,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let (answer, outcome) = oneshot::channel();
         self.0.send(name, Event::Decide { numbers, admit, by: by.clone(), answer }).await;
         outcome.await.map_err(|_| fault::store_failed())?

@@ -28,7 +28,7 @@ use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, StoreError, held_chunks
 use super::Inner;
 use super::admit::Admitted;
 use super::compaction::Compaction;
-use super::document::{Contribution, Document, Failed, Intake, LetIn, Plan, Refusal, held_changes};
+use super::document::{Contribution, Document, Failed, Intake, Items, Plan, Refusal, held_changes};
 use super::groups::{GROUP_BYTES, bytes, groups};
 use super::peer::Peer;
 use super::subscriber::Subscriber;
@@ -97,7 +97,7 @@ struct Owner {
     compaction: Compaction,
 }
 
-fn operations(let_in: &LetIn) -> usize {
+fn operations(let_in: &Items) -> usize {
     let_in.iter().flat_map(|(_, changes)| changes).map(Change::len).sum()
 }
 
@@ -274,7 +274,7 @@ impl Owner {
     /// Lets in what was held only because it depends on what a plan takes.
     /// What cannot be read stays held, with all that comes after it.
     async fn follow(&self, plan: &mut Plan, numbers: Vec<u64>) -> Result<(), StoreError> {
-        let mut let_in = LetIn::new();
+        let mut let_in = Items::new();
         let mut room = GROUP_BYTES;
         for number in numbers {
             match self.held_changes(number).await {
@@ -305,32 +305,29 @@ impl Owner {
         decided: &[u64],
         admit: bool,
         by: &PersonId,
-    ) -> Result<Result<(), Fault>, StoreError> {
+    ) -> Result<Result<u64, Fault>, StoreError> {
         let numbers = match self.document.concerned(decided, admit) {
             Ok(numbers) => numbers,
             Err(fault) => return Ok(Err(fault)),
         };
-        let mut let_in = LetIn::new();
+        let mut items = Items::new();
         for number in numbers {
             match self.held_changes(number).await {
-                Ok(changes) => let_in.push((number, changes)),
+                Ok(changes) => items.push((number, changes)),
                 Err(error) => return Ok(Err(Fault::from(error))),
             }
         }
-        if self.document.are_of(&let_in, by) {
+        if admit && self.document.are_of(&items, by) {
             return Ok(Err(fault::own_held()));
         }
-        let operations = operations(&let_in);
         let changes: Vec<ChangeHash> =
-            let_in.iter().flat_map(|(_, changes)| changes).map(Change::hash).collect();
-        let plan = heavy(operations, || self.document.decide(decided, admit, by, let_in, now_ms()))?;
-        let Some(plan) = plan else { return Ok(Err(fault::held_unusable())) };
+            items.iter().flat_map(|(_, changes)| changes).map(Change::hash).collect();
+        let plan = heavy(operations(&items), || self.document.decide(decided, admit, by, items, now_ms()))?;
         if let Err(error) = self.commit(plan).await? {
             return Ok(Err(Fault::from(error)));
         }
-        // Automerge may have refused what the numbers allowed.
-        let refused = changes.iter().any(|hash| self.document.has_set_aside(hash));
-        Ok(if refused { Err(fault::held_unusable()) } else { Ok(()) })
+        // Counted now: Automerge may have refused what the numbers allowed.
+        Ok(Ok(changes.iter().filter(|hash| self.document.has_set_aside(hash)).count() as u64))
     }
 
     /// Flushes a plan and applies it. The inner error is the store's refusal,

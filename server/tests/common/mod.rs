@@ -23,7 +23,7 @@ use duxue_protocol::wire::{self, Limits, Message as Wire, Metadata};
 use duxue_server::app::App;
 use duxue_server::audit::By;
 use duxue_server::store::memory::MemoryStore;
-use duxue_server::store::{JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument};
+use duxue_server::store::{Delivery, JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument};
 use duxue_server::{Config, Server};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -405,7 +405,8 @@ impl Client {
         let mut said = self.round_trip().await;
         // A question to the document is answered after what came before it.
         if let Some(name) = county.server.app.rounds.document(&id) {
-            county.server.app.hub.durable(&name, Vec::new()).await.unwrap();
+            let asks = Delivery { person: "who".parse().unwrap(), device: None };
+            county.server.app.hub.durable(&name, Vec::new(), asks).await.unwrap();
         }
         said.extend(self.round_trip().await);
         said

@@ -8,10 +8,11 @@ use duxue_document::DocumentKind;
 use duxue_document::consolidate::{self, Settings};
 use duxue_document::school::Declared;
 
+use super::device::Device;
 use super::ledger::{lock, markers, markers_in};
 use super::prototype::{INSPECTORS, documents, school, subject};
 use super::world::{Faults, Link, World};
-use duxue_server::store::Record;
+use duxue_server::store::{JournalNumber, Record};
 
 /// Steps within which everything must come to rest once nothing breaks.
 const STEPS_TO_REST: usize = 8_000;
@@ -51,16 +52,29 @@ impl World {
     pub fn come_to_rest(&mut self) -> Result<(), String> {
         for look in 0..STEPS_TO_REST / LOOK_EVERY {
             self.run(LOOK_EVERY as u64);
-            // What a supervisor has to let in, one lets in now and then.
-            let admitted = look % 16 == 15 && self.machine.admit_held();
-            if admitted {
-                self.count("held changes were admitted");
-            }
+            // What a supervisor has to decide, one decides now and then.
+            let admitted = look % 16 == 15 && self.decide_held();
             if !admitted && self.is_at_rest() {
                 return Ok(());
             }
         }
         Err(format!("not at rest after {STEPS_TO_REST} steps: {}", self.waiting()))
+    }
+
+    /// Lets in what is held, or leaves something out. False if there is nothing.
+    fn decide_held(&mut self) -> bool {
+        if self.machine.has_held() && self.chance(150) {
+            for marker in self.machine.leave_out_held() {
+                self.captured.remove(&marker);
+            }
+            self.count("held changes were left out");
+            return true;
+        }
+        let admitted = self.machine.admit_held();
+        if admitted {
+            self.count("held changes were admitted");
+        }
+        admitted
     }
 
     fn is_at_rest(&self) -> bool {
@@ -109,9 +123,7 @@ impl World {
         self.all_the_same(&server)?;
         let survey = &server[0].1;
         let arrived = markers(&survey.get_changes(&[]));
-        if let Some(marker) = self.captured.iter().find(|marker| !arrived.contains(marker)) {
-            return Err(format!("the value {marker} was reported as saved and is lost"));
-        }
+        self.kept_for_people(&arrived)?;
         // The same once more from what is on the disk.
         let heads = heads(&server);
         self.machine.lose_power();
@@ -122,6 +134,38 @@ impl World {
             return Err("the server has other heads after a restart".to_owned());
         }
         self.told_truly()
+    }
+
+    /// Every captured value has arrived. Only where backups took it from every
+    /// device, and its change can never be applied, it is kept and listed for
+    /// people; nobody else can state it again.
+    fn kept_for_people(&mut self, arrived: &BTreeSet<u64>) -> Result<(), String> {
+        let on_devices: BTreeSet<u64> = self.devices.iter().flat_map(Device::markers).collect();
+        let set_aside = self.markers_set_aside();
+        for marker in self.captured.difference(arrived).copied().collect::<Vec<_>>() {
+            if on_devices.contains(&marker) || !set_aside.contains(&marker) {
+                return Err(format!("the value {marker} was reported as saved and is lost"));
+            }
+            self.captured.remove(&marker);
+            self.count("only the server's list of what it set aside had a value");
+        }
+        Ok(())
+    }
+
+    /// The markers in what the server has set aside.
+    fn markers_set_aside(&self) -> BTreeSet<u64> {
+        let records = self.machine.records();
+        let aside = records.iter().filter_map(|record| match record {
+            Record::SetAside { chunk, .. } => Some(*chunk),
+            _ => None,
+        });
+        let aside: BTreeSet<JournalNumber> = aside.collect();
+        let numbered = (1..).map(JournalNumber).zip(&records);
+        let chunks = numbered.filter_map(|(number, record)| match record {
+            Record::Chunk { bytes, .. } if aside.contains(&number) => Some(bytes),
+            _ => None,
+        });
+        chunks.flat_map(|bytes| markers_in(bytes)).collect()
     }
 
     /// # Errors

@@ -1,6 +1,7 @@
 //! The server's machine: a disk that survives, and the server that runs on it
 //! until it is killed or the power goes.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -25,7 +26,7 @@ use tokio::sync::oneshot;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::ledger::{Ledger, SharedLedger, lock};
+use super::ledger::{Ledger, SharedLedger, lock, markers_in};
 use super::prototype::{self, Prototype, key_text};
 use super::socket::Wire;
 use super::store::SimulatedStore;
@@ -352,14 +353,9 @@ impl Machine {
             let Some(name) = app.rounds.document(&survey) else { return };
             let mut waiting = Vec::new();
             for number in numbers {
-                // One may have come in with another.
+                // One may have come in with another, or was set aside for it.
                 let Err(refused) = app.hub.decide(&name, number, true, &supervisor).await else { continue };
-                // A number that was used meanwhile can never come in, nor can
-                // what waits for it; whether a value is lost is checked at rest.
-                let (code, detail) = (refused.problem.code, refused.problem.detail);
-                if code == "held.unusable" || detail.as_deref() == Some("left_out") {
-                    let _ = app.hub.decide(&name, number, false, &supervisor).await;
-                } else if code == "held.waits" {
+                if refused.problem.code == "held.waits" {
                     waiting.push(number);
                 }
             }
@@ -370,6 +366,28 @@ impl Machine {
         });
         self.run();
         !open.is_empty()
+    }
+
+    /// A supervisor leaves out the first item that is held: the values in it are
+    /// nobody's any more.
+    pub fn leave_out_held(&mut self) -> BTreeSet<u64> {
+        let Some(life) = &self.life else { return BTreeSet::new() };
+        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
+        let Some(row) = held.into_iter().find(|row| row.decision.is_none()) else { return BTreeSet::new() };
+        let of_row = |record: &Record| match record {
+            Record::Held { number, bytes, .. } if *number == row.number => Some(markers_in(bytes)),
+            _ => None,
+        };
+        let left_out = self.records().iter().find_map(of_row).unwrap_or_default();
+        let supervisor = prototype::prototype().supervisor.clone();
+        let (survey, _) = prototype::documents()[0];
+        let app = Arc::clone(&life.app);
+        life.runtime.spawn(async move {
+            let Some(name) = app.rounds.document(&survey) else { return };
+            let _ = app.hub.decide(&name, row.number, false, &supervisor).await;
+        });
+        self.run();
+        left_out
     }
 
     /// Whether something is held and nobody has decided about it.

@@ -47,7 +47,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Everything at once, but for rights that end.
+    /// Everything at once.
     pub const ALL: Self = Self {
         cut: 10,
         lose: 60,
@@ -62,13 +62,8 @@ impl Faults {
         server_full: 2,
         disk: 15,
         read: 4,
-        rights: 0,
+        rights: 4,
     };
-
-    /// Rights that end, with everything but what makes a number be used twice:
-    /// deliveries that are held for both reasons can come to wait for each
-    /// other in a ring that nothing lets in, and a supervisor has to leave out.
-    pub const RIGHTS: Self = Self { restore: 0, device_restore: 0, device_copy: 0, rights: 4, ..Self::ALL };
 }
 
 /// A connection, or what is left of one.

@@ -119,7 +119,7 @@ export const api = {
   held: (round: string, signal?: Signal) => ask<T.HeldView[]>(at('rounds', round, 'held'), { signal }),
   setAside: (round: string, signal?: Signal) => ask<T.SetAsideView[]>(at('rounds', round, 'set-aside'), { signal }),
   decideHeld: (round: string, number: number, admit: boolean, together: number[] = []) =>
-    post<void>(at('rounds', round, 'held', String(number)), { admit, with: together }),
+    post<T.HeldDecided>(at('rounds', round, 'held', String(number)), { admit, with: together }),
   audit: (after: number, limit: number, signal?: Signal) => ask<T.AuditPage>(`${at('audit')}?after=${after}&limit=${limit}`, { signal }),
   addPerson: (person: T.NewPerson) => post<T.PersonSummary>(at('people'), person),
   newEnrolment: (enrolment: T.NewEnrolment) => post<T.Enrolment>(at('enrolments'), enrolment),

@@ -417,6 +417,11 @@ export interface HeldView {
   admitted: boolean | null
 }
 
+/** What became of a decision on held changes. */
+export interface HeldDecided {
+  set_aside: number
+}
+
 export interface SetAsideView {
   hash: string
   document: string

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use duxue_client_core::{Command, CommandError, Seen, Subject};
 use duxue_document::decision::Outcome;
 use duxue_document::{DocumentKind, EntryPath};
-use duxue_protocol::api::{CandidateView, ConflictSubject, ConflictView, HeldView, ImportReport, SchoolView};
+use duxue_protocol::api::{
+    CandidateView, ConflictSubject, ConflictView, HeldDecided, HeldView, ImportReport, SchoolView,
+};
 use duxue_protocol::problem::Problem;
 use serde::de::DeserializeOwned;
 
@@ -274,7 +276,14 @@ pub async fn held(cx: &Context, decide: Option<(u64, bool)>) -> Result<(), Failu
     if let Some((number, admit)) = decide {
         let body = serde_json::json!({ "admit": admit }).to_string().into_bytes();
         let path = format!("/api/rounds/{round}/held/{number}");
-        cx.driver.ask("POST", &path, Some(("application/json", body))).await?;
+        let answer = cx.driver.ask("POST", &path, Some(("application/json", body))).await?;
+        let decided: HeldDecided = serde_json::from_slice(&answer).map_err(|_| CommandError::BadAnswer)?;
+        if decided.set_aside > 0 {
+            cx.out.line(
+                format!("其中 {} 项更改无法合并，采集设备会重新写入", decided.set_aside),
+                format!("{} changes can never be merged; their device states them again", decided.set_aside),
+            );
+        }
     }
     let found: Vec<HeldView> = get(cx, &format!("/api/rounds/{round}/held")).await?;
     cx.out.json(&found);

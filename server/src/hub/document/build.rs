@@ -1,5 +1,6 @@
 //! Building a document from what is stored, without what cannot be applied.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash};
@@ -8,13 +9,14 @@ use serde_json::json;
 
 use crate::audit::{By, event};
 use crate::hub::admit::{Refused, changes_of, snapshot_of};
-use crate::hub::rows::{ActorRow, HeldRow, SET_ASIDE, SetAsideRow, document_key};
+use crate::hub::rows::{ActorRow, HeldRow, SET_ASIDE, SetAsideRow, aside, document_key};
 use crate::random;
 use crate::rounds::DocumentName;
 use crate::store::{Delivery, JournalNumber, Record, StoreError, StoredDocument};
 
 use super::Document;
 use super::held::Held;
+use super::intake::depending;
 use super::numbers::Numbers;
 use super::shared::Shared;
 
@@ -48,23 +50,27 @@ impl Document {
     /// not be applied.
     #[must_use]
     pub fn load(name: DocumentName, stored: &StoredDocument, rows: Rows) -> (Self, Vec<Failed>) {
-        let Built { doc, numbers, failed } = build(&name, stored);
+        let mut held = Held::default();
+        for row in rows.held {
+            held.insert(row);
+        }
+        let set_aside: HashSet<ChangeHash> =
+            rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect();
+        let never = |hash: &ChangeHash| set_aside.contains(hash) || held.is_left_out(hash);
+        let Built { doc, numbers, failed, .. } = build_without(&name, stored, never);
         let mut document = Self {
             id: name.id(),
             name,
             doc: Shared::new(doc),
             actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
-            held: Held::default(),
-            set_aside: rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect(),
+            held,
+            set_aside,
             numbers,
             snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
             chunk_bytes: stored.chunks.iter().map(|(_, bytes)| bytes.len()).sum(),
             in_snapshot: 0,
             through: stored.chunks.last().map_or(JournalNumber(0), |(number, _)| *number),
         };
-        for row in rows.held {
-            document.held.insert(row);
-        }
         let there = |hash: &ChangeHash| {
             document.numbers.waits(hash) || document.doc.read().get_change_meta_by_hash(hash).is_some()
         };
@@ -135,6 +141,29 @@ pub(super) struct Built {
     pub doc: Automerge,
     pub numbers: Numbers,
     pub failed: Vec<Failed>,
+    /// The changes of each record, of which some wait for what they depend on.
+    waiting: Vec<(JournalNumber, Vec<Change>)>,
+}
+
+/// Builds a document without the chunks that wait for what is `never` applied:
+/// they were to be set aside when the server ended.
+fn build_without(name: &DocumentName, stored: &StoredDocument, never: impl Fn(&ChangeHash) -> bool) -> Built {
+    let mut built = build(name, stored);
+    let waiting: Vec<Change> = built.waiting.iter().flat_map(|(_, changes)| changes).cloned().collect();
+    let dead = depending(&waiting, never);
+    let is_dead = |changes: &[Change]| changes.iter().all(|change| dead.contains(&change.hash()));
+    let mut aside = Vec::new();
+    for (chunk, changes) in built.waiting.iter().filter(|(_, changes)| is_dead(changes)) {
+        let hashes = changes.iter().map(Change::hash).collect();
+        aside.push(Failed { chunk: *chunk, session: None, delivery: None, reason: aside::DEPENDS, hashes });
+    }
+    if !aside.is_empty() {
+        let mut rest = stored.clone();
+        rest.chunks.retain(|(number, _)| aside.iter().all(|failed| failed.chunk != *number));
+        built = build(name, &rest);
+        built.failed.extend(aside);
+    }
+    built
 }
 
 /// Builds a document from its snapshot and chunks. Chunks that fail are named
@@ -163,7 +192,9 @@ pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
     // The snapshot's too: it keeps what waits for its dependencies.
     let changes = units.iter().flat_map(|(_, changes)| changes);
     numbers.add(changes, |hash| doc.get_change_meta_by_hash(hash).is_some());
-    Built { doc, numbers, failed }
+    let waits = |change: &Change| numbers.waits(&change.hash());
+    units.retain(|(number, changes)| *number != JournalNumber(0) && changes.iter().any(waits));
+    Built { doc, numbers, failed, waiting: units }
 }
 
 /// What a document is built from.

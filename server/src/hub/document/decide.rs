@@ -1,7 +1,8 @@
 //! Deciding about held changes: they are let in with what waits for them
-//! only, or left out.
+//! only, or left out. What can never be applied then is set aside, so that
+//! nothing waits for ever: whoever captured it hears so, and states it again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{Change, ChangeHash};
@@ -9,24 +10,27 @@ use duxue_document::PersonId;
 
 use crate::fault::{self, Fault};
 use crate::hub::admit::changes_of;
-use crate::hub::rows::Decision;
+use crate::hub::rows::{Decision, HeldRow, aside};
 use crate::store::{Delivery, StoreError};
 
 use super::Document;
+use super::build::hash_from_hex;
 use super::held::hashes;
+use super::intake::depending;
 use super::numbers::{Apart, Planned};
 use super::plan::Plan;
 
 /// Held items with their changes, in the order in which they are let in.
-pub type LetIn = Vec<(u64, Vec<Change>)>;
+pub type Items = Vec<(u64, Vec<Change>)>;
 
 impl Document {
-    /// The held items whose changes [`Self::decide`] needs: those decided about,
-    /// and those that wait for nothing else.
+    /// The held items whose changes [`Self::decide`] needs: for letting in those
+    /// decided about and those that wait for nothing else, for leaving out
+    /// those that wait for them.
     ///
     /// # Errors
     /// `held.decided` for a number that is not held here, and `held.waits`
-    /// where one of them waits for changes that would not come in with it.
+    /// where one of them waits for held changes that would not come in with it.
     pub fn concerned(&self, decided: &[u64], admit: bool) -> Result<Vec<u64>, Fault> {
         let mut freed: HashSet<ChangeHash> = HashSet::new();
         for number in decided {
@@ -34,7 +38,7 @@ impl Document {
             freed.extend(hashes(&row.hashes));
         }
         if !admit {
-            return Ok(Vec::new());
+            return Ok(self.held.waiting_for(decided));
         }
         let mut numbers = decided.to_vec();
         let followers = self.held.followers(&freed, &HashSet::new());
@@ -52,15 +56,13 @@ impl Document {
 
     /// Whether one of these changes is in the name of an actor of a person.
     #[must_use]
-    pub fn are_of(&self, changes: &LetIn, person: &PersonId) -> bool {
+    pub fn are_of(&self, changes: &Items, person: &PersonId) -> bool {
         let mut actors = changes.iter().flat_map(|(_, changes)| changes).map(Change::actor_id);
         actors.any(|actor| self.actors.get(actor.to_bytes()).is_some_and(|row| row.person == *person))
     }
 
-    /// Plans what was decided: `let_in` has the changes of all items that
-    /// [`Self::concerned`] named. `None` where changes that are to be let in
-    /// can never be applied: nothing would be gained, and they would be gone
-    /// from the list.
+    /// Plans what was decided; `changes` has those of all items that
+    /// [`Self::concerned`] named.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
@@ -69,19 +71,16 @@ impl Document {
         decided: &[u64],
         admit: bool,
         by: &PersonId,
-        let_in: LetIn,
+        changes: Items,
         now_ms: i64,
-    ) -> Result<Option<Plan>, StoreError> {
+    ) -> Result<Plan, StoreError> {
         let mut plan = Plan::default();
-        if !admit {
-            for row in decided.iter().filter_map(|number| self.held.item(*number)) {
-                let decision = Decision { admitted: false, by: Some(by.clone()), at_ms: now_ms };
-                plan.decide(&self.name, row.clone(), decision)?;
-            }
-            return Ok(Some(plan));
+        if admit {
+            self.let_in(&mut plan, changes, Some((decided, by)), now_ms)?;
+        } else {
+            self.leave_out(&mut plan, decided, by, changes, now_ms)?;
         }
-        let whole = self.let_in(&mut plan, let_in, Some((decided, by)), now_ms)?;
-        Ok(whole.then_some(plan))
+        Ok(plan)
     }
 
     /// The held items that have nothing to wait for once a plan is applied.
@@ -94,48 +93,101 @@ impl Document {
         self.held.followers(&plan.taken_hashes(), &held_now)
     }
 
-    /// Lets in what [`Self::followers`] named; what can never be applied stays
-    /// held.
+    /// Lets in what [`Self::followers`] named.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
-    pub fn follow(&self, plan: &mut Plan, let_in: LetIn, now_ms: i64) -> Result<(), StoreError> {
-        self.let_in(plan, let_in, None, now_ms).map(|_| ())
+    pub fn follow(&self, plan: &mut Plan, let_in: Items, now_ms: i64) -> Result<(), StoreError> {
+        self.let_in(plan, let_in, None, now_ms)
     }
 
-    /// Lets items in, each whole or not at all; false where one of those
-    /// decided about can never be applied.
+    /// Lets items in. What can never be applied is set aside with what depends
+    /// on it; items may depend on one another, so all are sorted at once.
     fn let_in(
         &self,
         plan: &mut Plan,
-        let_in: LetIn,
+        let_in: Items,
         decided: Option<(&[u64], &PersonId)>,
         now_ms: i64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         let mut planned = Planned::default();
         planned.add_all(plan.taken.iter().flat_map(|unit| &unit.changes));
-        let mut outside = self.set_aside.clone();
-        let mut whole = true;
-        for (number, mut changes) in let_in {
-            let Some(row) = self.held.item(number) else { continue };
-            // The record may have changes that went from the item since.
-            let still: HashSet<ChangeHash> = hashes(&row.hashes).collect();
-            changes.retain(|change| still.contains(&change.hash()));
-            let by = decided.filter(|(chosen, _)| chosen.contains(&number)).map(|(_, by)| by.clone());
-            let Apart { take, aside, numbers } = self.numbers.apart(changes, &planned, &outside);
-            if !aside.is_empty() {
-                whole &= by.is_none();
-                // What depends on it stays with it.
-                outside.extend(take.iter().chain(aside.iter().map(|(change, _)| change)).map(Change::hash));
-                continue;
-            }
-            planned.extend(numbers);
-            let delivery = Delivery { person: row.person.clone(), device: row.device.clone() };
+        let (rows, places, changes) = self.still_held(let_in);
+        let never = |hash: &ChangeHash| self.is_never_applied(hash);
+        let Apart { take, aside, .. } = self.numbers.apart(changes, &planned, never);
+        let mut sorted: Vec<Sorted> = rows.iter().map(|_| Sorted::default()).collect();
+        for change in take {
+            sorted[places[&change.hash()]].take.push(change);
+        }
+        for (change, reason) in aside {
+            sorted[places[&change.hash()]].aside.push((change, reason));
+        }
+        for (row, Sorted { take, aside }) in rows.into_iter().zip(sorted) {
+            let by = decided.filter(|(chosen, _)| chosen.contains(&row.number)).map(|(_, by)| by.clone());
+            let delivery = delivery(row);
             plan.take(self.id, None, &delivery, take, now_ms);
+            plan.set_aside(self.id, None, &delivery, aside, now_ms);
             plan.decide(&self.name, row.clone(), Decision { admitted: true, by, at_ms: now_ms })?;
         }
-        Ok(whole)
+        Ok(())
     }
+
+    /// Leaves items out, and sets aside what depends on them in `waiting`.
+    fn leave_out(
+        &self,
+        plan: &mut Plan,
+        decided: &[u64],
+        by: &PersonId,
+        waiting: Items,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let mut out: HashSet<ChangeHash> = HashSet::new();
+        for row in decided.iter().filter_map(|number| self.held.item(*number)) {
+            out.extend(hashes(&row.hashes));
+            let decision = Decision { admitted: false, by: Some(by.clone()), at_ms: now_ms };
+            plan.decide(&self.name, row.clone(), decision)?;
+        }
+        let (rows, places, changes) = self.still_held(waiting);
+        let never = depending(&changes, |hash| out.contains(hash) || self.is_never_applied(hash));
+        let mut aside: Vec<Vec<(Change, &'static str)>> = rows.iter().map(|_| Vec::new()).collect();
+        for change in changes.into_iter().filter(|change| never.contains(&change.hash())) {
+            aside[places[&change.hash()]].push((change, aside::DEPENDS));
+        }
+        for (row, aside) in rows.into_iter().zip(aside).filter(|(_, aside)| !aside.is_empty()) {
+            plan.set_aside(self.id, None, &delivery(row), aside, now_ms);
+            let stays = |hash: &&String| hash_from_hex(hash).is_none_or(|hash| !never.contains(&hash));
+            plan.shrink(&self.name, row, row.hashes.iter().filter(stays).cloned().collect())?;
+        }
+        plan.moved.extend(never);
+        Ok(())
+    }
+
+    /// The rows of items, the place among them of each change that is still in
+    /// one, and these changes. Records may have changes that went since.
+    fn still_held(&self, items: Items) -> (Vec<&HeldRow>, HashMap<ChangeHash, usize>, Vec<Change>) {
+        let (mut rows, mut places, mut all) = (Vec::new(), HashMap::new(), Vec::new());
+        for (number, mut changes) in items {
+            let Some(row) = self.held.item(number) else { continue };
+            let still: HashSet<ChangeHash> = hashes(&row.hashes).collect();
+            changes.retain(|change| still.contains(&change.hash()));
+            places.extend(changes.iter().map(|change| (change.hash(), rows.len())));
+            rows.push(row);
+            all.extend(changes);
+        }
+        (rows, places, all)
+    }
+}
+
+/// The changes of one item.
+#[derive(Default)]
+struct Sorted {
+    take: Vec<Change>,
+    /// With the reason.
+    aside: Vec<(Change, &'static str)>,
+}
+
+fn delivery(row: &HeldRow) -> Delivery {
+    Delivery { person: row.person.clone(), device: row.device.clone() }
 }
 
 /// The changes of a held record.

@@ -1,12 +1,13 @@
 //! What a document remembers of the changes that are kept outside it. Their
 //! bytes stay in the journal.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use automerge::ChangeHash;
 
 use crate::hub::quota::Amount;
 use crate::hub::rows::{HeldRow, reason};
+use crate::store::Delivery;
 
 use super::build::hash_from_hex;
 
@@ -20,9 +21,9 @@ pub(super) struct Held {
     /// Changes that were left out. They stay known, so that they are not held
     /// again.
     left_out: HashSet<ChangeHash>,
-    /// Changes that someone else than their actor's owner brought: the owner
-    /// may still bring them.
-    relayed: HashSet<ChangeHash>,
+    /// Changes that someone else than their actor's owner brought, and who did:
+    /// the owner may still bring them.
+    relayed: HashMap<ChangeHash, Delivery>,
     amount: Amount,
 }
 
@@ -37,37 +38,51 @@ impl Held {
         self.places.contains_key(hash) || self.left_out.contains(hash)
     }
 
-    /// Whether a change was left out, or is held and waits for one that was,
-    /// directly or through others: letting it in alone is no longer possible.
-    pub fn is_left_out(&self, hash: &ChangeHash) -> bool {
-        let mut open = vec![*hash];
-        let mut seen = HashSet::new();
-        while let Some(hash) = open.pop() {
-            if self.left_out.contains(&hash) {
-                return true;
-            }
-            let item = self.places.get(&hash).filter(|number| seen.insert(**number));
-            if let Some(row) = item.and_then(|number| self.items.get(number)) {
-                open.extend(hashes(&row.waits_for));
-            }
-        }
-        false
+    /// Whether a change is held and nobody has decided about it.
+    pub fn is_undecided(&self, hash: &ChangeHash) -> bool {
+        self.places.contains_key(hash)
     }
 
-    /// What an item waits for that is not let in together with it: numbers of
-    /// items, and `left_out` for changes that were left out.
+    /// Whether a supervisor left a change out.
+    pub fn is_left_out(&self, hash: &ChangeHash) -> bool {
+        self.left_out.contains(hash)
+    }
+
+    /// The numbers of the items that an item waits for and that are not let in
+    /// together with it.
     pub fn waits(&self, number: u64, together: &HashSet<ChangeHash>) -> Vec<String> {
         let waits_for = self.items.get(&number).into_iter().flat_map(|row| hashes(&row.waits_for));
-        let outside = waits_for.filter(|hash| self.contains(hash) && !together.contains(hash));
-        let name = |hash: ChangeHash| {
-            self.places.get(&hash).map_or_else(|| "left_out".to_owned(), ToString::to_string)
-        };
-        outside.map(name).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        let outside = waits_for.filter(|hash| !together.contains(hash));
+        let numbers: BTreeSet<u64> = outside.filter_map(|hash| self.places.get(&hash).copied()).collect();
+        numbers.iter().map(ToString::to_string).collect()
+    }
+
+    /// The undecided items beside `decided` that wait for those, directly or
+    /// through others.
+    pub fn waiting_for(&self, decided: &[u64]) -> Vec<u64> {
+        let mut dependents: HashMap<u64, BTreeSet<u64>> = HashMap::new();
+        for row in self.items.values() {
+            for place in hashes(&row.waits_for).filter_map(|hash| self.places.get(&hash)) {
+                dependents.entry(*place).or_default().insert(row.number);
+            }
+        }
+        let (mut open, mut found) = (decided.to_vec(), BTreeSet::new());
+        while let Some(number) = open.pop() {
+            let next = dependents.remove(&number).into_iter().flatten();
+            open.extend(next.filter(|next| !decided.contains(next) && found.insert(*next)));
+        }
+        found.into_iter().collect()
     }
 
     /// Whether only someone else than its actor's owner has brought a change.
     pub fn is_relayed(&self, hash: &ChangeHash) -> bool {
-        self.relayed.contains(hash)
+        self.relayed.contains_key(hash)
+    }
+
+    /// Whether a change is here only because someone else than who asks
+    /// brought it, who is not its actor's owner either.
+    pub fn is_relayed_by_another(&self, hash: &ChangeHash, asks: &Delivery) -> bool {
+        self.relayed.get(hash).is_some_and(|brought| brought != asks)
     }
 
     /// An item that nobody has decided about.
@@ -77,7 +92,7 @@ impl Held {
 
     /// The undecided items that these changes are in.
     pub fn items_of(&self, changes: &HashSet<ChangeHash>) -> impl Iterator<Item = &HeldRow> {
-        let numbers: std::collections::BTreeSet<u64> =
+        let numbers: BTreeSet<u64> =
             changes.iter().filter_map(|hash| self.places.get(hash).copied()).collect();
         numbers.into_iter().filter_map(|number| self.items.get(&number))
     }
@@ -90,7 +105,8 @@ impl Held {
             return;
         }
         if row.reason == reason::OTHER_ACTOR {
-            self.relayed.extend(&hashes);
+            let brought = Delivery { person: row.person.clone(), device: row.device.clone() };
+            self.relayed.extend(hashes.iter().map(|hash| (*hash, brought.clone())));
         }
         if decision == Some(false) {
             self.left_out.extend(hashes);
@@ -138,7 +154,7 @@ impl Held {
             return Vec::new();
         }
         let still_held =
-            |hash: &ChangeHash| held_now.contains(hash) || self.contains(hash) && !freed.contains(hash);
+            |hash: &ChangeHash| held_now.contains(hash) || self.is_undecided(hash) && !freed.contains(hash);
         let mut open: HashMap<u64, usize> = HashMap::new();
         let mut dependents: HashMap<ChangeHash, Vec<u64>> = HashMap::new();
         let mut ready = Vec::new();

@@ -156,11 +156,12 @@ impl Document {
         let outside = |hash: &ChangeHash| {
             held.contains(hash)
                 || before.held.contains(hash)
-                || self.held.contains(hash) && !own.contains(hash)
+                || self.held.is_undecided(hash) && !own.contains(hash)
         };
         let (take, depends) = apart(take, outside);
         let hold = [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
-        let Apart { take, aside, numbers } = self.numbers.apart(take, &before.numbers, &self.set_aside);
+        let never = |hash: &ChangeHash| self.is_never_applied(hash) && !own.contains(hash);
+        let Apart { take, aside, numbers } = self.numbers.apart(take, &before.numbers, never);
         Sorted { take, aside, numbers, hold, fresh, own }
     }
 
@@ -197,7 +198,7 @@ impl Document {
     ) -> Result<(), StoreError> {
         plan.moved.extend(&sorted.own);
         plan.take(self.id, Some(session), delivery, sorted.take, intake.now_ms);
-        plan.set_aside(self.id, session, delivery, sorted.aside, intake.now_ms);
+        plan.set_aside(self.id, Some(session), delivery, sorted.aside, intake.now_ms);
         for (changes, reason) in sorted.hold {
             if changes.is_empty() {
                 continue;
@@ -206,7 +207,7 @@ impl Document {
             let outside: HashSet<ChangeHash> = changes
                 .iter()
                 .flat_map(|change| change.deps().iter().copied())
-                .filter(|dep| !own.contains(dep) && (self.held.contains(dep) || held_now.contains(dep)))
+                .filter(|dep| !own.contains(dep) && (self.held.is_undecided(dep) || held_now.contains(dep)))
                 .collect();
             let row = HeldRow {
                 number: (intake.next_held)(),

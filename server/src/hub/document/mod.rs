@@ -23,13 +23,13 @@ use automerge::{Change, ChangeHash};
 use duxue_document::DocumentId;
 
 use crate::rounds::DocumentName;
-use crate::store::JournalNumber;
+use crate::store::{Delivery, JournalNumber};
 
 use super::rows::ActorRow;
 use super::subscriber::Subscriber;
 
 pub use build::{Failed, Rows};
-pub use decide::{LetIn, held_changes};
+pub use decide::{Items, held_changes};
 pub use intake::Intake;
 pub use plan::{Contribution, Plan, Refusal};
 pub use shared::Shared;
@@ -140,10 +140,18 @@ impl Document {
         self.held.contains(hash)
     }
 
-    /// Whether a change was left out, or depends on one that was.
+    /// Whether a supervisor left a change out.
     #[must_use]
     pub fn left_out(&self, hash: &ChangeHash) -> bool {
         self.held.is_left_out(hash)
+    }
+
+    /// Whether a held change is not here as far as who asks is concerned:
+    /// someone who is not its actor's owner brought it. The owner has yet to
+    /// bring it.
+    #[must_use]
+    pub fn is_unheard_of(&self, hash: &ChangeHash, asks: &Delivery) -> bool {
+        self.held.is_relayed_by_another(hash, asks)
     }
 
     /// Whether a change was set aside.
@@ -198,6 +206,12 @@ impl Document {
     #[must_use]
     pub fn chunk_bytes(&self) -> usize {
         self.chunk_bytes
+    }
+
+    /// Whether a change will not be in the document, so that what depends on it
+    /// will not be either.
+    fn is_never_applied(&self, hash: &ChangeHash) -> bool {
+        self.set_aside.contains(hash) || self.held.is_left_out(hash)
     }
 
     fn knows(&self, hash: &ChangeHash) -> bool {

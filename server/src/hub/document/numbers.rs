@@ -109,9 +109,14 @@ impl Numbers {
     }
 
     /// Takes those out that can never be applied beside what is there and
-    /// `planned`, with the reason, and what depends on them or on one of
-    /// `set_aside`; gives what the rest adds too.
-    pub fn apart(&self, changes: Vec<Change>, planned: &Planned, set_aside: &HashSet<ChangeHash>) -> Apart {
+    /// `planned`, with the reason, and what depends on them or on what is `never`
+    /// applied; gives what the rest adds too.
+    pub fn apart(
+        &self,
+        changes: Vec<Change>,
+        planned: &Planned,
+        never: impl Fn(&ChangeHash) -> bool,
+    ) -> Apart {
         let mut numbers = Planned::default();
         let mut unusable: HashMap<ChangeHash, &'static str> = HashMap::new();
         for change in &changes {
@@ -122,7 +127,7 @@ impl Numbers {
                 None => numbers.add(change),
             }
         }
-        let outside = |hash: &ChangeHash| set_aside.contains(hash) || unusable.contains_key(hash);
+        let outside = |hash: &ChangeHash| never(hash) || unusable.contains_key(hash);
         let depending = super::intake::depending(&changes, outside);
         for hash in depending {
             unusable.entry(hash).or_insert(aside::DEPENDS);

@@ -123,7 +123,7 @@ impl Plan {
     pub(super) fn set_aside(
         &mut self,
         document: DocumentId,
-        session: u64,
+        session: Option<u64>,
         delivery: &Delivery,
         changes: Vec<(Change, &'static str)>,
         received_ms: i64,
@@ -131,7 +131,7 @@ impl Plan {
         let of = |(change, reason): &(Change, &'static str)| (change.actor_id().clone(), *reason);
         for ((_, reason), changes) in grouped(changes, of) {
             let changes = changes.into_iter().map(|(change, _)| change).collect();
-            let unit = self.chunk(document, Some(session), delivery, changes, received_ms);
+            let unit = self.chunk(document, session, delivery, changes, received_ms);
             self.aside.push(Aside { unit, delivery: delivery.clone(), reason });
         }
     }

@@ -7,7 +7,7 @@ use automerge::{ActorId, Automerge, AutomergeError, ROOT};
 use duxue_document::{DocumentKind, PersonId, genesis};
 
 use crate::hub::quota::{Amount, Quotas};
-use crate::hub::rows::reason;
+use crate::hub::rows::{Decision, HeldRow, aside, reason};
 use crate::rounds::{DocumentName, Writing};
 use crate::store::{Delivery, JournalNumber, Record, StoredDocument};
 
@@ -111,11 +111,23 @@ impl World {
         self.document.apply(plan, first).expect("applies");
     }
 
+    /// Decides, and gives how many changes were set aside for it.
+    fn decide(&mut self, decided: &[u64], admit: bool, changes: Items) -> usize {
+        let by = "s".parse().expect("an id");
+        let plan = self.document.decide(decided, admit, &by, changes, 0).expect("plans");
+        let aside = plan.failed(JournalNumber(1));
+        self.commit(plan);
+        self.document.set_aside(&aside, 0).expect("rows");
+        aside.iter().map(|failed| failed.hashes.len()).sum()
+    }
+
     /// Brings changes with every right; gives the reasons of what is held.
     fn bring(&mut self, person: &str, changes: Vec<Change>) -> Vec<String> {
         let plan = self.plan(vec![contribution(1, person, Writing::Yes, changes)], &|_| Writing::Yes);
         let reasons = plan.held.iter().map(|row| row.reason.clone()).collect();
+        let aside = plan.failed(JournalNumber(1));
         self.commit(plan);
+        self.document.set_aside(&aside, 0).expect("rows");
         reasons
     }
 
@@ -237,11 +249,9 @@ fn a_decision_gives_the_room_back() {
         assert!(world.bring("a", vec![change(1, "a")]).is_empty());
         let forged = edit(&mut world.device(1), "forged");
         assert_eq!(world.bring("b", vec![forged.clone()]), [reason::OTHER_ACTOR]);
-        let let_in: LetIn = if admit { vec![(1, vec![forged.clone()])] } else { Vec::new() };
+        let let_in: Items = if admit { vec![(1, vec![forged.clone()])] } else { Vec::new() };
         assert_eq!(world.document.concerned(&[1], admit), Ok(let_in.iter().map(|(n, _)| *n).collect()));
-        let by = "s".parse().expect("an id");
-        let plan = world.document.decide(&[1], admit, &by, let_in, 0).expect("plans").expect("applies");
-        world.commit(plan);
+        assert_eq!(world.decide(&[1], admit, let_in), 0);
         assert_eq!(world.document.has(&forged.hash()), admit);
         assert_eq!(world.document.held.amount(), Amount::default());
         let again = edit(&mut world.device(1), "again");
@@ -260,17 +270,77 @@ fn what_is_known_is_not_committed_again() {
 }
 
 #[test]
-fn a_held_change_whose_number_was_used_meanwhile_is_not_let_in() {
+fn a_held_change_whose_number_was_used_meanwhile_is_set_aside_and_the_rest_comes_in() {
     let mut world = World::new();
     assert!(world.bring("a", vec![change(1, "a")]).is_empty());
-    let forged = edit(&mut world.device(1), "forged");
-    assert_eq!(world.bring("b", vec![forged.clone()]), [reason::OTHER_ACTOR]);
-    let own = edit(&mut world.device(1), "own");
-    assert!(world.bring("a", vec![own.clone()]).is_empty());
-    let by = "s".parse().expect("an id");
-    let plan = world.document.decide(&[1], true, &by, vec![(1, vec![forged.clone()])], 0).expect("plans");
-    assert!(plan.is_none(), "nothing is decided");
-    assert!(world.document.holds(&forged.hash()) && world.items() == [1]);
+    assert!(world.bring("c", vec![change(3, "c")]).is_empty());
+    let (mut of_a, mut forger) = (world.device(1), world.device(1));
+    let (forged, other) = (edit(&mut forger, "forged"), edit(&mut world.device(3), "other"));
+    let built = edit(&mut forger, "built on it");
+    let brought = vec![forged.clone(), built.clone(), other.clone()];
+    assert_eq!(world.bring("b", brought.clone()), [reason::OTHER_ACTOR]);
+    assert!(world.bring("a", vec![edit(&mut of_a, "own")]).is_empty());
+    assert_eq!(world.decide(&[1], true, vec![(1, brought)]), 2);
+    assert!(world.items().is_empty(), "nothing waits for ever");
+    let word =
+        |change: &Change| (world.document.has(&change.hash()), world.document.has_set_aside(&change.hash()));
+    assert_eq!([&forged, &built, &other].map(word), [(false, true), (false, true), (true, false)]);
+}
+
+#[test]
+fn what_depends_on_what_was_left_out_is_set_aside_and_the_rest_waits_on() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let (mut of_a, mut of_b) = (world.device(1), world.device(2));
+    let (ended, alone) = (edit(&mut of_b, "ended"), edit(&mut world.device(4), "alone"));
+    let only_a = |person: &PersonId| if person.as_str() == "a" { Writing::Yes } else { Writing::Ended };
+    for (session, person, changes) in [(1, "b", vec![ended.clone()]), (2, "d", vec![alone.clone()])] {
+        let plan = world.plan(vec![contribution(session, person, Writing::Yes, changes)], &only_a);
+        world.commit(plan);
+    }
+    of_a.apply_changes([ended.clone()]).expect("applies");
+    let on_ended = edit(&mut of_a, "on ended");
+    let mut also = world.device(1);
+    also.set_actor(ActorId::from([9; 16]));
+    also.apply_changes([alone.clone()]).expect("applies");
+    let on_alone = edit(&mut also, "on alone");
+    let both = vec![on_ended.clone(), on_alone.clone()];
+    assert_eq!(world.bring("a", both.clone()), [reason::DEPENDS]);
+    assert_eq!(world.document.concerned(&[1], false), Ok(vec![3]));
+    assert_eq!(world.decide(&[1], false, vec![(3, both)]), 1);
+    assert!(world.document.left_out(&ended.hash()) && world.document.has_set_aside(&on_ended.hash()));
+    assert_eq!((world.items(), world.document.holds(&on_alone.hash())), (vec![2, 3], true));
+    // Whatever builds on it later is set aside at once, and nobody has to decide.
+    let later = edit(&mut of_a, "later");
+    assert!(world.bring("a", vec![later.clone()]).is_empty());
+    assert!(world.document.has_set_aside(&later.hash()));
+}
+
+#[test]
+fn what_waits_for_what_was_left_out_is_found_at_a_load() {
+    let mut of_a = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
+    let (out, on_it) = (edit(&mut of_a, "out"), edit(&mut of_a, "on it"));
+    let row = HeldRow {
+        number: 1,
+        document: name().id(),
+        person: "a".parse().expect("an id"),
+        device: None,
+        reason: reason::RIGHT_ENDED.to_owned(),
+        received_ms: 0,
+        hashes: vec![crate::random::hex(&out.hash().0)],
+        waits_for: Vec::new(),
+        bytes: 1,
+        decision: Some(Decision { admitted: false, by: None, at_ms: 0 }),
+    };
+    let mut stored = StoredDocument { snapshot: None, chunks: Vec::new() };
+    stored.chunks.push((JournalNumber(7), on_it.raw_bytes().to_vec()));
+    let rows = Rows { held: vec![row], ..no_rows() };
+    let (document, failed) = Document::load(name(), &stored, rows);
+    assert_eq!(
+        failed.iter().map(|failed| (failed.chunk, failed.reason)).collect::<Vec<_>>(),
+        [(JournalNumber(7), aside::DEPENDS)]
+    );
+    assert!(!document.has(&on_it.hash()));
 }
 
 #[test]
@@ -297,10 +367,7 @@ fn items_that_wait_for_one_another_are_let_in_together() {
         );
     }
     assert_eq!(world.document.concerned(&[1, 2], true), Ok(vec![1, 2]));
-    let by = "s".parse().expect("an id");
-    let let_in = vec![(1, vec![one, three.clone()]), (2, vec![two])];
-    let plan = world.document.decide(&[1, 2], true, &by, let_in, 0).expect("plans").expect("applies");
-    world.commit(plan);
+    assert_eq!(world.decide(&[1, 2], true, vec![(1, vec![one, three.clone()]), (2, vec![two])]), 0);
     assert!(world.document.has(&three.hash()) && world.items().is_empty());
 }
 

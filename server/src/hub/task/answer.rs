@@ -10,7 +10,7 @@ use duxue_protocol::wire;
 
 use crate::hub::document::Received;
 use crate::hub::subscriber::Subscriber;
-use crate::store::StoreError;
+use crate::store::{Delivery, StoreError};
 
 use super::{Durable, Event, Owner};
 
@@ -99,9 +99,11 @@ impl Owner {
         }
     }
 
-    fn durable(&self, hash: &ChangeHash) -> Durable {
+    fn durable(&self, hash: &ChangeHash, asks: &Delivery) -> Durable {
         if self.document.has(hash) {
             Durable::Yes
+        } else if self.document.is_unheard_of(hash, asks) {
+            Durable::No
         } else if self.document.left_out(hash) {
             Durable::LeftOut
         } else if self.document.holds(hash) {
@@ -118,8 +120,8 @@ impl Owner {
             Event::Read { answer } => {
                 let _ = answer.send(Ok(self.document.shared().clone()));
             }
-            Event::Durable { hashes, answer } => {
-                let _ = answer.send(hashes.iter().map(|hash| self.durable(hash)).collect());
+            Event::Durable { hashes, asks, answer } => {
+                let _ = answer.send(hashes.iter().map(|hash| self.durable(hash, &asks)).collect());
             }
             _ => {}
         }

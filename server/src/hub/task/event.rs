@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::hub::admit::Admitted;
 use crate::hub::document::Shared;
 use crate::hub::peer::Peer;
+use crate::store::Delivery;
 
 /// Something for an open document.
 pub enum Event {
@@ -51,6 +52,8 @@ pub enum Event {
     Durable {
         /// The changes.
         hashes: Vec<ChangeHash>,
+        /// Who asks.
+        asks: Delivery,
         /// Gets one word for each.
         answer: oneshot::Sender<Vec<Durable>>,
     },
@@ -62,8 +65,8 @@ pub enum Event {
         admit: bool,
         /// Who decides.
         by: PersonId,
-        /// Gets the outcome.
-        answer: oneshot::Sender<Result<(), Fault>>,
+        /// Gets how many changes could not be applied and were set aside.
+        answer: oneshot::Sender<Result<u64, Fault>>,
     },
 }
 
@@ -74,11 +77,11 @@ pub enum Durable {
     Yes,
     /// Kept outside the document until someone decides.
     Held,
-    /// Kept outside the document, as someone decided, or because it depends on
-    /// such a change.
+    /// Kept outside the document, as someone decided.
     LeftOut,
-    /// Kept, but it can never be applied.
+    /// Kept, but it can never be applied, for itself or for what it depends on.
     SetAside,
-    /// Not here.
+    /// Not here, or only because someone passed it on who is neither its
+    /// actor's owner nor who asks.
     No,
 }
