@@ -9,7 +9,7 @@ use duxue_protocol::api::{Enrol, Login, RoundSummary, Session, WorkPacket};
 use crate::command::Reply;
 use crate::engine::{Engine, Packet, Pending, Turn, json};
 use crate::error::CommandError;
-use crate::event::{CommandId, HttpAnswer, HttpBody, HttpError, HttpRequest};
+use crate::event::{CommandId, HttpAnswer, HttpBody, HttpError, HttpRequest, Key};
 use crate::identity::{self, Identity};
 use crate::receipts::Claimed;
 use crate::{keys, photo};
@@ -21,7 +21,7 @@ pub enum Errand {
     /// The list of rounds.
     Rounds { id: CommandId },
     /// A packet, and the rounds still to fetch.
-    Packet { id: CommandId, round: RoundId, rest: Vec<RoundId>, fetched: Vec<WorkPacket> },
+    Packet { id: CommandId, round: RoundId, fetching: Fetching },
     /// Bytes to sign for the next session.
     Challenge,
     /// The device's next session.
@@ -32,6 +32,14 @@ pub enum Errand {
     PhotoCreated { photo: PhotoHash },
     /// The state of an upload.
     PhotoProgress { photo: PhotoHash, url: String },
+}
+
+/// Packets on their way.
+pub struct Fetching {
+    rest: Vec<RoundId>,
+    fetched: Vec<WorkPacket>,
+    /// Whether these are all rounds that the server has for this person.
+    all: bool,
 }
 
 impl Engine {
@@ -86,7 +94,10 @@ impl Engine {
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
         match round {
-            Some(round) => self.fetch_next(id, vec![round], Vec::new(), turn),
+            Some(round) => {
+                let fetching = Fetching { rest: vec![round], fetched: Vec::new(), all: false };
+                self.fetch_next(id, fetching, turn)
+            }
             None => {
                 let request = self.get("/api/rounds")?;
                 self.http(request, Errand::Rounds { id }, turn);
@@ -98,16 +109,15 @@ impl Engine {
     fn fetch_next(
         &mut self,
         id: CommandId,
-        mut rest: Vec<RoundId>,
-        fetched: Vec<WorkPacket>,
+        mut fetching: Fetching,
         turn: &mut Turn,
     ) -> Result<(), CommandError> {
-        let Some(round) = rest.pop() else {
-            self.keep_packets(id, fetched, turn);
+        let Some(round) = fetching.rest.pop() else {
+            self.keep_packets(id, fetching, turn);
             return Ok(());
         };
         let request = self.get(&format!("/api/rounds/{round}/packet"))?;
-        self.http(request, Errand::Packet { id, round, rest, fetched }, turn);
+        self.http(request, Errand::Packet { id, round, fetching }, turn);
         Ok(())
     }
 
@@ -136,7 +146,7 @@ impl Engine {
                 let rounds = read::<Vec<RoundSummary>>(result);
                 let next = rounds.and_then(|rounds| {
                     let rest = rounds.into_iter().map(|round| round.id).collect();
-                    self.fetch_next(id, rest, Vec::new(), turn)
+                    self.fetch_next(id, Fetching { rest, fetched: Vec::new(), all: true }, turn)
                 });
                 match next {
                     Ok(()) => {}
@@ -144,10 +154,10 @@ impl Engine {
                     Err(error) => turn.reply(id, Err(error)),
                 }
             }
-            Errand::Packet { id, round, rest, mut fetched } => {
+            Errand::Packet { id, round, mut fetching } => {
                 let next = read::<WorkPacket>(result).and_then(|packet| {
-                    fetched.push(packet);
-                    self.fetch_next(id, rest, fetched, turn)
+                    fetching.fetched.push(packet);
+                    self.fetch_next(id, fetching, turn)
                 });
                 match next {
                     Ok(()) => {}
@@ -191,13 +201,30 @@ impl Engine {
             device_secret,
         };
         let put = (keys::IDENTITY.to_owned(), json(&identity));
-        self.identity = Some(identity);
+        let before = self.identity.replace(identity);
+        // What was assigned to somebody else says nothing of this person.
+        let deletes = match before {
+            Some(before) if before.person != session.person => self.drop_packets(|_| true),
+            _ => Vec::new(),
+        };
         let reply =
             Reply::Session { person: session.person, device: session.device, expires_ms: session.expires_ms };
-        self.write(vec![put], Vec::new(), Pending::Record(Some((id, reply))), turn);
+        self.write(vec![put], deletes, Pending::Record(Some((id, reply))), turn);
     }
 
-    fn keep_packets(&mut self, id: CommandId, fetched: Vec<WorkPacket>, turn: &mut Turn) {
+    /// Forgets packets; gives the keys to delete. What was captured stays.
+    fn drop_packets(&mut self, which: impl Fn(&RoundId) -> bool) -> Vec<Key> {
+        let gone: Vec<RoundId> = self.packets.keys().filter(|round| which(round)).cloned().collect();
+        for round in &gone {
+            self.packets.remove(round);
+        }
+        let documents = &self.documents;
+        self.open.retain(|id| documents.get(id).is_none_or(|local| !gone.contains(&local.about.round)));
+        gone.iter().map(keys::packet).collect()
+    }
+
+    fn keep_packets(&mut self, id: CommandId, fetching: Fetching, turn: &mut Turn) {
+        let Fetching { fetched, all, .. } = fetching;
         let mut puts = Vec::new();
         let mut rounds = Vec::new();
         let mut schools = 0;
@@ -212,13 +239,19 @@ impl Engine {
             self.packets.insert(round.clone(), Packet::new(packet));
             rounds.push(round);
         }
+        // A round that the server does not give any more is shown until what was
+        // captured in it has arrived.
+        let undelivered: Vec<RoundId> =
+            self.packets.keys().filter(|round| self.has_undelivered_in(round)).cloned().collect();
+        let deletes =
+            self.drop_packets(|round| all && !rounds.contains(round) && !undelivered.contains(round));
         if self.link.is_open() {
             let subscribed = self.subscribed();
             self.dirty.extend(subscribed);
         }
         self.settled = false;
         let reply = Reply::Packets { rounds, schools };
-        self.write(puts, Vec::new(), Pending::Record(Some((id, reply))), turn);
+        self.write(puts, deletes, Pending::Record(Some((id, reply))), turn);
     }
 }
 

@@ -97,7 +97,7 @@ impl Engine {
     }
 
     /// Writes claims together, stored all or none. Photos that come with them get an evidence
-    /// entry that links them to the entries whose claims name them.
+    /// entry that links them to the entries whose claims name them and to those that they name.
     fn put(
         &mut self,
         id: CommandId,
@@ -114,9 +114,11 @@ impl Engine {
                 let entries = claims
                     .iter()
                     .filter(|(_, statement)| statement.photos.contains(&photo.photo))
-                    .map(|(path, _)| path.clone())
+                    .map(|(path, _)| path)
+                    .chain(&photo.supports)
+                    .cloned()
                     .collect();
-                // Where the claims that it supports were made.
+                // Where nothing else is known: where the claims that it supports were made.
                 let place = claims
                     .iter()
                     .filter(|(_, statement)| statement.photos.contains(&photo.photo))
@@ -244,6 +246,7 @@ impl Engine {
             photos: candidate.photos.clone(),
             note: candidate.note.clone(),
             place: candidate.captured.place.clone(),
+            at_ms: None,
         })
     }
 
@@ -290,17 +293,17 @@ impl Engine {
     pub(crate) fn claim(&mut self, statement: Statement, now_ms: i64) -> Claim {
         Claim {
             value: statement.value,
-            captured: self.captured(statement.place, now_ms),
+            captured: self.captured(statement.place, statement.at_ms.unwrap_or(now_ms)),
             photos: statement.photos,
             note: statement.note.filter(|note| !note.trim().is_empty()),
         }
     }
 
-    /// The circumstances of a claim made now.
-    pub(crate) fn captured(&mut self, place: Option<Place>, now_ms: i64) -> Captured {
+    /// The circumstances of a claim made at a time of the device's clock.
+    pub(crate) fn captured(&mut self, place: Option<Place>, at_ms: i64) -> Captured {
         self.counter += 1;
         Captured {
-            device_time_ms: now_ms,
+            device_time_ms: at_ms,
             clock_offset_ms: self.identity.as_ref().map(|identity| identity.clock_offset_ms),
             boot_id: self.boot_id.clone(),
             counter: self.counter,
@@ -343,7 +346,8 @@ fn single(name: &str, scalar: Scalar) -> Result<Value, CommandError> {
 
 /// The evidence entry of a photo: `entries` joined by spaces, `media`, and
 /// `bytes` as text, so that a reader knows what to expect of a photo that has
-/// not arrived.
+/// not arrived. `method` says whether the camera took it then or it was chosen
+/// from the device's pictures; time and place are those of that moment.
 fn evidence(
     photo: &NewPhoto,
     entries: &BTreeSet<EntryPath>,
@@ -353,7 +357,17 @@ fn evidence(
     let mut value = single("entries", Scalar::Text(entries))?;
     value.extend(single("media", Scalar::Text(photo.media.clone()))?);
     value.extend(single("bytes", Scalar::Text(photo.length.to_string()))?);
-    Ok(Statement { value, photos: vec![photo.photo], note: None, place })
+    let taken = photo.taken.as_ref();
+    if let Some(taken) = taken {
+        value.extend(single("method", Scalar::Text(taken.method.as_str().to_owned()))?);
+    }
+    Ok(Statement {
+        value,
+        photos: vec![photo.photo],
+        note: photo.note.clone(),
+        place: taken.map_or(place, |taken| taken.place.clone()),
+        at_ms: taken.map(|taken| taken.at_ms),
+    })
 }
 
 /// The writer's refusal with its own code.

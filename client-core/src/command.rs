@@ -35,6 +35,10 @@ pub struct Statement {
     /// Where, if the device knows.
     #[serde(default)]
     pub place: Option<Place>,
+    /// When by the device's clock, where that is not now: a photo may be stated
+    /// long after it was taken.
+    #[serde(default)]
+    pub at_ms: Option<i64>,
 }
 
 /// A photo whose bytes the shell has stored durably under its hash.
@@ -46,6 +50,56 @@ pub struct NewPhoto {
     pub length: u64,
     /// Media type, such as `image/jpeg`.
     pub media: String,
+    /// How it came to the device, where that is known.
+    #[serde(default)]
+    pub taken: Option<Taken>,
+    /// Entries that it supports besides those whose claims name it.
+    #[serde(default)]
+    pub supports: BTreeSet<EntryPath>,
+    /// A remark about it.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+impl NewPhoto {
+    /// A photo of which nothing else is known.
+    #[must_use]
+    pub fn new(photo: PhotoHash, length: u64, media: String) -> Self {
+        Self { photo, length, media, taken: None, supports: BTreeSet::new(), note: None }
+    }
+}
+
+/// How a photo came to the device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// When, by the device's clock, milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// Where the device was then, if it knew.
+    #[serde(default)]
+    pub place: Option<Place>,
+    /// From where.
+    pub method: TakenBy,
+}
+
+/// From where a photo came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenBy {
+    /// The camera, at that moment.
+    Camera,
+    /// The device's pictures: it may be older, and from elsewhere.
+    Gallery,
+}
+
+impl TakenBy {
+    /// The word in the evidence entry.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Camera => "camera",
+            Self::Gallery => "gallery",
+        }
+    }
 }
 
 /// A draft that is stored together with claims.

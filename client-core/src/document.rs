@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, RoundId, SchoolId, genesis};
 use duxue_protocol::scan::{self, ScanLimits};
 
+use crate::clock::is_due;
 use crate::command::{Reply, Subject};
 use crate::event::{CommandId, Key};
 use crate::reissue::Gone;
@@ -37,6 +38,11 @@ const INCOMING: ScanLimits = ScanLimits {
     haves: 16,
     bloom_bytes: 512 << 10,
 };
+
+/// A write that failed is tried again after twice as many seconds as it failed
+/// times, and after this at the latest.
+const RETRY_STEP_MS: i64 = 2_000;
+const RETRY_LAST_MS: i64 = 30_000;
 
 /// Chunks are joined into a snapshot when they outgrow it and this.
 const COMPACT_ABOVE: usize = 16 * 1024;
@@ -287,7 +293,8 @@ impl LocalDocument {
     /// one batch, in order: a later change must not be on disk without an
     /// earlier one.
     pub fn next_write(&mut self, now_ms: i64) -> Option<Batch> {
-        if self.writing.is_some() || self.unsaved.is_empty() || self.retry_ms.is_some_and(|at| at > now_ms) {
+        let later = self.retry_ms.is_some_and(|at| !is_due(at, now_ms, RETRY_LAST_MS));
+        if self.writing.is_some() || self.unsaved.is_empty() || later {
             return None;
         }
         self.retry_ms = None;
@@ -314,7 +321,7 @@ impl LocalDocument {
     pub fn write_failed(&mut self, now_ms: i64) -> Vec<CommandId> {
         self.writing = None;
         self.failures = self.failures.saturating_add(1);
-        self.retry_ms = Some(now_ms + 2_000 * i64::from(self.failures.min(15)));
+        self.retry_ms = Some(now_ms + (RETRY_STEP_MS * i64::from(self.failures)).min(RETRY_LAST_MS));
         let mut told = Vec::new();
         for unsaved in &mut self.unsaved {
             if !unsaved.replies.is_empty() {
@@ -323,6 +330,15 @@ impl LocalDocument {
             told.extend(unsaved.replies.drain(..).map(|(id, _)| id));
         }
         told
+    }
+
+    /// What is in memory and not on disk, in the order in which it happened:
+    /// keys with the bytes to put, or with nothing where they go.
+    pub fn unsaved(&self) -> impl Iterator<Item = (Key, Option<Vec<u8>>)> + '_ {
+        self.unsaved.iter().flat_map(|unsaved| {
+            let puts = unsaved.puts.iter().map(|(key, bytes)| (key.clone(), Some(bytes.clone())));
+            puts.chain(unsaved.deletes.iter().map(|key| (key.clone(), None)))
+        })
     }
 
     /// The snapshot to write if the chunks have outgrown the last one.

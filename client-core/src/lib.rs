@@ -23,6 +23,7 @@
 mod account;
 mod bounds;
 mod capture;
+mod clock;
 pub mod command;
 pub mod county;
 mod desk;
@@ -47,7 +48,7 @@ mod upload;
 pub mod validate;
 pub mod views;
 
-pub use command::{Command, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subject, Warning};
+pub use command::{Command, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subject, Taken, TakenBy, Warning};
 pub use engine::{Engine, Packet};
 pub use error::CommandError;
 pub use event::{

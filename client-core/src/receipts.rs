@@ -12,6 +12,7 @@ use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::{Receipt, Statement};
 
 use crate::account::Errand;
+use crate::clock::is_due;
 use crate::document::LocalDocument;
 use crate::engine::{Engine, Pending, Turn, json};
 use crate::event::{Effect, HttpAnswer, HttpBody, HttpError, HttpRequest, Key, Notice};
@@ -139,7 +140,7 @@ impl Engine {
     }
 
     pub(crate) fn pump_receipts(&mut self, turn: &mut Turn) {
-        let due = self.receipt_due().is_some_and(|at| at <= turn.now_ms);
+        let due = self.receipt_due().is_some_and(|at| is_due(at, turn.now_ms, AGAIN_LAST_MS));
         let Some(identity) = self.identity.as_ref().filter(|_| due) else { return };
         let claimed = self.unasked().page();
         let body = ReceiptRequest { heads: claimed.heads.clone(), photos: claimed.photos.clone() };

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use duxue_document::DocumentId;
 use duxue_protocol::problem::Problem;
 
+use crate::clock::is_due;
+
 const AGAIN_FIRST_MS: i64 = 60_000;
 const AGAIN_LAST_MS: i64 = 3_600_000;
 
@@ -41,8 +43,8 @@ impl Refusals {
 
     /// The documents to try again, each told once.
     pub fn due(&mut self, now_ms: i64) -> BTreeSet<DocumentId> {
-        let due =
-            self.documents.iter_mut().filter(|(_, known)| known.until_ms.is_some_and(|at| at <= now_ms));
+        let again = |at| is_due(at, now_ms, AGAIN_LAST_MS);
+        let due = self.documents.iter_mut().filter(|(_, known)| known.until_ms.is_some_and(again));
         due.map(|(document, known)| {
             known.until_ms = None;
             *document

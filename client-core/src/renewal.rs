@@ -10,7 +10,7 @@ use crate::engine::{Engine, Pending, Turn, json};
 use crate::error::CommandError;
 use crate::event::{CommandId, HttpAnswer, HttpError, Notice};
 use crate::identity::hex;
-use crate::keys;
+use crate::{keys, photo};
 
 /// A server that refuses a session which it has just opened is not asked again
 /// at once.
@@ -57,7 +57,7 @@ impl Engine {
     }
 
     pub(crate) fn challenged(&mut self, result: Result<HttpAnswer, HttpError>, turn: &mut Turn) {
-        let signed = read::<Challenge>(result).and_then(|Challenge { challenge }| {
+        let signed = read::<Challenge>(unless_busy(result)).and_then(|Challenge { challenge }| {
             let identity = self.identity.as_ref().ok_or(CommandError::NotLoggedIn)?;
             let (secret, device) = (
                 identity.device_secret.as_deref(),
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     pub(crate) fn renewed(&mut self, result: Result<HttpAnswer, HttpError>, turn: &mut Turn) {
-        let session = match read::<Session>(result) {
+        let session = match read::<Session>(unless_busy(result)) {
             Ok(session) => session,
             Err(error) => return self.renewal_failed(&error, turn),
         };
@@ -107,6 +107,17 @@ impl Engine {
         } else {
             self.login_needed(None, turn);
         }
+    }
+}
+
+/// A server that is busy, starting or failing has not refused the log-in: it
+/// is as if it had not answered.
+fn unless_busy(result: Result<HttpAnswer, HttpError>) -> Result<HttpAnswer, HttpError> {
+    match result {
+        Ok(answer) if matches!(answer.status, 408 | 425 | 429 | 500..=599) => {
+            Err(HttpError::NoAnswer(photo::refusal(answer.status, &answer.body)))
+        }
+        result => result,
     }
 }
 

@@ -13,6 +13,7 @@ use duxue_protocol::api::Role;
 use duxue_protocol::problem::Problem;
 use duxue_protocol::wire::{self, Limits, Message, Metadata};
 
+use crate::clock::is_due;
 use crate::command::{Reply, Subject};
 use crate::document::{About, LocalDocument, Unusable};
 use crate::engine::{Engine, Turn};
@@ -87,11 +88,23 @@ pub struct Exchange {
     failed: bool,
 }
 
+/// Whether nothing came for too long.
+fn is_silent(since_ms: i64, now_ms: i64) -> bool {
+    is_due(since_ms + SILENCE_MS + 1, now_ms, SILENCE_MS + 1)
+}
+
 impl Link {
     /// Whether documents can be exchanged.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Open(_))
+    }
+
+    /// Whether the server said that it has all of a document of ours.
+    pub(crate) fn has_ours(&self, local: &LocalDocument) -> bool {
+        let Self::Open(open) = self else { return false };
+        let theirs = open.documents.get(&local.id()).and_then(|exchange| exchange.state.their_heads.as_ref());
+        theirs.is_some_and(|theirs| local.heads().iter().all(|head| theirs.contains(head)))
     }
 
     fn attempt(&self) -> u32 {
@@ -460,7 +473,9 @@ impl Engine {
         let due = self.refusals.due(turn.now_ms);
         self.dirty.extend(due);
         match &self.link {
-            Link::Waiting { until_ms, attempt } if *until_ms <= turn.now_ms && self.online => {
+            Link::Waiting { until_ms, attempt }
+                if is_due(*until_ms, turn.now_ms, BACKOFF_LAST_MS) && self.online =>
+            {
                 let (Some(identity), attempt) = (&self.identity, *attempt) else { return };
                 let url = SecretUrl(identity.socket_url());
                 let name =
@@ -470,12 +485,12 @@ impl Engine {
                 self.link = Link::Opening { link, attempt, since_ms: turn.now_ms, sender };
                 turn.effects.push(Effect::Connect { link, url });
             }
-            Link::Opening { since_ms, .. } if turn.now_ms - since_ms > SILENCE_MS => {
+            Link::Opening { since_ms, .. } if is_silent(*since_ms, turn.now_ms) => {
                 self.close_link(turn);
                 self.back_off(reason::NO_ANSWER, turn);
             }
             Link::Open(open)
-                if turn.now_ms - open.heard_ms.max(open.sent_ms) > SILENCE_MS && !self.is_even() =>
+                if is_silent(open.heard_ms.max(open.sent_ms), turn.now_ms) && !self.is_even() =>
             {
                 self.close_link(turn);
                 self.back_off(reason::SILENCE, turn);

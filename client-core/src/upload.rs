@@ -6,6 +6,7 @@ use duxue_document::PhotoHash;
 use duxue_protocol::problem::Problem;
 
 use crate::account::Errand;
+use crate::clock::is_due;
 use crate::command::Reply;
 use crate::engine::{Engine, Pending, Turn, json};
 use crate::error::CommandError;
@@ -45,7 +46,7 @@ impl Engine {
     pub(crate) fn pump_uploads(&mut self, turn: &mut Turn) {
         if self.uploads.running
             || self.uploads.paused
-            || turn.now_ms < self.uploads.not_before_ms
+            || !is_due(self.uploads.not_before_ms, turn.now_ms, RETRY_LAST_MS)
             || !self.photos_may_go(turn.now_ms)
         {
             return;
@@ -84,7 +85,7 @@ impl Engine {
 
     fn photos_may_go(&self, now_ms: i64) -> bool {
         let crate::sync::Link::Open(open) = &self.link else { return false };
-        self.is_even() || now_ms - open.since_ms >= DOCUMENTS_FIRST_MS
+        self.is_even() || is_due(open.since_ms + DOCUMENTS_FIRST_MS, now_ms, DOCUMENTS_FIRST_MS)
     }
 
     /// An upload that is under way is finished first, then the smallest; what

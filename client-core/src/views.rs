@@ -16,9 +16,11 @@ use duxue_protocol::receipt::Receipt;
 
 use crate::command::Subject;
 use crate::document::{About, LocalDocument};
-use crate::engine::{Engine, Packet, Phase};
+use crate::engine::{Engine, Packet, Phase, json};
 use crate::error::CommandError;
+use crate::event::Key;
 use crate::identity::Identity;
+use crate::keys;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::receipts::heads_of;
 use crate::store::Acked;
@@ -426,8 +428,29 @@ impl Engine {
     /// Whether anything captured here is not on the server. Changes that are
     /// held for a supervisor, or that one left out, were delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
+        self.undelivered().next().is_some()
+    }
+
+    /// Whether anything captured in a round is not on the server.
+    pub(crate) fn has_undelivered_in(&self, round: &RoundId) -> bool {
+        self.undelivered().any(|item| item.subject.is_none_or(|subject| subject.round == *round))
+    }
+
+    fn undelivered(&self) -> impl Iterator<Item = OutboxItem> {
         let delivered = [Waiting::Held, Waiting::LeftOut];
-        self.outbox().items.iter().any(|item| !delivered.contains(&item.reason))
+        self.outbox().items.into_iter().filter(move |item| !delivered.contains(&item.reason))
+    }
+
+    /// What is in memory and may not be on disk, as the store would hold it:
+    /// keys with their bytes, or with nothing where they go. What a full disk
+    /// did not take is here.
+    #[must_use]
+    pub fn in_memory(&self) -> Vec<(Key, Option<Vec<u8>>)> {
+        let documents = self.documents.values().flat_map(LocalDocument::unsaved);
+        let photos = self.photos.values().map(|record| (keys::photo(&record.photo), Some(json(record))));
+        let drafts =
+            self.drafts.iter().map(|(form, text)| (keys::draft(form), Some(text.clone().into_bytes())));
+        documents.chain(photos).chain(drafts).collect()
     }
 
     fn why_document(&self, local: &LocalDocument, acked: Option<&Acked>) -> Waiting {
@@ -447,7 +470,8 @@ impl Engine {
         let Link::Open(open) = &self.link else { return Waiting::Offline };
         match open.documents.get(&local.id()) {
             Some(exchange) if exchange.denied || exchange.state.is_peer_read_only() => Waiting::Denied,
-            _ => Waiting::NoReceipt,
+            _ if self.link.has_ours(local) => Waiting::NoReceipt,
+            _ => Waiting::Sending { sent: 0 },
         }
     }
 

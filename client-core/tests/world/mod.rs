@@ -341,6 +341,11 @@ impl World {
             self.cut(device);
             return true;
         }
+        self.work() || self.pass_time()
+    }
+
+    /// One thing happens somewhere, at this very time. False when nothing can.
+    pub fn work(&mut self) -> bool {
         // Begin at a random kind of work and a random device, so that every
         // order is possible.
         let (first, kinds) = (self.below(5), 5);
@@ -356,7 +361,19 @@ impl World {
                 return true;
             }
         }
-        self.pass_time()
+        false
+    }
+
+    /// Sets every clock and lets the timers that were set before fire after
+    /// their wait, as those of real shells do.
+    pub fn set_clock(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+        for device in 0..self.devices.len() {
+            if self.devices[device].timer.take().is_some() {
+                self.feed(device, Event::Timer);
+            }
+        }
+        while self.work() {}
     }
 
     fn any_device(&mut self, work: fn(&mut Self, usize) -> bool) -> bool {
@@ -546,6 +563,6 @@ impl World {
         self.rng.fill_bytes(&mut bytes);
         let photo = PhotoHash::of(&bytes);
         self.devices[device].photos.insert(photo, bytes);
-        NewPhoto { photo, length: length as u64, media: "image/jpeg".to_owned() }
+        NewPhoto::new(photo, length as u64, "image/jpeg".to_owned())
     }
 }

@@ -19,6 +19,10 @@ use super::{Socket, packet, subject};
 
 pub struct Server {
     pub up: bool,
+    /// Answers log-ins with 503.
+    pub busy: bool,
+    /// Whether it gives the round to anybody.
+    pub lists_round: bool,
     pub documents: BTreeMap<DocumentId, Automerge>,
     pub photos: BTreeMap<PhotoHash, Vec<u8>>,
     uploads: BTreeMap<String, (PhotoHash, u64, Vec<u8>)>,
@@ -87,6 +91,8 @@ impl Server {
         };
         Self {
             up: true,
+            busy: false,
+            lists_round: true,
             documents: [
                 DocumentKind::Survey,
                 DocumentKind::Review,
@@ -253,6 +259,11 @@ impl Server {
             return answer_with(401, &[], serde_json::to_vec(&problem).unwrap());
         }
         match (request.method, path) {
+            ("POST", "/api/challenges") if self.busy => answer_with(503, &[], Vec::new()),
+            ("GET", "/api/rounds") => {
+                let rounds = self.lists_round.then(|| packet(&[Role::Inspector]).round);
+                answer_with(200, &[], serde_json::to_vec(&Vec::from_iter(rounds)).unwrap())
+            }
             ("POST", "/api/receipts") => self.receipt(request, now_ms),
             ("POST", "/api/login") => self.login(request, now_ms),
             ("POST", "/api/challenges") => answer_with(200, &[], br#"{"challenge":"c0ffee"}"#.to_vec()),

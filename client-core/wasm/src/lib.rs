@@ -58,6 +58,17 @@ impl Client {
         self.handle(now_ms, Event::Start(StoreInfo { stamp, exclusive }))
     }
 
+    /// What is in memory and may not be on disk: keys and bytes alternate;
+    /// `undefined` stands for a key that goes.
+    pub fn in_memory(&self) -> Array {
+        let rows = self.engine.in_memory().into_iter();
+        rows.flat_map(|(key, bytes)| {
+            let bytes = bytes.map_or(JsValue::UNDEFINED, |bytes| Uint8Array::from(&bytes[..]).into());
+            [JsValue::from(key), bytes]
+        })
+        .collect()
+    }
+
     /// A range was read: keys in order, each with its bytes.
     pub fn loaded(&mut self, now_ms: i64, id: u64, keys: Vec<String>, values: &Array) -> Array {
         let values = values.iter().map(|value| Uint8Array::new(&value).to_vec());

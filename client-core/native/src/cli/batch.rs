@@ -163,7 +163,7 @@ impl Record {
             other => return Err(bad(format!("type: {other}"))),
         };
         self.nothing_left()?;
-        let statement = Statement { value: claim.1, photos: hashes, note: self.note, place: None };
+        let statement = Statement { value: claim.1, photos: hashes, note: self.note, ..Statement::default() };
         Ok(Command::PutClaims { subject, claims: vec![(claim.0, statement)], photos, mark })
     }
 
@@ -262,7 +262,7 @@ fn evidence(photo: &NewPhoto, entries: &BTreeSet<EntryPath>) -> Result<Statement
         (id::<FieldId>("media")?, Scalar::Text(photo.media.clone())),
         (id::<FieldId>("bytes")?, Scalar::Text(photo.length.to_string())),
     ]);
-    Ok(Statement { value, photos: vec![photo.photo], note: None, place: None })
+    Ok(Statement { value, photos: vec![photo.photo], ..Statement::default() })
 }
 
 /// An entry of an item that is still to be added. Which item it will be does

@@ -93,8 +93,7 @@ pub async fn record_one(cx: &mut Context, target: &Target, record: Record) -> Re
 
 /// The lines are checked without reading photos: only their number matters.
 fn photos_of_shape(record: &Record) -> Vec<NewPhoto> {
-    let shape =
-        |file: &String| NewPhoto { photo: PhotoHash::of(file.as_bytes()), length: 0, media: String::new() };
+    let shape = |file: &String| NewPhoto::new(PhotoHash::of(file.as_bytes()), 0, String::new());
     record.photos.iter().map(shape).collect()
 }
 

@@ -86,7 +86,7 @@ pub fn store(cx: &Context, file: &Path) -> Result<NewPhoto, Failure> {
         Problem::new("photo.not_stored", "照片没有保存", "the photo was not stored")
             .with_detail(format!("{}: {error}", file.display()))
     })?;
-    Ok(NewPhoto { photo, length, media })
+    Ok(NewPhoto::new(photo, length, media))
 }
 
 fn list(cx: &Context) {
