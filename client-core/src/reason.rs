@@ -60,7 +60,7 @@ pub const BAD_MESSAGE: Problem = Problem::new(
 
 /// The codes with which the server ends a connection, as `docs/sync.md` lists
 /// them, with what they mean to the person with the device.
-const SERVER: [(&str, &str, &str); 16] = [
+const SERVER: [(&str, &str, &str); 17] = [
     ("session.", "登录已失效", "the log-in has ended"),
     (
         "held.",
@@ -99,6 +99,11 @@ const SERVER: [(&str, &str, &str); 16] = [
     ),
     ("restart", "服务器正在重启，稍后自动重新连接", "the server restarts; connecting again soon"),
     ("store.", "服务器暂时无法保存，稍后再试", "the server cannot store anything now; trying again later"),
+    (
+        "document.full",
+        "服务器不接收这份资料：内容超过限额，请告诉管理员",
+        "the server does not take this document: it is over a limit; tell the operator",
+    ),
     (
         "document.failed",
         "服务器暂时无法处理这份资料，稍后再试",

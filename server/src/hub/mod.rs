@@ -73,10 +73,23 @@ pub struct HubLimits {
     pub ping: Duration,
     /// For the join after the upgrade.
     pub handshake: Duration,
+    /// What one document may be.
+    pub of_document: DocumentMax,
     /// What one person may leave in the held area.
     pub held_per_person: Amount,
     /// What may be held of one document.
     pub held_per_document: Amount,
+}
+
+/// What one document may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentMax {
+    /// Operations.
+    pub operations: usize,
+    /// Bytes, as stored.
+    pub bytes: usize,
+    /// Changes that wait for what they depend on.
+    pub waiting: usize,
 }
 
 /// Hears of every batch that was applied.

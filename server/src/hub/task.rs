@@ -265,6 +265,7 @@ impl Owner {
             next_held: &|| hub.next_held(),
             reserve: &|person, amount| hub.quotas.take(person, amount, hub.limits.held_per_person),
             held_max: hub.limits.held_per_document,
+            document_max: hub.limits.of_document,
             now_ms: now_ms(),
         };
         let operations = contributions.iter().flat_map(|brought| &brought.changes).map(Change::len).sum();
@@ -347,6 +348,7 @@ impl Owner {
         for (person, amount) in &plan.released {
             self.hub.quotas.give_back(person, *amount);
         }
+        let gone = plan.has_gone();
         let (changes_document, aside) = (plan.changes_document(), plan.failed(first));
         let last = JournalNumber(first.0 + count - 1);
         let applied = heavy(plan.operations(), || self.document.apply(plan, first));
@@ -356,6 +358,10 @@ impl Owner {
         if !aside.is_empty() {
             keep_aside(&self.hub, &mut self.document, aside.clone()).await?;
             self.close(&aside.iter().filter_map(|failed| failed.session).collect(), 1011, "change.set_aside");
+        }
+        if gone && self.document.has_dead() {
+            // What has come before is set aside at a load.
+            self.rebuild(&[]).await?;
         }
         metrics::counter!("duxue_sync_commits_total").increment(1);
         for subscriber in self.subscribers.values_mut() {

@@ -57,7 +57,7 @@ impl Document {
         let set_aside: HashSet<ChangeHash> =
             rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect();
         let never = |hash: &ChangeHash| set_aside.contains(hash) || held.is_left_out(hash);
-        let Built { doc, numbers, failed, .. } = build_without(&name, stored, never);
+        let Built { doc, numbers, failed, operations, .. } = build_without(&name, stored, never);
         let mut document = Self {
             id: name.id(),
             name,
@@ -67,6 +67,7 @@ impl Document {
             set_aside,
             numbers,
             snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
+            chunk_operations: operations,
             chunk_bytes: stored.chunks.iter().map(|(_, bytes)| bytes.len()).sum(),
             in_snapshot: 0,
             through: stored.chunks.last().map_or(JournalNumber(0), |(number, _)| *number),
@@ -141,6 +142,8 @@ pub(super) struct Built {
     pub doc: Automerge,
     pub numbers: Numbers,
     pub failed: Vec<Failed>,
+    /// Operations in its chunks.
+    operations: usize,
     /// The changes of each record, of which some wait for what they depend on.
     waiting: Vec<(JournalNumber, Vec<Change>)>,
 }
@@ -192,9 +195,10 @@ pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
     // The snapshot's too: it keeps what waits for its dependencies.
     let changes = units.iter().flat_map(|(_, changes)| changes);
     numbers.add(changes, |hash| doc.get_change_meta_by_hash(hash).is_some());
+    let operations = units.iter().flat_map(|(_, changes)| changes).map(Change::len).sum();
     let waits = |change: &Change| numbers.waits(&change.hash());
     units.retain(|(number, changes)| *number != JournalNumber(0) && changes.iter().any(waits));
-    Built { doc, numbers, failed, waiting: units }
+    Built { doc, numbers, failed, operations, waiting: units }
 }
 
 /// What a document is built from.

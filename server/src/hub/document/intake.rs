@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use automerge::{Change, ChangeHash};
 use duxue_document::PersonId;
 
+use crate::hub::DocumentMax;
 use crate::hub::quota::Amount;
 use crate::hub::rows::{ACTORS, ActorRow, HeldRow, document_key, reason};
 use crate::random;
@@ -28,6 +29,8 @@ pub struct Intake<'a> {
     pub reserve: &'a dyn Fn(&PersonId, Amount) -> bool,
     /// What may be held of one document.
     pub held_max: Amount,
+    /// What the document may be.
+    pub document_max: DocumentMax,
     /// Server clock.
     pub now_ms: i64,
 }
@@ -40,6 +43,16 @@ struct Before {
     held: HashSet<ChangeHash>,
     held_amount: Amount,
     numbers: Planned,
+    grown: Growth,
+}
+
+/// By how much taken changes make a document grow.
+#[derive(Default, Clone, Copy)]
+struct Growth {
+    operations: usize,
+    bytes: usize,
+    /// Changes that have to wait for what they depend on.
+    waiting: usize,
 }
 
 /// One contribution, sorted.
@@ -52,6 +65,8 @@ struct Sorted {
     fresh: HashMap<Vec<u8>, ActorRow>,
     /// Changes that were held for being relayed and that their owner brought.
     own: HashSet<ChangeHash>,
+    /// Whether some of what is taken waits for what it depends on.
+    waits: bool,
 }
 
 impl Sorted {
@@ -78,6 +93,16 @@ impl Document {
                 continue;
             }
             let mut sorted = self.sort(changes, &delivery, write, intake, &before);
+            match self.grown(&sorted.take, intake, &before) {
+                Ok(grown) => {
+                    sorted.waits = grown.waiting > before.grown.waiting;
+                    before.grown = grown;
+                }
+                Err((limit, code)) => {
+                    plan.refused.push(Refusal { session, limit, code });
+                    continue;
+                }
+            }
             match self.room(&sorted, &delivery.person, intake, &before) {
                 Ok(amount) if amount == Amount::default() => {}
                 Ok(amount) => {
@@ -94,7 +119,7 @@ impl Document {
             before.held.extend(sorted.held().map(Change::hash));
             before.fresh.extend(sorted.fresh.clone());
             before.numbers.extend(std::mem::take(&mut sorted.numbers));
-            self.add(&mut plan, sorted, session, &delivery, intake, &before.held)?;
+            self.add(&mut plan, sorted, session, &delivery, intake, &before)?;
         }
         for (actor, row) in before.fresh {
             plan.records.push(ACTORS.put(&document_key(&self.id, &actor), &row)?);
@@ -162,7 +187,39 @@ impl Document {
         let hold = [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
         let never = |hash: &ChangeHash| self.is_never_applied(hash) && !own.contains(hash);
         let Apart { take, aside, numbers } = self.numbers.apart(take, &before.numbers, never);
-        Sorted { take, aside, numbers, hold, fresh, own }
+        Sorted { take, aside, numbers, hold, fresh, own, waits: false }
+    }
+
+    /// How much the document has grown once these are taken, or the limit that
+    /// it would be over.
+    fn grown(
+        &self,
+        take: &[Change],
+        intake: &Intake<'_>,
+        before: &Before,
+    ) -> Result<Growth, (&'static str, &'static str)> {
+        let mut grown = before.grown;
+        if take.is_empty() {
+            return Ok(grown);
+        }
+        let own: HashSet<ChangeHash> = take.iter().map(Change::hash).collect();
+        let there = |hash: &ChangeHash| own.contains(hash) || before.seen.contains(hash) || self.has(hash);
+        for change in take {
+            grown.operations += change.len();
+            grown.bytes += change.raw_bytes().len();
+            grown.waiting += usize::from(!change.deps().iter().all(there));
+        }
+        let most = intake.document_max;
+        if self.operations() + grown.operations > most.operations {
+            return Err(("document_operations", "document.full"));
+        }
+        if self.snapshot_bytes + self.chunk_bytes + grown.bytes > most.bytes {
+            return Err(("document_bytes", "document.full"));
+        }
+        if self.numbers.waiting() + grown.waiting > most.waiting {
+            return Err(("document_waiting_changes", "document.waits"));
+        }
+        Ok(grown)
     }
 
     /// Takes room for what a contribution would leave in the held area, or
@@ -194,10 +251,19 @@ impl Document {
         session: u64,
         delivery: &Delivery,
         intake: &Intake<'_>,
-        held_now: &HashSet<ChangeHash>,
+        before: &Before,
     ) -> Result<(), StoreError> {
         plan.moved.extend(&sorted.own);
-        plan.take(self.id, Some(session), delivery, sorted.take, intake.now_ms);
+        // What waits gets chunks of its own: it may have to be set aside.
+        let (now, later) = if sorted.waits {
+            let there = sorted.take.iter().map(Change::hash).collect::<HashSet<_>>();
+            apart(sorted.take, |dep| !there.contains(dep) && !self.has(dep) && !before.seen.contains(dep))
+        } else {
+            (sorted.take, Vec::new())
+        };
+        for changes in [now, later] {
+            plan.take(self.id, Some(session), delivery, changes, intake.now_ms);
+        }
         plan.set_aside(self.id, Some(session), delivery, sorted.aside, intake.now_ms);
         for (changes, reason) in sorted.hold {
             if changes.is_empty() {
@@ -207,7 +273,9 @@ impl Document {
             let outside: HashSet<ChangeHash> = changes
                 .iter()
                 .flat_map(|change| change.deps().iter().copied())
-                .filter(|dep| !own.contains(dep) && (self.held.is_undecided(dep) || held_now.contains(dep)))
+                .filter(|dep| {
+                    !own.contains(dep) && (self.held.is_undecided(dep) || before.held.contains(dep))
+                })
                 .collect();
             let row = HeldRow {
                 number: (intake.next_held)(),

@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::sync::Message;
-use automerge::{Change, ChangeHash};
+use automerge::{Change, ChangeHash, ReadDoc};
 use duxue_document::DocumentId;
 
 use crate::rounds::DocumentName;
@@ -40,6 +40,9 @@ use numbers::Numbers;
 
 /// Σ chunks below which no snapshot is made, in bytes.
 const SNAPSHOT_FLOOR: usize = 16 << 10;
+/// Operations of chunks below which none is made: they are applied at each
+/// load, at some 100 000 a second.
+const SNAPSHOT_OPERATIONS: usize = 20_000;
 
 /// How Automerge took a sync message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub struct Document {
     numbers: Numbers,
     snapshot_bytes: usize,
     chunk_bytes: usize,
+    /// Σ of the operations in them.
+    chunk_operations: usize,
     /// Σ of the chunks that a snapshot in the making holds.
     in_snapshot: usize,
     /// The last chunk record that the document holds.
@@ -115,6 +120,7 @@ impl Document {
         for unit in &plan.taken {
             self.through = self.through.max(unit.number(first));
             self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
+            self.chunk_operations += unit.changes.iter().map(Change::len).sum::<usize>();
         }
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
         self.held.forget(&hashes);
@@ -154,22 +160,49 @@ impl Document {
         self.held.is_relayed_by_another(hash, asks)
     }
 
+    /// Whether a change is stored and waits for one that is held, directly or
+    /// through others.
+    #[must_use]
+    pub fn waits_for_held(&self, hash: &ChangeHash) -> bool {
+        self.numbers.waits_for(hash).iter().any(|dep| self.held.is_undecided(dep))
+    }
+
+    /// Whether a change is stored and waits for one that will not be here.
+    #[must_use]
+    pub fn waits_for_ever(&self, hash: &ChangeHash) -> bool {
+        self.numbers.waits_for(hash).iter().any(|dep| self.is_never_applied(dep))
+    }
+
+    /// Whether any stored change waits for one that will not be here.
+    #[must_use]
+    pub fn has_dead(&self) -> bool {
+        self.numbers.all_waiting().any(|dep| self.is_never_applied(dep))
+    }
+
     /// Whether a change was set aside.
     #[must_use]
     pub fn has_set_aside(&self, hash: &ChangeHash) -> bool {
         self.set_aside.contains(hash)
     }
 
+    /// Operations in the document.
+    fn operations(&self) -> usize {
+        usize::try_from(self.doc.read().stats().num_ops).unwrap_or(usize::MAX)
+    }
+
     /// The last chunk record that the document holds, if it is time for a
-    /// snapshot through it.
+    /// snapshot through it: chunks can be small and hold much.
     #[must_use]
     pub fn snapshot_due(&self) -> Option<JournalNumber> {
-        (self.chunk_bytes >= self.snapshot_bytes.max(SNAPSHOT_FLOOR)).then_some(self.through)
+        let outgrown = self.chunk_bytes >= self.snapshot_bytes.max(SNAPSHOT_FLOOR);
+        let many = self.chunk_operations >= self.operations().max(2 * SNAPSHOT_OPERATIONS) / 2;
+        (outgrown || many).then_some(self.through)
     }
 
     /// Notes that a snapshot is being made.
     pub fn snapshot_started(&mut self, chunk_bytes: usize) {
         self.in_snapshot = chunk_bytes;
+        self.chunk_operations = 0;
     }
 
     /// Notes how the snapshot went: its bytes, if it is durable.

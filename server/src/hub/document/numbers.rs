@@ -15,8 +15,14 @@ pub(super) struct Numbers {
     applied: HashMap<Vec<u8>, u64>,
     /// Actors that have named their author, which Automerge takes once.
     authored: HashSet<Vec<u8>>,
-    waiting: HashMap<ChangeHash, (Vec<u8>, u64)>,
+    waiting: HashMap<ChangeHash, Waiting>,
     waiting_numbers: HashSet<(Vec<u8>, u64)>,
+}
+
+/// A change that waits in Automerge.
+struct Waiting {
+    number: (Vec<u8>, u64),
+    deps: Vec<ChangeHash>,
 }
 
 /// What a plan adds before it is applied.
@@ -89,10 +95,10 @@ impl Numbers {
                 self.authored.insert(number.0.clone());
             }
             self.waiting_numbers.insert(number.clone());
-            self.waiting.insert(change.hash(), number);
+            self.waiting.insert(change.hash(), Waiting { number, deps: change.deps().to_vec() });
         }
         let Self { applied, waiting, waiting_numbers, .. } = self;
-        waiting.retain(|hash, number| {
+        waiting.retain(|hash, Waiting { number, .. }| {
             if !there(hash) {
                 return true;
             }
@@ -101,6 +107,25 @@ impl Numbers {
             *last = number.1.max(*last);
             false
         });
+    }
+
+    /// How many changes wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What the waiting changes depend on.
+    pub fn all_waiting(&self) -> impl Iterator<Item = &ChangeHash> {
+        self.waiting.values().flat_map(|waiting| &waiting.deps)
+    }
+
+    /// What a waiting change waits for, directly or through others that wait.
+    pub fn waits_for(&self, hash: &ChangeHash) -> HashSet<ChangeHash> {
+        let (mut open, mut found) = (vec![*hash], HashSet::new());
+        while let Some(waiting) = open.pop().and_then(|hash| self.waiting.get(&hash)) {
+            open.extend(waiting.deps.iter().filter(|dep| found.insert(**dep)));
+        }
+        found
     }
 
     /// Whether a change is stored but waits for what it depends on.

@@ -91,6 +91,13 @@ impl Plan {
         !self.taken.is_empty()
     }
 
+    /// Whether anything will never be in the document for it.
+    #[must_use]
+    pub fn has_gone(&self) -> bool {
+        let left_out = |row: &HeldRow| row.decision.as_ref().is_some_and(|decision| !decision.admitted);
+        !self.aside.is_empty() || self.decided.iter().any(left_out)
+    }
+
     /// Operations to apply.
     #[must_use]
     pub fn operations(&self) -> usize {

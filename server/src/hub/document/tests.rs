@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use automerge::{ActorId, Automerge, AutomergeError, ROOT};
 use duxue_document::{DocumentKind, PersonId, genesis};
 
+use crate::hub::DocumentMax;
 use crate::hub::quota::{Amount, Quotas};
 use crate::hub::rows::{Decision, HeldRow, aside, reason};
 use crate::rounds::{DocumentName, Writing};
@@ -71,6 +72,7 @@ struct World {
     numbers: AtomicU64,
     /// What the document may hold, and what a person may.
     held_max: Amount,
+    document_max: DocumentMax,
     person_max: Amount,
     quotas: Quotas,
 }
@@ -86,6 +88,7 @@ impl World {
             journal: 0,
             numbers,
             held_max: PLENTY,
+            document_max: DocumentMax { operations: 10_000, bytes: 1 << 20, waiting: 10 },
             person_max: PLENTY,
             quotas: Quotas::default(),
         }
@@ -97,6 +100,7 @@ impl World {
             next_held: &|| self.numbers.fetch_add(1, Ordering::Relaxed),
             reserve: &|person, amount| self.quotas.take(person, amount, self.person_max),
             held_max: self.held_max,
+            document_max: self.document_max,
             now_ms: 0,
         };
         self.document.plan(brought, &intake).expect("plans")
@@ -240,6 +244,45 @@ fn a_delivery_over_a_quota_is_refused_whole() {
         let mut of_a = world.device(1);
         assert!(world.bring("a", vec![edit(&mut of_a, "mine")]).is_empty(), "{case}");
     }
+}
+
+#[test]
+fn a_document_takes_what_fits_and_no_more() {
+    let (most, first) = (World::new().document_max, World::new().document.operations());
+    let cases = [
+        (DocumentMax { operations: first + 5, ..most }, false, "document.full"),
+        (DocumentMax { bytes: 300, ..most }, false, "document.full"),
+        (DocumentMax { waiting: 2, ..most }, true, "document.waits"),
+    ];
+    for (document_max, without_the_first, code) in cases {
+        let mut world = World { document_max, ..World::new() };
+        let mut of_a = world.device(1);
+        let changes: Vec<Change> = (0..9).map(|n| edit(&mut of_a, &n.to_string())).collect();
+        let brought = changes[usize::from(without_the_first)..].to_vec();
+        let plan = world.plan(vec![contribution(7, "a", Writing::Yes, brought)], &|_| Writing::Yes);
+        assert_eq!(plan.refused.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), [code]);
+        assert!(plan.is_empty(), "{code}: nothing of it is kept");
+        assert!(world.bring("a", vec![changes[0].clone()]).is_empty());
+        assert!(world.document.has(&changes[0].hash()), "{code}: what fits is taken");
+    }
+}
+
+#[test]
+fn what_came_before_what_it_depends_on_shares_its_fate() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let (mut of_a, mut of_b) = (world.device(1), world.device(2));
+    let ended = edit(&mut of_b, "ended");
+    of_a.apply_changes([ended.clone()]).expect("applies");
+    let early = edit(&mut of_a, "early");
+    assert!(world.bring("a", vec![early.clone()]).is_empty(), "it waits");
+    assert!(!world.document.has(&early.hash()) && !world.document.waits_for_held(&early.hash()));
+    let only_a = |person: &PersonId| if person.as_str() == "a" { Writing::Yes } else { Writing::Ended };
+    let plan = world.plan(vec![contribution(2, "b", Writing::Yes, vec![ended.clone()])], &only_a);
+    world.commit(plan);
+    assert!(world.document.waits_for_held(&early.hash()) && !world.document.has_dead());
+    world.decide(&[1], false, Vec::new());
+    assert!(world.document.waits_for_ever(&early.hash()) && world.document.has_dead());
 }
 
 #[test]

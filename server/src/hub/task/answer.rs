@@ -106,9 +106,9 @@ impl Owner {
             Durable::No
         } else if self.document.left_out(hash) {
             Durable::LeftOut
-        } else if self.document.holds(hash) {
+        } else if self.document.holds(hash) || self.document.waits_for_held(hash) {
             Durable::Held
-        } else if self.document.has_set_aside(hash) {
+        } else if self.document.has_set_aside(hash) || self.document.waits_for_ever(hash) {
             Durable::SetAside
         } else {
             Durable::No
