@@ -207,7 +207,9 @@ impl Document {
         for change in take {
             grown.operations += change.len();
             grown.bytes += change.raw_bytes().len();
-            grown.waiting += usize::from(!change.deps().iter().all(there));
+        }
+        if !take.iter().flat_map(Change::deps).all(there) {
+            grown.waiting += depending(take, |dep| !there(dep)).len();
         }
         let most = intake.document_max;
         if self.operations() + grown.operations > most.operations {
