@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { inflateRawSync } from 'node:zlib'
 import { chromium } from 'playwright-core'
 
 export const ROUND = 'demo-2026'
@@ -53,6 +54,23 @@ export function device(program) {
   const home = mkdtempSync(join(tmpdir(), 'duxue-board-'))
   const run = async (...words) => (await promisify(execFile)(program, ['--home', home, '--lang', 'en', ...words], { timeout: PATIENCE_MS })).stdout
   return { run, end: () => rmSync(home, { recursive: true, force: true }) }
+}
+
+/** The cells of a workbook's first sheet, by their names: the kind, and what stands in them (of texts their place in the list). */
+export function cellsOf(workbook) {
+  const end = workbook.lastIndexOf('PK\x05\x06')
+  let at = workbook.readUInt32LE(end + 16)
+  for (; workbook.readUInt32LE(at) === 0x02014b50; at += 46 + workbook.readUInt16LE(at + 28) + workbook.readUInt16LE(at + 30) + workbook.readUInt16LE(at + 32)) {
+    const name = workbook.toString('utf8', at + 46, at + 46 + workbook.readUInt16LE(at + 28))
+    if (name !== 'xl/worksheets/sheet1.xml') continue
+    const file = workbook.readUInt32LE(at + 42)
+    const begin = file + 30 + workbook.readUInt16LE(file + 26) + workbook.readUInt16LE(file + 28)
+    const packed = workbook.subarray(begin, begin + workbook.readUInt32LE(at + 20))
+    const xml = (workbook.readUInt16LE(at + 10) === 0 ? packed : inflateRawSync(packed)).toString('utf8')
+    const cells = [...xml.matchAll(/<c r="([A-Z]+\d+)"([^>]*)><v>([^<]*)<\/v>/g)]
+    return new Map(cells.map(([, cell, about, value]) => [cell, { kind: about.match(/ t="(\w+)"/)?.[1] ?? 'n', value }]))
+  }
+  return assert.fail('the workbook has no sheet')
 }
 
 /** Runs a scenario and ends the process with what it came to. */

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { ROUND, device, environment, scenario, session } from './board-kit.mjs'
+import { ROUND, cellsOf, device, environment, scenario, session } from './board-kit.mjs'
 
 const WORDS = { met: '达标', not_met: '不达标', undetermined: '待定', conditional: '有条件达标' }
 const STAGES = { primary: '小学', junior: '初中' }
@@ -172,6 +172,23 @@ await scenario('board', async (desk) => {
   assert.equal(after.county.dimensions.find(({ id }) => id === 'A4').outcome, 'not_met')
   await page.getByRole('link', { name: '全县看板' }).click()
   await page.locator('[data-dimension="A4"] .dimension', { hasText: '不达标' }).waitFor()
+
+  desk.doing('decimals are ordered and exported as the numbers that they are')
+  const decimals = ['96.5', '96.25', '96.4', '100', '9.75', '96.250', '12–15', '未定']
+  const stages = after.county.stages.map((one) => ({ ...one, coefficients: one.coefficients.map((row, index) => ({ ...row, printed: decimals[index] ?? row.printed })) }))
+  await page.route(`**/api/rounds/${ROUND}/assessment`, (route) => route.fulfill({ json: { ...after, county: { ...after.county, stages } } }))
+  await page.reload()
+  const coefficients = page.locator('#coefficients')
+  await coefficients.getByRole('cell', { name: '96.4', exact: true }).waitFor()
+  const printedColumn = () => coefficients.locator('tbody tr td:nth-child(3)').allTextContents()
+  await coefficients.locator('thead').getByRole('button', { name: '差异系数' }).click()
+  const downwards = (await printedColumn()).map((text) => text.trim()).filter((text) => decimals.includes(text))
+  assert.deepEqual(downwards, ['未定', '100', '96.5', '96.4', '96.25', '96.250', '12–15', '9.75'])
+  const [numbers] = await Promise.all([page.waitForEvent('download'), coefficients.getByRole('button', { name: '导出 XLSX' }).click()])
+  const cells = [...cellsOf(readFileSync(await numbers.path()))].filter(([name]) => /^C([2-9]|\d\d)$/.test(name)).map(([, cell]) => cell)
+  assert.deepEqual(cells.map(({ kind }) => kind), ['s', 'n', 'n', 'n', 'n', 'n', 's', 'n'], 'a range and a word are texts')
+  assert.deepEqual(cells.filter(({ kind }) => kind === 'n').map(({ value }) => value), ['100', '96.5', '96.4', '96.25', '96.25', '9.75'])
+  await page.unroute(`**/api/rounds/${ROUND}/assessment`)
 
   desk.doing('of two thousand schools only those in sight are in the page')
   const many = Array.from({ length: 2_000 }, (_, index) => {

@@ -1,7 +1,7 @@
 // A school's figures: what the assessment uses, beside what was declared and
 // what was seen.
 
-import { sum } from './exact'
+import { sum } from '../parts/exact'
 import { splitKey } from './names'
 import type { Bounds, Declared, Entry, Figure, Source, Standard } from './types'
 

@@ -1,6 +1,7 @@
 // The heat map's rows and columns, from an assessment.
 
 import type { Text } from '../../core/types'
+import { compareTexts } from '../parts/exact'
 import { SEVERITY, printed } from './names'
 import type { Assessment, IndicatorResult, Outcome, Stage, StageAssessment } from './types'
 
@@ -55,15 +56,15 @@ function heatRow(row: StageAssessment): Omit<HeatRow, 'school' | 'name' | 'kind'
 export function sortRows(rows: HeatRow[], by: string, descending: boolean): HeatRow[] {
   const sign = descending ? -1 : 1
   const sorted = [...rows]
-  const collator = new Intl.Collator('zh-CN', { numeric: true })
+  const compare = compareTexts(new Intl.Collator('zh-CN', { numeric: true }))
   sorted.sort((a, b) => {
     const counted = Number(a.counts === false) - Number(b.counts === false)
     if (counted !== 0) return counted
-    if (by === 'name') return sign * collator.compare(a.name, b.name)
-    if (by === 'pupils') return sign * collator.compare(a.pupils, b.pupils)
+    if (by === 'name') return sign * compare(a.name, b.name)
+    if (by === 'pupils') return sign * compare(a.pupils, b.pupils)
     const [left, right] = [a.cells[by], b.cells[by]]
     const severity = rank(left?.outcome) - rank(right?.outcome)
-    return sign * (severity || collator.compare(left?.printed ?? '', right?.printed ?? ''))
+    return sign * (severity || compare(left?.printed ?? '', right?.printed ?? ''))
   })
   return sorted
 }

@@ -1,5 +1,7 @@
 // What a table shows, apart from how: columns, order, filters, export.
 
+import { compareTexts } from './exact'
+
 export interface Column<Row> {
   key: string
   title: string
@@ -30,8 +32,9 @@ export function textOf<Row>(column: Column<Row>, row: Row): string {
 /** In the order of a column; what is not known comes last either way. */
 export function sorted<Row>(rows: Row[], column: Column<Row>, down: boolean, locale: string): Row[] {
   const collator = new Intl.Collator(locale, { numeric: true })
+  const texts = compareTexts(collator)
   const compare = (a: string | number | boolean, b: string | number | boolean): number =>
-    typeof a === 'string' || typeof b === 'string' ? collator.compare(String(a), String(b)) : Number(a) - Number(b)
+    typeof a === 'string' || typeof b === 'string' ? texts(String(a), String(b)) : Number(a) - Number(b)
   const keyed = rows.map((row, index) => ({ row, index, value: column.value(row) }))
   keyed.sort((a, b) => {
     if (a.value === null || b.value === null) return Number(a.value === null) - Number(b.value === null) || a.index - b.index
@@ -67,6 +70,17 @@ export function csv<Row>(rows: Row[], columns: Column<Row>[]): Blob {
   return new Blob([text], { type: 'text/csv;charset=utf-8' })
 }
 
+/** As many digits as a double, and a spreadsheet, keeps as they were typed. */
+const DIGITS_KEPT = 15
+
+/** The format that shows a decimal as it is, where a spreadsheet's number can
+ * be exactly it; null for others, which stay texts: `12–15`, `41 × 38`. */
+function numberFormat(text: string): string | null {
+  const [, whole = '', fraction = ''] = /^-?(\d+)(?:\.(\d+))?$/.exec(text) ?? []
+  if (whole === '' || `${whole}${fraction}`.replace(/^0+/, '').length > DIGITS_KEPT) return null
+  return fraction ? `0.${'0'.repeat(fraction.length)}` : '0'
+}
+
 export async function xlsx<Row>(rows: Row[], columns: Column<Row>[], sheet: string): Promise<Blob> {
   // The variant without workers, as `vite.desk.config.ts` sees to.
   const { default: write } = await import('write-excel-file/universal')
@@ -75,7 +89,10 @@ export async function xlsx<Row>(rows: Row[], columns: Column<Row>[], sheet: stri
     columns.map((column) => {
       const value = column.value(row)
       if (typeof value === 'number' && !column.text) return { value, type: Number }
-      return { value: textOf(column, row), type: String }
+      const text = textOf(column, row)
+      // Only in columns of numbers: a school's id is made of digits too.
+      const format = column.number ? numberFormat(text) : null
+      return format === null ? { value: text, type: String } : { value: Number(text), type: Number, format }
     }),
   )
   // What a spreadsheet does not take in a sheet's name.
