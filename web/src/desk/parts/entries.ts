@@ -1,6 +1,7 @@
 // Entries of a survey in words: what an item is called, what a value says.
 
 import { useI18n } from 'vue-i18n'
+import type { Seen } from '../../core/types'
 import { useWords } from '../board/words'
 import type { Standard } from '../board/types'
 import type { Captured, Entry, Item, SchoolView, Value } from '../types'
@@ -68,10 +69,16 @@ export function reviewState(entry: Entry): 'conflicting' | 'unreviewed' | 'await
 }
 
 /** What a verdict on the entry as it is shown refers to. */
-export function seen(entry: Entry): { ops: string[]; verdicts: string[] } {
+export function seen(entry: Entry): Seen {
   const verdicts = 'verdicts' in entry.review ? entry.review.verdicts : []
   return { ops: entry.candidates.map(({ op }) => op), verdicts }
 }
+
+/** Whether two sets of ids are the same. */
+export const sameIds = (a: string[], b: string[]): boolean => a.length === b.length && a.every((id) => b.includes(id))
+
+/** Whether two looks at an entry saw the same. */
+export const isSame = (a: Seen, b: Seen): boolean => sameIds(a.ops, b.ops) && sameIds(a.verdicts, b.verdicts)
 
 /** The actor of an op id, `12@ab34`. */
 export const actorOf = (op: string): string => op.slice(op.indexOf('@') + 1)

@@ -1,34 +1,52 @@
-// Accepting and returning: verdicts on entries exactly as they are shown.
+// Accepting and returning: verdicts on entries exactly as they were looked at.
 
 import { shallowReactive } from 'vue'
 import { Failed } from '../../core/client'
-import type { Problem, Subject } from '../../core/types'
+import type { Problem, Seen, Subject } from '../../core/types'
 import { decide } from '../engine'
-import { seen, type EntryRow } from '../parts/entries'
+import { sameIds, seen, type EntryRow } from '../parts/entries'
+
+type Outcome = 'accepted' | 'returned'
+
+/** A verdict that was made here. */
+interface Made {
+  outcome: Outcome
+  saw: Seen
+}
 
 export interface Judging {
   /** What was decided here and is not in the server's reading yet, by path. */
-  sending: Map<string, 'accepted' | 'returned'>
+  sending: Map<string, Made>
+  /** Paths whose verdict came to nothing: the entry had changed before it arrived. */
+  overtaken: Set<string>
   problem: Problem | null
   busy: boolean
 }
 
 export function useJudging(subject: () => Subject): Judging & {
-  accept: (rows: EntryRow[]) => Promise<boolean>
-  giveBack: (rows: EntryRow[], reason: string) => Promise<boolean>
-  /** Forgets what the server's reading holds by now. */
-  settle: (rows: EntryRow[]) => void
+  /** Returns with the reason, accepts without; false where it was not saved. */
+  judge: (entries: [EntryRow, Seen][], reason: string | null) => Promise<boolean>
+  /** Compares with the server's reading; gives the paths whose verdict it holds by now. */
+  settle: (rows: EntryRow[]) => string[]
 } {
-  const state = shallowReactive<Judging>({ sending: shallowReactive(new Map()), problem: null, busy: false })
+  const state = shallowReactive<Judging>({
+    sending: shallowReactive(new Map()),
+    overtaken: shallowReactive(new Set()),
+    problem: null,
+    busy: false,
+  })
 
-  async function judge(rows: EntryRow[], reason: string | null): Promise<boolean> {
+  async function judge(entries: [EntryRow, Seen][], reason: string | null): Promise<boolean> {
     state.busy = true
     state.problem = null
     try {
       const outcome = reason === null ? { outcome: 'accepted' as const } : { outcome: 'returned' as const, reason }
-      const entries = Object.fromEntries(rows.map((row) => [row.path, seen(row.entry)]))
-      await decide({ command: 'judge', subject: subject(), entries, outcome })
-      for (const row of rows) state.sending.set(row.path, outcome.outcome)
+      const saw = entries.map(([{ path }, looked]) => [path, looked] as const)
+      await decide({ command: 'judge', subject: subject(), entries: Object.fromEntries(saw), outcome })
+      for (const [path, looked] of saw) {
+        state.sending.set(path, { outcome: outcome.outcome, saw: looked })
+        state.overtaken.delete(path)
+      }
       return true
     } catch (error) {
       if (!(error instanceof Failed)) throw error
@@ -39,13 +57,21 @@ export function useJudging(subject: () => Subject): Judging & {
     }
   }
 
-  return Object.assign(state, {
-    accept: (rows: EntryRow[]) => judge(rows, null),
-    giveBack: (rows: EntryRow[], reason: string) => judge(rows, reason),
-    settle: (rows: EntryRow[]) => {
-      for (const { path, entry } of rows) {
-        if (entry.review.state !== 'unreviewed' && entry.review.state === state.sending.get(path)) state.sending.delete(path)
-      }
-    },
-  })
+  function settle(rows: EntryRow[]): string[] {
+    const read = new Map(rows.map((row) => [row.path, row.entry]))
+    const held: string[] = []
+    for (const [path, { outcome, saw }] of state.sending) {
+      const entry = read.get(path)
+      const state_ = entry?.review.state
+      const fits = entry !== undefined && sameIds(seen(entry).ops, saw.ops)
+      // Not here yet; another person's verdict may be.
+      if (fits && state_ !== outcome && state_ !== 'disputed') continue
+      state.sending.delete(path)
+      if (state_ === outcome) held.push(path)
+      else if (!fits) state.overtaken.add(path)
+    }
+    return held
+  }
+
+  return Object.assign(state, { judge, settle })
 }

@@ -30,6 +30,7 @@ const en: typeof zh = {
   rule: 'Rule',
   ruled: 'Ruled, on its way',
   only_bureau: 'Only the bureau rules',
+  moved: 'Something changed since you chose: look at it and choose again',
   need_choice: 'Choose first',
   items: 'Item {n}',
   removed_by: 'removed: {reason}',

@@ -28,6 +28,7 @@ export default {
   rule: '裁决',
   ruled: '已裁决，送达中',
   only_bureau: '只有教体局可以裁决',
+  moved: '您选择之后内容有了变化：请看过新的内容，再选择一次',
   need_choice: '请先选择一个选项',
   items: '物项 {n}',
   removed_by: '移除：{reason}',
