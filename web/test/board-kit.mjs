@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -77,6 +77,8 @@ export function cellsOf(workbook) {
 export async function scenario(name, play) {
   const { url, browser: executablePath } = environment()
   mkdirSync(results, { recursive: true })
+  // Pictures of an earlier run, above all of one that failed, say nothing of this one.
+  for (const old of readdirSync(results).filter((file) => file.startsWith(`${name}-`))) rmSync(join(results, old))
   const problems = []
   let step = 'start'
   let pictures = 0

@@ -32,7 +32,7 @@ export interface Round {
   jurisdiction: string
   standard: string
   overlays: string[]
-  settings: { as_of: string; tolerance?: Record<string, string>; require_acceptance?: boolean; synthetic?: boolean }
+  settings: { as_of: string; tolerance?: Record<string, string>; require_acceptance?: boolean; synthetic?: boolean; keep_originals?: boolean }
   schools: number
 }
 
@@ -421,6 +421,21 @@ export interface HeldView {
 export interface HeldDecided {
   set_aside: number
 }
+
+/** What held changes say, read from a copy of their document. */
+export interface HeldPreview {
+  number: number
+  total: number
+  /** Changes that do not fit without what they depend on: fragments only. */
+  loose: number
+  statements: HeldStatement[]
+}
+
+export type HeldStatement = { change: string; by: ActorBinding | null } & (
+  | { says: 'claim'; path: string; op: string; claim: Claim }
+  | { says: 'decision'; decision: { verdict: Verdict } | { ruling: Ruling } }
+  | { says: 'fragment'; field: string; value: string }
+)
 
 export interface SetAsideView {
   hash: string
