@@ -364,9 +364,31 @@ async fn changes_after_the_right_has_ended_are_held_until_admitted() {
     assert_eq!(reasons, ["right_ended", "depends"]);
     assert_eq!(held[0]["by"]["person_name"], "second");
 
+    // What they say is to be read before anyone decides; also of what waits
+    // for others.
+    let said = |preview: &serde_json::Value| -> Vec<[String; 3]> {
+        let one = |said: &serde_json::Value| {
+            [&said["path"], &said["claim"]["value"]["value"], &said["by"]["person_name"]]
+                .map(|text| text.as_str().unwrap_or_default().to_owned())
+        };
+        preview["statements"].as_array().unwrap().iter().map(one).collect()
+    };
+    for (item, expected) in [(0, [PUPILS, "510", "second"]), (1, ["quantities/books:whole", "9", ""])] {
+        let path = format!("{list}/{}", held[item]["number"]);
+        assert_eq!(county.server.get(county.token("bureau"), &path).await.0, 404, "supervisors only");
+        let (status, preview) = county.server.get(county.token("supervisor"), &path).await;
+        assert_eq!((status, said(&preview)), (200, vec![expected.map(str::to_owned)]), "{preview}");
+        assert_eq!((&preview["total"], &preview["loose"]), (&1.into(), &0.into()));
+        let (_, rest) = county.server.get(county.token("supervisor"), &format!("{path}?from=1")).await;
+        assert_eq!((said(&rest), &rest["total"]), (vec![], &1.into()));
+    }
+    assert_eq!(entries(&county).await[PUPILS], serde_json::Value::Null, "looking changes nothing");
+
     let decide = format!("{list}/{}", held[0]["number"]);
     let admit = serde_json::json!({ "admit": true });
     assert_eq!(county.server.post(county.token("supervisor"), &decide, &admit).await.0, 200);
+    let (status, gone) = county.server.get(county.token("supervisor"), &decide).await;
+    assert_eq!((status, gone["code"].as_str()), (409, Some("held.decided")));
     let now = entries(&county).await;
     assert_eq!(now[PUPILS]["value"]["value"]["value"], "510", "{now}");
     assert!(now["quantities/books:whole"].is_object());

@@ -20,6 +20,7 @@ pub mod path;
 mod read;
 pub mod schema;
 pub mod school;
+pub mod statements;
 pub mod write;
 
 pub use claim::{Captured, Claim, Place, Scalar, Value};

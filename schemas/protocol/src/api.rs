@@ -27,6 +27,7 @@
 //! | GET `/api/rounds/{round}/standard` | → the standard with its overlays | any role in the round |
 //! | GET `/api/rounds/{round}/waiting` | → [`Waiting`] | bureau, administrator |
 //! | GET `/api/rounds/{round}/held` | → `[HeldView]` | supervisor |
+//! | GET `/api/rounds/{round}/held/{number}?from=` | → [`HeldPreview`] | supervisor |
 //! | GET `/api/rounds/{round}/set-aside` | → `[SetAsideView]` | supervisor |
 //! | POST `/api/rounds/{round}/held/{number}` | [`HeldDecision`] → [`HeldDecided`] | supervisor |
 //! | POST `/api/challenges` | [`NewChallenge`] → [`Challenge`] | anyone |
@@ -53,8 +54,8 @@ use duxue_document::decision::{Ruling, Verdict};
 use duxue_document::history::PastClaim;
 use duxue_document::school::{Declared, School};
 use duxue_document::{
-    Decimal, DecisionId, DeviceId, DocumentId, DocumentKind, EntryPath, JurisdictionCode, OpId, PersonId,
-    PhotoHash, QuantityId, RoundId, SchoolId, Value,
+    Claim, Decimal, DecisionId, DeviceId, DocumentId, DocumentKind, EntryPath, JurisdictionCode, OpId,
+    PersonId, PhotoHash, QuantityId, RoundId, SchoolId, Value,
 };
 
 use crate::receipt::Receipt;
@@ -649,6 +650,59 @@ pub struct HeldView {
     pub hashes: Vec<String>,
     /// The decision, if there is one: whether they were admitted.
     pub admitted: Option<bool>,
+}
+
+/// What held changes say, read from a copy of their document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldPreview {
+    /// Names the item.
+    pub number: u64,
+    /// How many statements there are in all.
+    pub total: u64,
+    /// Changes that do not fit into the document as it is, because what they
+    /// depend on is not here: of these only fragments can be read.
+    pub loose: u64,
+    /// Those from the one asked for on, as many as are answered at once.
+    pub statements: Vec<HeldStatement>,
+}
+
+/// One thing that a held change says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldStatement {
+    /// The hash (hex) of the change.
+    pub change: String,
+    /// Whose the change's actor is, where it is known.
+    pub by: Option<ActorBinding>,
+    /// What it says.
+    #[serde(flatten)]
+    pub words: HeldWords,
+}
+
+/// What a held change says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "says", rename_all = "snake_case")]
+pub enum HeldWords {
+    /// A claim about an entry.
+    Claim {
+        /// The entry.
+        path: EntryPath,
+        /// The op that wrote it.
+        op: OpId,
+        /// What is stated.
+        claim: Claim,
+    },
+    /// A verdict or ruling.
+    Decision {
+        /// What is decided.
+        decision: Decision,
+    },
+    /// A value of a change that does not fit.
+    Fragment {
+        /// The key under which it is put.
+        field: String,
+        /// The value as text.
+        value: String,
+    },
 }
 
 /// A change that is durable but can never be applied. Nobody can admit it: the

@@ -8,6 +8,7 @@ pub mod feed;
 pub mod ops;
 pub mod people;
 pub mod photos;
+pub mod preview;
 pub mod reply;
 pub mod rounds;
 pub mod schools;
@@ -37,6 +38,8 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .or(audit::routes(app))
         .unify()
         .or(rounds::routes(app))
+        .unify()
+        .or(preview::routes(app))
         .unify()
         .or(schools::routes(app))
         .unify()

@@ -7,6 +7,7 @@ pub mod document;
 mod groups;
 mod life;
 pub mod peer;
+pub mod preview;
 pub mod quota;
 pub mod rows;
 pub mod session;

@@ -117,6 +117,8 @@ export const api = {
   whatIf: (round: string, changes: T.WhatIfChange[], signal?: Signal) =>
     post<T.WhatIf>(at('rounds', round, 'what-if'), { changes }, signal),
   held: (round: string, signal?: Signal) => ask<T.HeldView[]>(at('rounds', round, 'held'), { signal }),
+  heldPreview: (round: string, number: number, from: number, signal?: Signal) =>
+    ask<T.HeldPreview>(`${at('rounds', round, 'held', String(number))}?from=${from}`, { signal }),
   setAside: (round: string, signal?: Signal) => ask<T.SetAsideView[]>(at('rounds', round, 'set-aside'), { signal }),
   decideHeld: (round: string, number: number, admit: boolean, together: number[] = []) =>
     post<T.HeldDecided>(at('rounds', round, 'held', String(number)), { admit, with: together }),

@@ -273,6 +273,9 @@ pub enum Sub {
         /// 不接收这一项 / leave this item out
         #[arg(long)]
         leave: Option<u64>,
+        /// 显示这一项的内容 / show what this item says
+        #[arg(long, conflicts_with_all = ["admit", "leave"])]
+        show: Option<u64>,
     },
     /// 验证一份回执文件 / verify a receipt file
     VerifyReceipt {

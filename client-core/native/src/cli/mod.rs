@@ -19,6 +19,7 @@ mod find;
 mod history;
 mod out;
 mod photos;
+mod preview;
 mod result;
 mod rule;
 mod sheet;
@@ -118,7 +119,8 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
         Sub::Assessment { school } => desk::assessment(cx, school.as_deref()).await,
         Sub::WhatIf { changes } => desk::what_if(cx, &changes).await,
         Sub::Import { file, dry_run } => desk::import(cx, &file, dry_run).await,
-        Sub::Held { admit, leave } => {
+        Sub::Held { show: Some(number), .. } => preview::show(cx, number).await,
+        Sub::Held { admit, leave, show: None } => {
             let decide = admit.map(|number| (number, true)).or(leave.map(|number| (number, false)));
             desk::held(cx, decide).await
         }

@@ -154,6 +154,8 @@ const en: typeof zh = {
     number: 'Number', document: 'Document', by: 'Brought by', reason: 'Reason', received: 'Received', changes: 'Changes', state: 'Decision',
     undecided: 'undecided', admitted: 'admitted', left: 'left out',
     admit: 'Admit', leave: 'Leave out', admit_n: 'Admit the {n} selected', leave_n: 'Leave out the {n} selected',
+    look: 'Look at item {n}', decided: 'It is decided', loose: '{n} changes depend on what is not on the server: only fragments of them can be read', nothing: 'Nothing can be read in it',
+    shown: '{n} of {all} shown', more: 'Read on', more_sheets: '{n} more are selected and not shown here',
     one_document: 'Changes of one document at a time',
     reasons: {
       right_ended: 'the right had ended', other_actor: 'its actor is bound to another person or device', depends: 'depends on other held changes',

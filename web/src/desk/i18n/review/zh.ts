@@ -152,6 +152,8 @@ export default {
     number: '编号', document: '文档', by: '提交人', reason: '原因', received: '收到时间', changes: '更改数', state: '处理',
     undecided: '待处理', admitted: '已接收', left: '不接收',
     admit: '接收', leave: '不接收', admit_n: '接收所选 {n} 项', leave_n: '不接收所选 {n} 项',
+    look: '查看第 {n} 项的内容', decided: '已经处理', loose: '有 {n} 项更改所依赖的内容不在服务器上，只能读出片段', nothing: '没有可读的内容',
+    shown: '已显示 {n} / {all} 条', more: '继续读取', more_sheets: '另有 {n} 项所选内容未在此显示',
     one_document: '一次只能处理同一份文档的更改',
     reasons: {
       right_ended: '提交时已无权限', other_actor: '标识属于他人或其他设备', depends: '依赖于其他被扣留的更改',
