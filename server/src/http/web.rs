@@ -10,10 +10,16 @@ use warp::{Filter, Rejection};
 
 use crate::app::App;
 
-/// Nothing from elsewhere, no inline script. The core is wasm; photos are
-/// shown from blobs, icons are a font in the style sheet.
+/// Nothing from elsewhere, no inline script, no `data:` addresses. The core is
+/// wasm; photos are shown from blobs.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
-    connect-src 'self'; img-src 'self' blob: data:; style-src 'self'; font-src 'self' data:; \
+    connect-src 'self'; img-src 'self' blob:; style-src 'self'; font-src 'self'; \
+    manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The same for the phone, whose library of parts has its icons as a font
+/// inside its style sheet.
+const PHONE_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
+    connect-src 'self'; img-src 'self' blob:; style-src 'self'; font-src 'self' data:; \
     manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The app's entries; who names none is most likely on a phone.
@@ -126,10 +132,11 @@ fn moved(to: &'static str) -> Response {
 fn with_headers(path: &str, mut response: Response) -> Response {
     // Only names under assets hold a hash of their content.
     let caching = if path.contains("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let policy = if path.starts_with("/phone/") { PHONE_POLICY } else { POLICY };
     let headers: &mut HeaderMap = response.headers_mut();
     for (name, value) in [
         (header::CACHE_CONTROL, caching),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
@@ -183,13 +190,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let web = dir.path().join("web");
         std::fs::create_dir_all(web.join("phone/assets")).unwrap();
-        for name in ["web/phone/index.html", "web/phone/assets/a-1.js", "web/phone/sw.js", "secret"] {
+        std::fs::create_dir_all(web.join("desk")).unwrap();
+        for name in [
+            "web/desk/index.html",
+            "web/phone/index.html",
+            "web/phone/assets/a-1.js",
+            "web/phone/sw.js",
+            "secret",
+        ] {
             std::fs::write(dir.path().join(name), name).unwrap();
         }
         let rows = [
             ("/", 302, ""),
             ("/phone", 302, ""),
             ("/desk", 302, ""),
+            ("/desk/", 200, "no-cache"),
             ("/phone/", 200, "no-cache"),
             ("/phone/assets/a-1.js", 200, "public, max-age=31536000, immutable"),
             ("/phone/sw.js", 200, "no-cache"),
@@ -205,6 +220,10 @@ mod tests {
                 assert_eq!(answer.headers()[header::CACHE_CONTROL], caching, "{path}");
                 let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
                 assert!(!policy.contains("inline"), "{path}");
+                // Only what the phone's library needs.
+                let fonts = path.starts_with("/phone/").then_some("font-src 'self' data:");
+                let from_data = policy.split("; ").find(|directive| directive.contains("data:"));
+                assert_eq!(from_data, fonts, "{path}");
             }
         }
     }
