@@ -87,6 +87,17 @@ impl Engine {
         Ok(())
     }
 
+    pub(crate) fn forget_session(&mut self, id: CommandId, turn: &mut Turn) {
+        // The only error is that nobody is logged in, which going offline does not need.
+        let _ = self.go_online(false, turn);
+        let puts = self.identity.as_mut().map(|identity| {
+            identity.token.clear();
+            identity.expires_ms = 0;
+            (keys::IDENTITY.to_owned(), json(identity))
+        });
+        self.write(puts.into_iter().collect(), Vec::new(), Pending::Record(Some((id, Reply::Done))), turn);
+    }
+
     pub(crate) fn fetch_packet(
         &mut self,
         id: CommandId,

@@ -151,6 +151,9 @@ pub enum Command {
         /// The session.
         session: Session,
     },
+    /// Forgets the session's token and goes offline, as at a log-out. What was
+    /// captured or decided stays, and goes out with the person's next session.
+    ForgetSession,
     /// Fetches the work packet of a round.
     FetchPacket {
         /// The round; absent for all rounds that the server lists.

@@ -236,6 +236,10 @@ impl Engine {
             Command::TakeSession { server, session } => {
                 self.take_session(id, &server, session, turn).map(|()| None)
             }
+            Command::ForgetSession => {
+                self.forget_session(id, turn);
+                Ok(None)
+            }
             Command::FetchPacket { round } => self.fetch_packet(id, round, turn).map(|()| None),
             Command::SaveDraft { form, text } => {
                 self.save_draft(id, form, text, turn);

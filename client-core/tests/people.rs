@@ -72,6 +72,26 @@ fn offline(world: &mut World, devices: usize) {
 }
 
 #[test]
+fn whoever_logs_out_leaves_no_token_and_loses_nothing() {
+    let mut world = World::new(11, 1);
+    world.run(200);
+    let token = |world: &World| {
+        let kept: serde_json::Value = serde_json::from_slice(&world.devices[0].disk["identity"]).unwrap();
+        kept["token"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(token(&world), "token");
+    offline(&mut world, 1);
+    world.done(0, pupils(510)).unwrap();
+
+    assert_eq!(world.done(0, Command::ForgetSession), Ok(Reply::Done));
+    assert_eq!(token(&world), "", "the token is gone with the answer");
+    world.crash(0);
+    world.run(50);
+    assert_eq!(entry(&world, 0, "quantities/pupils:primary").candidates.len(), 1, "what was saved stays");
+    assert!(!world.devices[0].engine.outbox().items.is_empty(), "and waits for the next session");
+}
+
+#[test]
 fn an_undo_states_again_what_was_there_before() {
     let mut world = World::new(1, 1);
     world.run(20);

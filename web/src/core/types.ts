@@ -63,6 +63,7 @@ export type Command =
   | { command: 'save_draft'; form: string; text: string }
   | { command: 'open'; subject: Subject }
   | { command: 'take_session'; server: string; session: unknown }
+  | { command: 'forget_session' }
   | { command: 'put_county'; round: string; claims: ClaimOf[]; mark?: Mark }
   | { command: 'judge'; subject: Subject; entries: Record<string, Seen>; outcome: Judgement }
   | { command: 'rule'; subject: Subject; about: RulingSubject; rulings: string[]; reason: string }

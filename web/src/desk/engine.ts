@@ -2,7 +2,7 @@
 // core in this browser, which saves it here and delivers it.
 
 import { shallowReactive } from 'vue'
-import { Core } from '../core/client'
+import { Core, Failed } from '../core/client'
 import type { Command, Notice, Outbox, Problem, Reply, Subject } from '../core/types'
 import CoreWorker from '../core/worker?worker'
 import { problemOf } from './api'
@@ -21,20 +21,39 @@ export interface Engine {
 
 export const engine = shallowReactive<Engine>({ phase: 'off', online: false, waiting: 0, problem: null })
 
+/** Whether the store can be used; one that breaks tells all who wait for it. */
+interface Readiness {
+  promise: Promise<void>
+  ready: () => void
+  failed: (problem: Problem) => void
+}
+
+function readiness(): Readiness {
+  let ready: Readiness['ready'] = () => undefined
+  let refuse: (error: Failed) => void = () => undefined
+  const promise = new Promise<void>((resolve, reject) => {
+    ready = resolve
+    refuse = reject
+  })
+  // Whoever waits hears of it; that nobody does is no error.
+  promise.catch(() => undefined)
+  return { promise, ready, failed: (problem) => refuse(new Failed(problem)) }
+}
+
 let core: Core | undefined
 let worker: Worker | undefined
-let isReady: Promise<void> = Promise.resolve()
+let begun = readiness()
+
+const storeOf = (opened: Session): string => `duxue-desk-${opened.person}`
 
 /** Begins with a session; each person has a store of their own in this browser. */
 export function start(opened: Session): void {
   stop()
   engine.phase = 'starting'
-  let done: () => void = () => undefined
-  isReady = new Promise((resolve) => (done = resolve))
   const mine = new Core(
-    () => (worker = new CoreWorker({ name: `duxue-desk-${opened.person}` })),
+    () => (worker = new CoreWorker({ name: storeOf(opened) })),
     (notice) => {
-      if (core === mine) noticed(notice, opened, done)
+      if (core === mine) noticed(notice, opened)
     },
     () => {
       if (core === mine) engine.phase = 'elsewhere'
@@ -48,17 +67,47 @@ export function stop(): void {
   worker?.terminate()
   core = undefined
   worker = undefined
+  begun = readiness()
   Object.assign(engine, { phase: 'off', online: false, waiting: 0, problem: null })
 }
 
-function noticed(notice: Notice, opened: Session, done: () => void): void {
+/** Tries again to open the store. */
+export function restart(): void {
+  if (session.value) start(session.value)
+}
+
+/** Ends with the person's session: its token is forgotten, and so is all that the
+ * server has where nothing waits to be delivered. */
+export async function leave(opened: Session): Promise<void> {
+  const mine = core
+  if (!mine || engine.phase !== 'ready') return stop()
+  let isEmpty = false
+  try {
+    await mine.command({ command: 'forget_session' })
+    isEmpty = (await mine.query({ query: 'outbox' })).items.length === 0
+  } catch (error) {
+    // What could not be forgotten ends by itself, when the session does.
+    problemOf(error)
+  }
+  // Somebody has logged in meanwhile.
+  if (core !== mine) return
+  stop()
+  if (isEmpty) indexedDB.deleteDatabase(storeOf(opened))
+}
+
+function broke(problem: Problem): void {
+  engine.phase = 'broken'
+  engine.problem = problem
+  begun.failed(problem)
+}
+
+function noticed(notice: Notice, opened: Session): void {
   switch (notice.notice) {
     case 'ready':
-      void ready(opened, done)
+      void ready(opened)
       return
     case 'broken':
-      engine.phase = 'broken'
-      engine.problem = notice.problem
+      broke(notice.problem)
       return
     case 'trouble':
       engine.problem = notice.problem
@@ -80,16 +129,18 @@ function noticed(notice: Notice, opened: Session, done: () => void): void {
   count().catch(problemOf)
 }
 
-async function ready(opened: Session, done: () => void): Promise<void> {
+async function ready(opened: Session): Promise<void> {
+  const mine = core
   try {
     await command({ command: 'take_session', server: location.origin, session: opened })
     engine.phase = 'ready'
     // What the person may decide; the last answer is used where there is none now.
     await command({ command: 'fetch_packet', round: null }).catch(problemOf)
     await command({ command: 'online', wanted: true })
-    done()
+    if (core === mine) begun.ready()
   } catch (error) {
-    engine.problem = problemOf(error)
+    const problem = problemOf(error)
+    if (core === mine) broke(problem)
   }
   await count().catch(problemOf)
 }
@@ -109,9 +160,9 @@ async function count(): Promise<void> {
 }
 
 /** Saves a decision in this browser, from where it is delivered by itself.
- * @throws Failed, with the core's problem. */
+ * @throws Failed, with the core's problem, or that of the store. */
 export async function decide(wanted: Command): Promise<Reply> {
-  await isReady
+  await begun.promise
   const reply = await command(wanted)
   await count().catch(problemOf)
   return reply
@@ -119,6 +170,6 @@ export async function decide(wanted: Command): Promise<Reply> {
 
 /** Keeps a school's documents in sync, so that a decision knows what is there. */
 export async function open(subject: Subject): Promise<void> {
-  await isReady
+  await begun.promise
   await command({ command: 'open', subject })
 }

@@ -11,6 +11,8 @@ const SILENCE_MS = 45_000
 const AGAIN_MS = [1_000, 2_000, 5_000, 10_000, 30_000]
 /** A page is read again at most so often. */
 const GATHER_MS = 400
+/** A page of a slow server waits no longer than that. */
+const GATHER_MOST_MS = 5_000
 
 export const feed = shallowReactive<{ state: 'off' | 'connecting' | 'live' | 'offline'; heard: number | null }>({
   state: 'off',
@@ -131,6 +133,7 @@ export function useLive<T>(key: () => string, read: (signal: AbortSignal) => Pro
   let gathering: ReturnType<typeof setTimeout> | undefined
   /** Something happened while it was being read. */
   let again = false
+  let took = 0
 
   const reload = async (): Promise<void> => {
     clearTimeout(gathering)
@@ -138,6 +141,7 @@ export function useLive<T>(key: () => string, read: (signal: AbortSignal) => Pro
     again = false
     running?.abort()
     const mine = (running = new AbortController())
+    const began = performance.now()
     loading.value = true
     try {
       const found = await read(mine.signal)
@@ -149,13 +153,16 @@ export function useLive<T>(key: () => string, read: (signal: AbortSignal) => Pro
       problem.value = problemOf(error)
     }
     loading.value = false
+    took = performance.now() - began
     if (again) soon()
   }
 
-  // A reading is not broken off for a change: many of them would never let it end.
+  // A reading is not broken off for a change: many of them would never let it
+  // end. One runs and one waits at most, and the next begins no sooner than the
+  // last one took: a large county is not read all the time while many sync.
   const soon = (): void => {
     if (loading.value) again = true
-    else gathering ??= setTimeout(() => void reload(), GATHER_MS)
+    else gathering ??= setTimeout(() => void reload(), Math.min(GATHER_MOST_MS, Math.max(GATHER_MS, took)))
   }
 
   watch(key, () => {

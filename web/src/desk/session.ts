@@ -27,6 +27,9 @@ export const rounds = shallowRef<Round[]>([])
 /** Whether the last session ended by itself. */
 export const ended = shallowRef(false)
 
+/** Until when the server would still take the last session, where it did not hear of the log-out. */
+export const unheard = shallowRef<number | null>(null)
+
 window.addEventListener('storage', (event) => {
   if (event.key !== KEY) return
   session.value = stored()
@@ -37,6 +40,7 @@ export function begin(login: string, opened: Session): void {
   const kept = { ...opened, login }
   localStorage.setItem(KEY, JSON.stringify(kept))
   ended.value = false
+  unheard.value = null
   session.value = kept
 }
 

@@ -15,6 +15,7 @@ const en: typeof zh = {
     name: 'Account',
     password: 'Password',
     submit: 'Log in',
+    unheard: 'You are logged out here and the session was removed from this computer, but the server did not hear of it: that session ends by itself on {until}.',
     ended: 'The session has ended: log in again',
     phone: "Inspectors' capture (phone)",
   },
@@ -29,6 +30,7 @@ const en: typeof zh = {
   close: 'Close',
   cancel: 'Cancel',
   print: 'Print',
+  printed: 'printed {at}',
   table: {
     filter: 'Filter',
     search: 'Find in the table',

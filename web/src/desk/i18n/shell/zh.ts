@@ -13,6 +13,7 @@ export default {
     name: '账号',
     password: '密码',
     submit: '登录',
+    unheard: '本机已退出，登录凭据已从本机删除；但服务器没有收到退出请求，那次登录到 {until} 才会失效。',
     ended: '登录已过期，请重新登录',
     phone: '督学现场采集（手机）',
   },
@@ -27,6 +28,7 @@ export default {
   close: '关闭',
   cancel: '取消',
   print: '打印',
+  printed: '{at} 打印',
   table: {
     filter: '筛选',
     search: '在表中查找',
