@@ -173,6 +173,59 @@ await scenario('board', async (desk) => {
   await page.getByRole('link', { name: '全县看板' }).click()
   await page.locator('[data-dimension="A4"] .dimension', { hasText: '不达标' }).waitFor()
 
+  desk.doing('where the store does not open, figures say so and are saved after another try')
+  const other = await desk.open()
+  desk.expected.push(/status of 503/, /wasm|WebAssembly/i)
+  let fail
+  const failing = new Promise((resolve) => (fail = resolve))
+  await other.context().route('**/*.wasm', async (route) => {
+    await failing
+    await route.fulfill({ status: 503, body: '' })
+  })
+  await desk.login(other, 'bureau')
+  await desk.go(other, `/rounds/${ROUND}/county`)
+  const facts = other.locator('[id="quantities/survey_satisfaction_percent:whole"]')
+  await facts.fill('61.5')
+  await other.getByRole('button', { name: '保存 1 项' }).click()
+  fail()
+  await other.locator('.bar').getByRole('alert').waitFor()
+  await desk.picture(other, 'store-broken')
+  await other.context().unroute('**/*.wasm')
+  await other.getByRole('button', { name: '重试' }).first().click()
+  await other.waitForFunction(() => !document.querySelector('.bar button[type=submit]')?.disabled)
+  await other.getByRole('button', { name: '保存 1 项' }).click()
+  await other.locator('[data-written="quantities/survey_satisfaction_percent:whole"]').getByText('61.5').waitFor()
+  await other.context().close()
+
+  desk.doing('while many sync, one reading runs and one waits')
+  let reads = 0
+  let running = 0
+  let most = 0
+  let open
+  const held = new Promise((resolve) => (open = resolve))
+  await page.route(`**/api/rounds/${ROUND}/assessment`, async (route) => {
+    reads += 1
+    running += 1
+    most = Math.max(most, running)
+    await held
+    await route.continue()
+    running -= 1
+  })
+  const crowd = device(program)
+  const joins = await bureau.post('/enrolments', { person_name: '人群', person: null, round: ROUND, schools: [target] })
+  await crowd.run('enrol', '--server', desk.url, '--code', joins.code)
+  await crowd.run('packet')
+  for (const value of ['1', '2', '3', '4']) {
+    await crowd.run('set', target, 'quantities/teachers_backbone:primary', `value=${value}`)
+    await crowd.run('sync')
+  }
+  const answered = page.waitForResponse((answer) => answer.url().endsWith('/assessment') && reads >= 2)
+  open()
+  await answered
+  assert.deepEqual([reads, most], [2, 1], 'readings of the assessment, and at once')
+  await page.unroute(`**/api/rounds/${ROUND}/assessment`)
+  crowd.end()
+
   desk.doing('decimals are ordered and exported as the numbers that they are')
   const decimals = ['96.5', '96.25', '96.4', '100', '9.75', '96.250', '12–15', '未定']
   const stages = after.county.stages.map((one) => ({ ...one, coefficients: one.coefficients.map((row, index) => ({ ...row, printed: decimals[index] ?? row.printed })) }))
