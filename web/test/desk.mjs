@@ -220,7 +220,7 @@ await scenario('desk', async (desk) => {
   await inbox.locator('.choice .field input').fill('16')
   await inbox.getByLabel('裁决理由').fill('现场清点')
   inspectors['赵敏'] = await inspector('赵敏', [{ type: 'quantity', quantity: 'multimedia_rooms', part: 'whole', value: '17' }])
-  await inbox.locator('.choice').getByText('17').first().waitFor()
+  await inbox.locator('.choice .value', { hasText: '17 间' }).waitFor()
   await inbox.getByRole('button', { name: '裁决', exact: false }).last().click()
   await inbox.getByText('您选择之后内容有了变化').waitFor()
   await desk.picture(inbox, 'choose-again')
