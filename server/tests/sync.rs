@@ -373,7 +373,7 @@ async fn changes_after_the_right_has_ended_are_held_until_admitted() {
         };
         preview["statements"].as_array().unwrap().iter().map(one).collect()
     };
-    for (item, expected) in [(0, [PUPILS, "510", "second"]), (1, ["quantities/books:whole", "9", ""])] {
+    for (item, expected) in [(0, [PUPILS, "510", "second"]), (1, ["quantities/books:whole", "9", "first"])] {
         let path = format!("{list}/{}", held[item]["number"]);
         assert_eq!(county.server.get(county.token("bureau"), &path).await.0, 404, "supervisors only");
         let (status, preview) = county.server.get(county.token("supervisor"), &path).await;
