@@ -211,7 +211,7 @@ await scenario('desk', async (desk) => {
   await inbox.locator('tbody a', { hasText: '多媒体' }).click()
 
   desk.doing('whoever chose before something new came is asked again, also for a value of their own')
-  await inbox.waitForFunction(() => !document.querySelector('.decide button[type=submit]')?.disabled)
+  await inbox.locator('.decide button[type=submit]:not([disabled])').waitFor()
   await inbox.keyboard.press('r')
   await inbox.keyboard.type('现场')
   await inbox.keyboard.press('Control+Enter')
