@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ReadDoc;
 
-use duxue_document::consolidated::{ValueState, fields};
+use duxue_document::consolidated::{Candidate, ValueState, fields};
 use duxue_document::path::{ItemKey, ItemKind};
 use duxue_document::{
     Captured, Claim, DocumentKind, EntryPath, FieldId, ItemId, OpId, PhotoHash, Place, Scalar, Value, write,
@@ -109,6 +109,8 @@ impl Engine {
         let survey = About::of(subject, DocumentKind::Survey);
         self.may_write(&survey)?;
         self.check_photos(subject, &claims, &photos)?;
+        let again = photos.iter().any(|photo| self.photos.contains_key(&photo.photo));
+        let known = again.then(|| self.consolidated(subject)).transpose()?;
         for photo in &photos {
             if !claims.iter().any(|(path, _)| *path == EntryPath::Evidence(photo.photo)) {
                 let entries = claims
@@ -123,7 +125,13 @@ impl Engine {
                     .iter()
                     .filter(|(_, statement)| statement.photos.contains(&photo.photo))
                     .find_map(|(_, statement)| statement.place.clone());
-                claims.push((EntryPath::Evidence(photo.photo), evidence(photo, &entries, place)?));
+                let path = EntryPath::Evidence(photo.photo);
+                let before = known.as_ref().and_then(|known| known.entry(&path)?.candidates.first());
+                let statement = match before {
+                    Some(before) => evidence_again(photo, entries, before)?,
+                    None => evidence(photo, &entries, place)?,
+                };
+                claims.push((path, statement));
             }
         }
         for (path, statement) in &claims {
@@ -368,6 +376,27 @@ fn evidence(
         place: taken.map_or(place, |taken| taken.place.clone()),
         at_ms: taken.map(|taken| taken.at_ms),
     })
+}
+
+/// The evidence entry of a photo that was stated before: it supports what it
+/// supported and more, and is of the moment of which it was.
+fn evidence_again(
+    photo: &NewPhoto,
+    mut entries: BTreeSet<EntryPath>,
+    before: &Candidate,
+) -> Result<Statement, CommandError> {
+    let field = |name: &str| FieldId::new(name).map_err(|error| CommandError::BadValue(error.to_string()));
+    if let Some(Scalar::Text(linked)) = before.value.get(&field("entries")?) {
+        entries.extend(linked.split(' ').filter_map(|path| path.parse().ok()));
+    }
+    let mut statement = evidence(photo, &entries, None)?;
+    let method = field("method")?;
+    statement.value.remove(&method);
+    statement.value.extend(before.value.get(&method).map(|known| (method.clone(), known.clone())));
+    statement.place.clone_from(&before.captured.place);
+    statement.at_ms = Some(before.captured.device_time_ms);
+    statement.note = photo.note.clone().or_else(|| before.note.clone());
+    Ok(statement)
 }
 
 /// The writer's refusal with its own code.

@@ -5,7 +5,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_client_core::views::{LinkView, OutboxWhat, Waiting};
-use duxue_client_core::{Command, Notice, Reply, Statement, Taken, TakenBy};
+use duxue_client_core::{Command, NewPhoto, Notice, Reply, Statement, Taken, TakenBy};
 use duxue_document::consolidated::{Entry, ValueState};
 use duxue_document::{EntryPath, Place, Scalar, Value};
 use world::{World, subject};
@@ -141,9 +141,10 @@ fn a_photo_is_of_the_moment_at_which_it_was_taken() {
     let taken = Taken { at_ms: world.now_ms - 600_000, place: Some(there.clone()), method: TakenBy::Gallery };
     photo.taken = Some(taken.clone());
     photo.note = Some("门牌".to_owned());
-    let evidence = EntryPath::Evidence(photo.photo);
+    let (hash, there_then) = (photo.photo, Some(there.clone()));
+    let evidence = EntryPath::Evidence(hash);
     let statement =
-        Statement { photos: vec![photo.photo], place: Some(later.clone()), ..said(number("value", "3")) };
+        Statement { photos: vec![hash], place: Some(later.clone()), ..said(number("value", "3")) };
     let at = path("quantities/pupils:primary");
     let claims = vec![(at.clone(), statement)];
     let command = Command::PutClaims { subject: subject(), claims, photos: vec![photo], mark: None };
@@ -152,7 +153,28 @@ fn a_photo_is_of_the_moment_at_which_it_was_taken() {
     assert_eq!((found.captured.place, found.captured.device_time_ms), (Some(there), taken.at_ms));
     assert_eq!(found.note.as_deref(), Some("门牌"));
     assert_eq!(found.value.get(&"method".parse().unwrap()), Some(&Scalar::Text("gallery".to_owned())));
-    assert_eq!(entry(&world, 0, &at).candidates[0].captured.place, Some(later), "the figure is of now");
+    assert_eq!(
+        entry(&world, 0, &at).candidates[0].captured.place,
+        Some(later.clone()),
+        "the figure is of now"
+    );
+
+    // Chosen again for something else, it is of the same moment and supports both.
+    let other = path("quantities/teachers:primary");
+    let taken = Taken { at_ms: world.now_ms, place: Some(later), method: TakenBy::Camera };
+    let again = NewPhoto {
+        taken: Some(taken),
+        supports: BTreeSet::from([other.clone()]),
+        ..NewPhoto::new(hash, 100, "image/jpeg".to_owned())
+    };
+    let command =
+        Command::PutClaims { subject: subject(), claims: Vec::new(), photos: vec![again], mark: None };
+    world.done(0, command).unwrap();
+    let second = entry(&world, 0, &evidence).candidates.remove(0);
+    assert_eq!(second.captured.place, there_then);
+    assert_eq!(second.value.get(&"method".parse().unwrap()), Some(&Scalar::Text("gallery".to_owned())));
+    assert_eq!(second.value.get(&"entries".parse().unwrap()), Some(&Scalar::Text(format!("{at} {other}"))));
+    assert_eq!(second.note.as_deref(), Some("门牌"));
 }
 
 #[test]
