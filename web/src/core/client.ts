@@ -1,7 +1,8 @@
 // The page's side of the core: commands and queries as promises.
 
 import type { FromWorker, ToWorker } from './messages'
-import type { AddedPhoto, Answers, Command, Notice, Problem, Query, Reply } from './types'
+import type { Holds } from './rescue'
+import type { AddedPhoto, Answers, Command, NewPhoto, Notice, Problem, Query, Reply } from './types'
 
 /** A problem that the core, the server or the store reported. */
 export class Failed extends Error {
@@ -51,9 +52,19 @@ export class Core {
     return this.ask({ ask: 'photo', hash })
   }
 
-  /** What is only on this device, as one file; see `rescue.ts`. */
-  rescue(): Promise<Blob> {
-    return this.ask({ ask: 'rescue' })
+  /** Photos whose bytes are here and that no claim of this device names; drafts may. */
+  unnamed(): Promise<NewPhoto[]> {
+    return this.ask({ ask: 'unnamed' })
+  }
+
+  /** Lets a photo's bytes go, a day later and if nothing names it then. */
+  discard(hash: string): Promise<null> {
+    return this.ask({ ask: 'discard', hash })
+  }
+
+  /** What is only on this device, as one file; see `rescue.ts`. `drafts`: what the page has of them. */
+  rescue(drafts: [form: string, text: string][]): Promise<{ file: Blob; holds: Holds }> {
+    return this.ask({ ask: 'rescue', drafts })
   }
 
   /** Fills an empty store from a rescue file, and begins again with it. */
@@ -92,6 +103,7 @@ export class Core {
     if (!open) return
     if (message.say === 'photo_added') open.resolve(message.photo as never)
     else if (message.say === 'bytes') open.resolve(message.bytes as never)
+    else if (message.say === 'rescued') open.resolve({ file: message.file, holds: message.holds } as never)
     else if (message.problem !== undefined) open.reject(new Failed(JSON.parse(message.problem) as Problem))
     else open.resolve(JSON.parse(message.json ?? 'null') as never)
   }

@@ -47,6 +47,12 @@ export class Driver {
     return this.client.query(json)
   }
 
+  /** What the engine holds in memory, as the store would: keys with bytes, or without where they go. */
+  inMemory(): [string, Uint8Array | undefined][] {
+    const flat = this.client.in_memory() as (string | Uint8Array | undefined)[]
+    return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] as string, flat[2 * at + 1] as Uint8Array | undefined])
+  }
+
   private feed(step: () => unknown[]): void {
     if (this.dead) return
     try {

@@ -1,5 +1,6 @@
 // What page and worker say to each other.
 
+import type { Holds } from './rescue'
 import type { AddedPhoto } from './types'
 
 export type ToWorker =
@@ -7,7 +8,9 @@ export type ToWorker =
   | { ask: 'query'; id: number; json: string }
   | { ask: 'add_photo'; id: number; file: Blob; keepOriginal: boolean }
   | { ask: 'photo'; id: number; hash: string }
-  | { ask: 'rescue'; id: number }
+  | { ask: 'unnamed'; id: number }
+  | { ask: 'discard'; id: number; hash: string }
+  | { ask: 'rescue'; id: number; drafts: [form: string, text: string][] }
   | { ask: 'read_back'; id: number; file: Blob }
 
 export type FromWorker =
@@ -15,7 +18,8 @@ export type FromWorker =
   | { say: 'waiting' }
   | { say: 'answer'; id: number; json?: string; problem?: string }
   | { say: 'photo_added'; id: number; photo: AddedPhoto }
-  /** The bytes that were asked for: a photo, or the rescue file. */
+  /** The photo that was asked for. */
   | { say: 'bytes'; id: number; bytes: Blob | undefined }
+  | { say: 'rescued'; id: number; file: Blob; holds: Holds }
   | { say: 'notice'; json: string }
   | { say: 'broke'; reason: string }

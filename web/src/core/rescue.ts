@@ -16,11 +16,16 @@ const MAGIC = 'DUXUE-RESCUE 1'
 /** The first line is shorter than this. */
 const LINE_MOST = 128
 const HEADER_MOST = 16 * 1024 * 1024
+const DRAFT = 'draft/'
+const PHOTO = 'photo/'
+const STATED = 'stated:'
 /** Of this device only, or made anew. */
 const LEFT_OUT = new Set(['meta', 'identity'])
 
 interface Header {
   made_ms: number
+  /** For people; absent in older files. */
+  holds?: Holds
   records: [key: string, length: number][]
   records_sha256: string
   photos: [hash: string, media: string, length: number][]
@@ -29,6 +34,27 @@ interface Header {
 export interface Rescued {
   records: number
   photos: number
+}
+
+/** What a rescue file holds, as it is told to people. */
+export interface Holds {
+  /** Changes that no receipt covers; null where the engine could not be asked. */
+  changes: number | null
+  drafts: number
+  photos: number
+  /** Of the photos, those that neither a claim of this device nor a draft names. */
+  unnamed: number
+}
+
+/** What belongs into the file beside what is on the disk. */
+export interface Extra {
+  /** What the engine holds in memory, in order: bytes to put, or nothing where a key goes. */
+  memory: [key: string, bytes: Uint8Array | undefined][]
+  /** What was typed and may have met a full disk: text by form. */
+  drafts: [form: string, text: string][]
+  changes: number | null
+  /** Photos that a receipt covers: their bytes stay out, as do those that were taken off. */
+  without: ReadonlySet<string>
 }
 
 /** Why a file was not read back. */
@@ -41,25 +67,48 @@ export class NotRescued extends Error {
   }
 }
 
-/** `safe`: photos that a receipt covers, whose bytes stay out. */
-export async function rescueFile(store: Store, safe: ReadonlySet<string>): Promise<Blob> {
+/** A record of a draft is its text; one that was stated has a mark in its place. */
+function isDraft([key, bytes]: readonly [string, Uint8Array]): boolean {
+  if (!key.startsWith(DRAFT) || bytes.byteLength === 0) return false
+  return !new TextDecoder().decode(bytes.subarray(0, STATED.length)).startsWith(STATED)
+}
+
+/** The records as they would be if the disk had taken everything. */
+async function recordsOf(store: Store, { memory, drafts }: Extra): Promise<[string, Uint8Array][]> {
   const [keys, values] = await store.load('')
-  const kept = keys.map((key, at) => [key, values[at] ?? new Uint8Array()] as const).filter(([key]) => !LEFT_OUT.has(key))
+  const all = new Map(keys.map((key, at) => [key, values[at] ?? new Uint8Array()]))
+  for (const [key, bytes] of memory) {
+    if (bytes) all.set(key, bytes)
+    else all.delete(key)
+  }
+  for (const [form, text] of drafts) all.set(DRAFT + form, new TextEncoder().encode(text))
+  return [...all].filter(([key]) => !LEFT_OUT.has(key))
+}
+
+export async function rescueFile(store: Store, extra: Extra): Promise<[file: Blob, holds: Holds]> {
+  const kept = await recordsOf(store, extra)
   const records = new Blob(kept.map(([, bytes]) => bytes as Uint8Array<ArrayBuffer>))
+  const drafts = kept.filter(isDraft)
+  const names = new Set(kept.flatMap(([key]) => (key.startsWith(PHOTO) ? [key.slice(PHOTO.length)] : [])))
+  const texts = drafts.map(([, bytes]) => new TextDecoder().decode(bytes))
+  const isNamed = (hash: string): boolean => names.has(hash) || texts.some((text) => text.includes(hash))
+  const off = new Set((await store.looks()).flatMap(([hash, look]) => (look.discarded_ms !== undefined && !isNamed(hash) ? [hash] : [])))
   const photos: [string, Blob][] = []
   for (const hash of await store.photoHashes()) {
-    const bytes = safe.has(hash) ? undefined : await store.photo(hash)
+    const bytes = extra.without.has(hash) || off.has(hash) ? undefined : await store.photo(hash)
     if (bytes) photos.push([hash, bytes])
   }
+  const holds = { changes: extra.changes, drafts: drafts.length, photos: photos.length, unnamed: photos.filter(([hash]) => !isNamed(hash)).length }
   const header: Header = {
     made_ms: Date.now(),
+    holds,
     records: kept.map(([key, bytes]) => [key, bytes.byteLength]),
     records_sha256: hex(await sha256(await records.arrayBuffer())),
     photos: photos.map(([hash, bytes]) => [hash, bytes.type, bytes.size]),
   }
   const text = new TextEncoder().encode(JSON.stringify(header))
   const line = `${MAGIC} ${hex(await sha256(text.buffer))} ${text.byteLength}\n`
-  return new Blob([line, text, records, ...photos.map(([, bytes]) => bytes)], { type: 'application/octet-stream' })
+  return [new Blob([line, text, records, ...photos.map(([, bytes]) => bytes)], { type: 'application/octet-stream' }), holds]
 }
 
 /** Everything is checked before the records are written, and these all at once. */

@@ -16,6 +16,8 @@ export interface Look {
   source: string
   /** As `pictures.ts` makes it; null where nothing can be told. */
   look: string | null
+  /** When the inspector took it off, by the device's clock. */
+  discarded_ms?: number
 }
 
 const VERSION = 2
@@ -83,6 +85,13 @@ export class Store {
     const tx = this.db.transaction('looks')
     const [keys, values] = await Promise.all([tx.store.getAllKeys(), tx.store.getAll()])
     return keys.flatMap((key, at): [string, Look][] => (values[at] ? [[key, values[at]]] : []))
+  }
+
+  /** The inspector does not want a photo any more. */
+  async discard(hash: string, now_ms: number): Promise<void> {
+    const tx = this.db.transaction('looks', 'readwrite', STRICT)
+    const look = await tx.store.get(hash)
+    await ended(tx, [tx.store.put({ source: '', look: null, ...look, discarded_ms: now_ms }, hash)])
   }
 
   async photo(hash: string): Promise<Blob | undefined> {

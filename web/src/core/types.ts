@@ -36,7 +36,20 @@ export interface NewPhoto {
   photo: string
   length: number
   media: string
+  taken?: Taken
+  /** Paths of entries that it supports besides those whose claims name it. */
+  supports?: string[]
+  note?: string | null
 }
+
+export interface Taken {
+  at_ms: number
+  place: Place | null
+  method: TakenBy
+}
+
+/** By the camera at that moment, or from the pictures of the phone. */
+export type TakenBy = 'camera' | 'gallery'
 
 /** A photo that is in the store now. */
 export interface AddedPhoto extends NewPhoto {
@@ -171,8 +184,13 @@ export interface Item {
 export type OpenPoint =
   | { point: 'section'; section: Section }
   | { point: 'returned'; path: string; reason: string }
-  | { point: 'conflict'; conflict: { id: string } }
+  | { point: 'conflict'; conflict: { id: string; subject: ConflictSubject } }
   | { point: 'finding'; finding: { code: string; path: string; detail: string } }
+
+export type ConflictSubject =
+  | { kind: 'entry'; path: string; within_tolerance: boolean }
+  | { kind: 'duplicate'; duplicate: { kind: ItemKind; items: string[] } }
+  | { kind: 'removal'; item: string }
 
 export interface SurveyView {
   consolidated: {
@@ -220,7 +238,7 @@ export interface Strip {
 }
 
 export type Waiting =
-  | { why: 'not_saved' | 'offline' | 'paused' | 'no_receipt' | 'denied' | 'held' | 'left_out' }
+  | { why: 'not_saved' | 'offline' | 'paused' | 'no_receipt' | 'denied' | 'held' | 'left_out' | 'set_aside' }
   | { why: 'sending'; sent: number }
   | { why: 'unusable' | 'stuck'; problem: Problem }
 

@@ -7,9 +7,10 @@ import wasm from '../generated/duxue_bg.wasm?url'
 import { Driver } from './driver'
 import type { FromWorker, ToWorker } from './messages'
 import { addPhoto } from './photos'
-import { NotRescued, readBack, rescueFile } from './rescue'
+import { NotRescued, readBack, rescueFile, type Extra } from './rescue'
 import { isFull, Store } from './store'
-import type { PhotoRecord, Problem } from './types'
+import type { Notice, Outbox, PhotoRecord, Problem, Status } from './types'
+import { sweep, unnamed } from './unnamed'
 
 const NAME = self.name || 'duxue'
 
@@ -39,10 +40,26 @@ function problemOf(error: unknown): string {
   return JSON.stringify(problem('store.failed', '没有保存', 'it was not saved', String(error)))
 }
 
+const records = (driver: Driver): PhotoRecord[] => JSON.parse(driver.query('{"query":"photos"}')) as PhotoRecord[]
+const named = (driver: Driver): Set<string> => new Set(records(driver).map(({ photo }) => photo))
+
 /** Photos that a receipt covers: another device need not bring them. */
 function receipted(driver: Driver): Set<string> {
-  const photos = JSON.parse(driver.query('{"query":"photos"}')) as PhotoRecord[]
-  return new Set(photos.filter(({ state }) => state.state === 'receipted' || state.state === 'freed').map(({ photo }) => photo))
+  const there = records(driver).filter(({ state }) => state.state === 'receipted' || state.state === 'freed')
+  return new Set(there.map(({ photo }) => photo))
+}
+
+function sweepOff(driver: Driver, store: Store): void {
+  const { drafts } = JSON.parse(driver.query('{"query":"status"}')) as Status
+  // What stays costs room only.
+  sweep(store, named(driver), Object.values(drafts), Date.now()).catch(() => undefined)
+}
+
+/** What the engine knows that the disk may not, for the rescue file. */
+function extra(driver: Driver, drafts: [string, string][]): Extra {
+  const { items } = JSON.parse(driver.query('{"query":"outbox"}')) as Outbox
+  const changes = items.reduce((sum, { what }) => sum + (what.what === 'changes' ? what.count : 0), 0)
+  return { memory: driver.inMemory(), drafts, changes, without: receipted(driver) }
 }
 
 function serve(driver: Driver, store: Store): void {
@@ -72,10 +89,16 @@ function serve(driver: Driver, store: Store): void {
       case 'photo':
         after(store.photo(message.hash), (bytes) => ({ say: 'bytes', id, bytes }))
         break
+      case 'unnamed':
+        after(Promise.resolve().then(() => unnamed(store, named(driver))), (found) => ({ say: 'answer', id, json: JSON.stringify(found) }))
+        break
+      case 'discard':
+        after(store.discard(message.hash, Date.now()), () => ({ say: 'answer', id, json: 'null' }))
+        break
       case 'rescue':
         after(
-          Promise.resolve().then(() => rescueFile(store, receipted(driver))),
-          (bytes) => ({ say: 'bytes', id, bytes }),
+          Promise.resolve().then(() => rescueFile(store, extra(driver, message.drafts))),
+          ([file, holds]) => ({ say: 'rescued', id, file, holds }),
         )
         break
       case 'read_back':
@@ -97,7 +120,10 @@ async function run(): Promise<void> {
   const driver = new Driver(client, store, {
     reply: (id, reply, problem) =>
       say({ say: 'answer', id, ...(reply !== undefined && { json: reply }), ...(problem !== undefined && { problem }) }),
-    notice: (json) => say({ say: 'notice', json }),
+    notice: (json) => {
+      say({ say: 'notice', json })
+      if ((JSON.parse(json) as Notice).notice === 'ready') setTimeout(() => sweepOff(driver, store), 0)
+    },
     broke: (reason) => say({ say: 'broke', reason: panic || reason }),
   })
   serve(driver, store)

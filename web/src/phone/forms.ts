@@ -121,6 +121,36 @@ export function standing(entry: Entry | undefined): Value | null {
   return state.state === 'conflicting' ? (entry.candidates[0]?.value ?? null) : state.value
 }
 
+/** Whether an entry's candidates differ, so that nothing in it stands. */
+export const differs = (entry: Entry | undefined): boolean => entry?.value.state === 'conflicting'
+
+/** Why an entry was sent back, if it was and nothing answered it. */
+export function returnedFor(entry: Entry | undefined): string | null {
+  const review = entry?.review
+  return review?.state === 'returned' && !review.overruled ? review.reason : null
+}
+
+/** What an entry's claims say that supports them, by themselves. */
+export const ownPhotos = (entry: Entry | undefined): string[] => [...new Set(entry?.candidates.flatMap(({ photos }) => photos) ?? [])]
+
+/** Photos that were linked to some entries: by their claims, or by what was said of the photo. */
+export function photosOf(survey: SurveyView, paths: readonly string[]): string[] {
+  const found = new Set<string>()
+  for (const [path, entry] of Object.entries(survey.consolidated.entries)) {
+    if (!path.startsWith('evidence/')) continue
+    const named = entry.candidates.flatMap(({ value }) => String(value.entries ?? '').split(' '))
+    if (named.some((one) => paths.includes(one))) found.add(path.slice('evidence/'.length))
+  }
+  return [...found]
+}
+
+/** Photos of an item, whichever of its entries they support. */
+export function photosOfItem(survey: SurveyView, item: Item): string[] {
+  const entries = Object.keys(item.fields)
+  const paths = item.members.flatMap((member) => entries.map((entry) => `${item.kind}/${member}/${entry}`))
+  return [...new Set([...Object.values(item.fields).flatMap(ownPhotos), ...photosOf(survey, paths)])]
+}
+
 /** An item's values as they would be typed. */
 export function typedOf(kind: ItemKind, item: Item): Typed {
   const typed: Typed = {}

@@ -1,9 +1,11 @@
 // Entries as people call them, and where they are captured.
 
-import type { Item, ItemKind, Standard, Subject, SurveyView } from '../core/types'
+import type { Item, ItemKind, OpenPoint, Section, Standard, Subject, SurveyView } from '../core/types'
 import { standing } from './forms'
 import { said, t, te } from './i18n'
 import type { Route } from './route'
+
+type Conflict = Extract<OpenPoint, { point: 'conflict' }>
 
 const KINDS: readonly string[] = ['classes', 'rooms', 'grounds', 'equipment']
 /** The fields of an identity, in the order in which they are said. */
@@ -42,15 +44,35 @@ export function entryTitle(path: string, survey: SurveyView, standard: Standard 
     const question = standard?.questions.find(({ id }) => id === second)
     return `${t('section.checklist')} · ${question ? said(question.name) : second}`
   }
+  if (head === 'sections') return `${t(`section.${second}`)} · ${t('mark.complete')}`
   if (head === 'evidence') return t('item.photo')
   return path
+}
+
+/** What an open conflict is about, in words. */
+export function conflictTitle(point: Conflict, survey: SurveyView, standard: Standard | null): string {
+  const about = point.conflict.subject
+  if (about.kind === 'entry') return entryTitle(about.path, survey, standard)
+  const [kind = '', ...ids] = about.kind === 'removal' ? about.item.split('/') : [about.duplicate.kind, ...about.duplicate.items]
+  return `${t(`section.${kind}`)} · ${ids.map((id) => itemTitle(itemOf(survey, kind, id))).join(' / ')}`
+}
+
+/** Where it can be seen. */
+export function conflictPlace(point: Conflict, subject: Subject): Route {
+  const about = point.conflict.subject
+  if (about.kind === 'entry') return placeOf(about.path, subject)
+  if (about.kind === 'removal') return placeOf(about.item, subject)
+  return { at: 'section', subject, section: about.duplicate.kind }
 }
 
 /** Where an entry is captured. */
 export function placeOf(path: string, subject: Subject): Route {
   const [head, item] = path.split('/')
-  if (head === 'quantities') return { at: 'section', subject, section: 'quantities' }
-  if (head === 'answers') return { at: 'section', subject, section: 'checklist' }
-  if (head && item && KINDS.includes(head)) return { at: 'item', subject, kind: head as ItemKind, item }
+  if (!item) return { at: 'school', subject }
+  if (head === 'quantities') return { at: 'section', subject, section: 'quantities', row: item }
+  if (head === 'answers') return { at: 'section', subject, section: 'checklist', row: item }
+  if (head === 'sections') return { at: 'section', subject, section: item as Section }
+  if (head === 'evidence') return { at: 'evidence', subject }
+  if (head && KINDS.includes(head)) return { at: 'item', subject, kind: head as ItemKind, item }
   return { at: 'school', subject }
 }

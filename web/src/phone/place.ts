@@ -16,6 +16,7 @@ export const placeState = ref<'off' | 'asking' | 'refused' | 'none' | number>(pl
 
 let last: { place: Place; at: number } | null = null
 let watching: number | undefined
+let expiry: ReturnType<typeof setTimeout> | undefined
 let forms = 0
 
 function found({ coords, timestamp }: GeolocationPosition): void {
@@ -25,8 +26,22 @@ function found({ coords, timestamp }: GeolocationPosition): void {
     longitude: coords.longitude.toFixed(DIGITS),
     accuracy_m: String(accuracy),
   }
-  last = { place, at: timestamp }
+  // A clock that is far from the satellites' says nothing about the age.
+  const age = Math.abs(Date.now() - timestamp)
+  const at = age < FRESH_MS ? timestamp : Date.now()
+  last = { place, at }
   placeState.value = accuracy
+  clearTimeout(expiry)
+  expiry = setTimeout(expired, Math.max(at + FRESH_MS - Date.now(), 0))
+}
+
+/** It says nothing of now any more: no claim carries it, and the device is asked again. */
+function expired(): void {
+  last = null
+  if (typeof placeState.value === 'number') placeState.value = 'asking'
+  if (watching !== undefined) navigator.geolocation.clearWatch(watching)
+  watching = undefined
+  update()
 }
 
 function update(): void {

@@ -8,7 +8,9 @@ export type Route =
   | { at: 'sync' }
   | { at: 'enrol'; code: string }
   | { at: 'school'; subject: Subject }
-  | { at: 'section'; subject: Subject; section: Section }
+  /** `row`: the one to show first, by the last part of its path. */
+  | { at: 'section'; subject: Subject; section: Section; row?: string }
+  | { at: 'evidence'; subject: Subject }
   | { at: 'item'; subject: Subject; kind: ItemKind; item: string }
 
 const SECTIONS: Section[] = ['classes', 'rooms', 'grounds', 'equipment', 'quantities', 'checklist']
@@ -31,7 +33,9 @@ export function parse(hash: string): Route {
     const section = SECTIONS.find((known) => known === fourth)
     const kind = KINDS.find((known) => known === fourth)
     if (kind && fifth) return { at: 'item', subject, kind, item: fifth }
-    return section ? { at: 'section', subject, section } : { at: 'school', subject }
+    if (fourth === 'evidence') return { at: 'evidence', subject }
+    if (!section) return { at: 'school', subject }
+    return { at: 'section', subject, section, ...(fifth && { row: fifth }) }
   }
   return { at: 'today' }
 }
@@ -48,7 +52,9 @@ export function link(route: Route): string {
     case 'school':
       return parts('school', route.subject.round, route.subject.school)
     case 'section':
-      return parts('school', route.subject.round, route.subject.school, route.section)
+      return parts('school', route.subject.round, route.subject.school, route.section, ...(route.row ? [route.row] : []))
+    case 'evidence':
+      return parts('school', route.subject.round, route.subject.school, 'evidence')
     case 'item':
       return parts('school', route.subject.round, route.subject.school, route.kind, route.item)
   }

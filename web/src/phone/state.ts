@@ -13,6 +13,10 @@ export interface State {
   trouble: Problem | null
   loginNeeded: boolean
   lastContact: number | null
+  /** Why there is no connection, and when it is tried again. */
+  offline: { reason: Problem; retryMs: number | null } | null
+  /** Why the last try to fetch the assignments failed. */
+  noPacket: Problem | null
   status: Status | null
   rounds: Round[]
   schools: SchoolProgress[]
@@ -20,9 +24,14 @@ export interface State {
   receipts: Receipt[]
   /** Grows with every change of a document; screens read again. */
   version: number
+  /** Grows with every start of the core: it knows what is on the disk and nothing else. */
+  starts: number
   /** Grows when what did not get onto the disk at first is there. */
   savedLate: number
 }
+
+/** The worker's name, and its store's. */
+export const STORE = 'duxue'
 
 const CONTACT = 'duxue-last-contact'
 
@@ -32,12 +41,15 @@ export const state: State = shallowReactive<State>({
   trouble: null,
   loginNeeded: false,
   lastContact: Number(localStorage.getItem(CONTACT)) || null,
+  offline: null,
+  noPacket: null,
   status: null,
   rounds: [],
   schools: [],
   outbox: { items: [], bytes: 0 },
   receipts: [],
   version: 0,
+  starts: 0,
   savedLate: 0,
 })
 
@@ -52,6 +64,10 @@ export function begin(): void {
     state.phase = 'waiting'
   })
   addEventListener('online', () => void nudge())
+  // A phone that was in a pocket asks when it is looked at.
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') void nudge()
+  })
   watch(paused, () => void tellPaused())
 }
 
@@ -81,7 +97,12 @@ function noticed(notice: Notice): void {
       break
     case 'online':
       contact()
+      state.offline = null
+      state.loginNeeded = false
       void newWork()
+      break
+    case 'offline':
+      state.offline = { reason: notice.reason, retryMs: notice.retry_ms }
       break
     case 'photo':
       contact()
@@ -104,6 +125,7 @@ async function tellPaused(): Promise<void> {
 
 async function ready(): Promise<void> {
   await refresh()
+  state.starts += 1
   state.phase = 'ready'
   void lookAtRoom()
   if (paused.value) await tellPaused()
@@ -113,21 +135,34 @@ async function ready(): Promise<void> {
   }
 }
 
-/** Asks for the connection now rather than when its time comes. */
+/** Asks for the connection and for new work now rather than when their time comes. */
 export async function nudge(): Promise<void> {
   if (state.phase !== 'ready' || !state.status?.person) return
-  await quietly(core.command({ command: 'online', wanted: true }))
+  await Promise.all([quietly(core.command({ command: 'online', wanted: true })), newWork()])
 }
 
+let fetching: Promise<void> | undefined
 /** The packet changes when schools are assigned or declared figures come. */
-async function newWork(): Promise<void> {
-  await quietly(core.command({ command: 'fetch_packet', round: null }))
-  await refresh()
+export function newWork(): Promise<void> {
+  fetching ??= fetchWork().finally(() => {
+    fetching = undefined
+  })
+  return fetching
+}
+async function fetchWork(): Promise<void> {
+  try {
+    await core.command({ command: 'fetch_packet', round: null })
+    state.noPacket = null
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error
+    state.noPacket = error.problem
+  }
+  await quietly(refresh())
   await openAssigned()
 }
 
 /** Keeps the schools of this person in sync. */
-export async function openAssigned(): Promise<void> {
+async function openAssigned(): Promise<void> {
   const mine = state.schools.filter((school) => school.assigned)
   await Promise.all(mine.map(({ subject }) => quietly(core.command({ command: 'open', subject }))))
 }
@@ -167,6 +202,11 @@ export function schoolOf(subject: Subject): SchoolProgress | undefined {
 /** Whether this person may write a school's survey. */
 export function isAssigned(subject: Subject): boolean {
   return schoolOf(subject)?.assigned ?? false
+}
+
+/** Whether a round keeps photos as they were taken. */
+export function keepsOriginals(subject: Subject): boolean {
+  return roundOf(subject)?.settings.keep_originals === true
 }
 
 export function roundOf(subject: Subject): Round | undefined {

@@ -1,5 +1,6 @@
 // Two phones state different figures offline; both phones show the conflict.
 
+import assert from 'node:assert/strict'
 import { ROUND } from './world.mjs'
 
 export const name = 'a second device in conflict'
@@ -33,4 +34,21 @@ export async function run(world) {
     await phone.page.getByText('有 1 处填写不一致，由教体局裁定').waitFor()
   }
   await phones[1].picture('school-conflict')
+
+  world.doing('it leads to the row, which shows both')
+  const [, { page }] = phones
+  await page.locator('[data-test="conflict"]').click()
+  const row = page.locator(`[id="row-${INPUT}"]`)
+  await row.locator('[data-test="differ"]').filter({ hasText: '12' }).filter({ hasText: '15' }).waitFor()
+  await page.waitForFunction((id) => document.activeElement?.id === id, `row-${INPUT}`)
+  assert.equal(await page.locator(`input[id="${INPUT}"]`).inputValue(), '', 'nothing stands')
+  await phones[1].picture('row-conflict')
+
+  world.doing('a photo with it decides nothing')
+  await row.locator('[data-test="more"]').click()
+  await row.locator('[data-test="camera"]').setInputFiles(world.photos.small)
+  await row.locator('img').waitFor()
+  await phones[1].synced()
+  await phones[1].page.goto(`${world.url}/phone/#/school/${ROUND}/${SCHOOL}`)
+  await page.locator('[data-test="conflict"]').waitFor()
 }

@@ -45,7 +45,7 @@ export async function cutting(url, bytes) {
   return link
 }
 
-/** Passes everything on; `change` may give another body for a path. */
+/** Passes everything on; `change` may give another body for a path, or null to break off. */
 export async function changing(url, change) {
   const to = new URL(url)
   const server = createHttp((asked, answer) => {
@@ -56,12 +56,15 @@ export async function changing(url, change) {
       const parts = []
       for await (const part of given) parts.push(part)
       const body = change(asked.url, Buffer.concat(parts))
+      if (body === null) return answer.destroy()
       const { 'content-length': _, 'transfer-encoding': __, ...kept } = given.headers
       answer.writeHead(given.statusCode, { ...kept, 'content-length': body.length }).end(body)
     })
     up.on('error', () => answer.destroy())
     asked.pipe(up)
   })
+  // Only pages and requests: a socket is refused at once.
+  server.on('upgrade', (_, socket) => socket.destroy())
   const origin = await listening(server)
   return { origin, end: () => server.closeAllConnections() ?? server.close() }
 }

@@ -35,6 +35,29 @@ export async function run(world) {
   assert.match(bytes.subarray(0, 16).toString(), /^DUXUE-RESCUE 1 /)
   assert.ok(!bytes.includes('device_secret'), 'no key in the file')
 
+  world.doing('an app that does not start offers the file too, and another try')
+  const broken = await first.context.newPage()
+  await broken.addInitScript(() => {
+    window.Worker = class {
+      constructor() {
+        setTimeout(() => this.onerror?.({ message: 'does not start' }), 0)
+      }
+      postMessage() {}
+      terminate() {}
+    }
+  })
+  await broken.goto(`${world.url}/phone/`)
+  const salvaged = broken.waitForEvent('download')
+  await broken.locator('[data-test="salvage"]').click()
+  await broken.getByText('本机全部记录、0 份草稿、1 张照片').waitFor()
+  const whole = await readFile(await (await salvaged).path())
+  assert.match(whole.subarray(0, 16).toString(), /^DUXUE-RESCUE 1 /)
+  assert.ok(!whole.includes('device_secret'), 'no key in the file')
+  await broken.evaluate(() => (window.still = true))
+  await broken.locator('[data-test="retry"]').click()
+  await broken.waitForFunction(() => window.still === undefined)
+  await broken.close()
+
   world.doing('a damaged file is refused whole')
   const second = world.phone('rescued')
   page = await second.open()
@@ -54,6 +77,7 @@ export async function run(world) {
   await second.picture('scan')
   await page.locator('[data-test="qr"]').setInputFiles({ name: 'qr.gif', mimeType: 'image/gif', buffer: Buffer.from(encodeQR(link, 'gif', { scale: 6 })) })
   await page.waitForFunction(() => document.querySelector('input[name="code"]')?.value.length > 8)
+  await page.locator('[data-test="sure"]', { hasText: '2 项未送达' }).locator('input').check()
   await page.getByRole('button', { name: '登记', exact: true }).click()
   await page.locator('.van-cell', { hasText: '已完成 0/6 部分' }).first().waitFor()
 

@@ -48,9 +48,17 @@ export function said(text: Text): string {
   return isChinese() ? text.zh : text.en
 }
 
+/** A problem in words. What the core says of its command line is said of the app here. */
 export function words(problem: Problem): string {
+  const own = `problem.${problem.code}`
+  if (te(own)) return t(own)
   const text = isChinese() ? problem.message_zh : problem.message_en
   return problem.detail ? `${text} (${problem.detail})` : text
+}
+
+/** A time of today, in the language of the moment. */
+export function clock(ms: number): string {
+  return new Date(ms).toLocaleTimeString(isChinese() ? 'zh-CN' : 'en')
 }
 
 /** A moment, in the language of the moment. */
