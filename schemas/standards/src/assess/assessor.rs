@@ -141,6 +141,11 @@ impl Assessor {
         self.explained(self.units.get(&self.root_of(id))?)
     }
 
+    /// A school and its branch sites; `None` for a branch site.
+    pub(crate) fn sites(&self, school: &SchoolId) -> Option<&[SchoolId]> {
+        self.units.get(school).map(|state| state.members.as_slice())
+    }
+
     fn explained<'s>(&self, state: &'s State) -> Option<&'s Arc<SchoolAssessment>> {
         let explain = || school::assess(&self.unit(&state.members)).map(Arc::new);
         state.explained.get_or_init(explain).as_ref()

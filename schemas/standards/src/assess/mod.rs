@@ -27,6 +27,7 @@ pub use provenance::{Assessment, ENGINE_VERSION, MadeFrom, Provenance, hash};
 pub use result::{ConditionResult, IndicatorResult, Lacking, Missing, Open, Range, ReliefUse, RoundingFlag};
 pub use school::{RuleResult, SchoolAssessment, StageAssessment};
 pub use scope::NotCounted;
+pub(crate) use unit::what_to_capture;
 
 use crate::input::SchoolInput;
 use crate::standard::Standard;

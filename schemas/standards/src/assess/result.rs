@@ -165,4 +165,9 @@ impl IndicatorResult {
     pub fn value(&self) -> Option<&Range> {
         self.conditions.first().and_then(|condition| condition.value.as_ref())
     }
+
+    /// Whether it certainly reaches the floor that the school rule accepts.
+    pub(crate) fn reaches_floor(&self) -> bool {
+        self.levels.0.strict.low >= super::outcome::Grade::Floor
+    }
 }

@@ -255,7 +255,8 @@ fn reference(unit: &Unit, campus: Option<usize>, what: &What) -> Option<FigureRe
     Some(FigureRef { school: unit.name(campus), key: what.key()? })
 }
 
-fn what_to_capture(standard: &Standard, key: &FigureKey) -> Text {
+/// A figure in words, with the part that it is about.
+pub(crate) fn what_to_capture(standard: &Standard, key: &FigureKey) -> Text {
     let Some(quantity) = standard.quantities.get(&key.quantity) else {
         let id = key.quantity.as_str();
         return standard.words_of_question(id).map_or_else(Text::default, |text| {
