@@ -17,8 +17,10 @@
 //! | GET `/api/rounds/{round}/county` | → [`CountyView`] | desk roles |
 //! | GET `/api/rounds/{round}/schools/{school}/assessment` | → school assessment | rights on the school |
 //! | GET `/api/rounds/{round}/assessment` | → county assessment | desk roles |
+//! | GET `/api/rounds/{round}/forms` | → the national forms 表Ⅰ–Ⅵ | desk roles |
 //! | POST `/api/rounds/{round}/what-if` | changes → assessment before and after | desk roles |
 //! | POST `/api/rounds/{round}/import?dry_run=true` | XLSX or CSV bytes → [`ImportReport`] | bureau, administrator |
+//! | GET `/api/rounds/{round}/import/template` | → [`ImportTemplate`] | bureau, administrator |
 //! | POST `/api/rounds` | [`NewRound`] → [`RoundSummary`] | administrator |
 //! | POST `/api/rounds/{round}/assignments` | [`Assignment`] → 204 | bureau, administrator |
 //! | POST `/api/people` | [`NewPerson`] → [`PersonSummary`], 201 | administrator |
@@ -478,6 +480,23 @@ pub struct ImportReport {
     pub errors: Vec<CellError>,
     /// What looks wrong but is accepted.
     pub warnings: Vec<CellError>,
+}
+
+/// A workbook to fill in for an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportTemplate {
+    /// Schools, the county's own figures, and the explanations, which an import
+    /// passes over.
+    pub sheets: Vec<TemplateSheet>,
+}
+
+/// One sheet of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateSheet {
+    /// Its name.
+    pub name: String,
+    /// Rows of texts; the first is the head.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// Something wrong in one cell.

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod decisions;
 pub mod evidence;
 pub mod feed;
+pub mod forms;
 pub mod ops;
 pub mod people;
 pub mod photos;
@@ -42,6 +43,8 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .or(preview::routes(app))
         .unify()
         .or(schools::routes(app))
+        .unify()
+        .or(forms::routes(app))
         .unify()
         .or(decisions::routes(app))
         .unify()

@@ -68,6 +68,11 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and_then(move |round, app, token, query, body| {
             finish(within, import(round, app, token, query, body))
         });
+    let template = warp::path!("api" / "rounds" / String / "import" / "template")
+        .and(warp::get())
+        .and(with::app(app))
+        .and(with::token())
+        .map(|round: String, app: Arc<App>, token: Token| reply::shown(template(&round, &app, &token)));
     let assign = warp::path!("api" / "rounds" / String / "assignments")
         .and(warp::post())
         .and(with::app(app))
@@ -107,6 +112,8 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .or(waiting)
         .unify()
         .or(import)
+        .unify()
+        .or(template)
         .unify()
         .or(assign)
         .unify()
@@ -196,6 +203,12 @@ async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: 
     app.rounds.import(&round.row.id, parsed.schools, parsed.county, &by, now_ms()).await?;
     app.register_changed(&round.row.id);
     reply::json(&report)
+}
+
+fn template(round: &str, app: &App, token: &Token) -> Answer {
+    let (_, round) = token.in_round(app, round, Service::Import)?;
+    let standard = readmodel::standard(&round.row)?;
+    reply::json(&import::template::template(&standard, &round.row.jurisdiction))
 }
 
 async fn assign(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {

@@ -251,6 +251,6 @@ async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answ
 }
 
 /// Runs much work where nobody else waits for it.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work).await.map_err(|_| fault::internal())
 }

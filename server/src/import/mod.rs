@@ -28,6 +28,7 @@ mod kinds;
 mod problems;
 mod report;
 mod schools;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -97,7 +98,7 @@ pub fn parse(bytes: &[u8], filename: &str, county: &JurisdictionCode, limits: &L
         } else if let Some(declared) = county::read(sheet, &mut report) {
             found = true;
             merge_county(&mut county_figures, declared, sheet.index, &mut report);
-        } else if !sheet.cells.is_empty() {
+        } else if !sheet.cells.is_empty() && sheet.name != template::NOTES {
             report.row_warning(sheet.index, None, problems::SHEET_IGNORED.with_detail(sheet.name.clone()));
         }
     }

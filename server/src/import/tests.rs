@@ -8,7 +8,7 @@ use duxue_document::school::{
 };
 use duxue_document::{Decimal, JurisdictionCode, SchoolId};
 
-use super::{Limits, Parsed, problems, write};
+use super::{Limits, Parsed, problems, template, write};
 
 fn county() -> JurisdictionCode {
     JurisdictionCode::new("210112").unwrap()
@@ -579,6 +579,61 @@ fn the_county_sheet_is_read_back_equal() {
     let bytes = write::csv(&write::county_sheet(&declared));
     let parsed = parse(&bytes, "a.csv", &county());
     assert_eq!((parsed.errors, parsed.county), (vec![], Some(declared)));
+}
+
+fn workbook(sheets: &[duxue_protocol::api::TemplateSheet]) -> Vec<u8> {
+    let mut book = Workbook::new();
+    for sheet in sheets {
+        let page = book.add_worksheet().set_name(&sheet.name).unwrap();
+        for (row, cells) in (0..).zip(&sheet.rows) {
+            for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+                page.write_string(row, column, cell).unwrap();
+            }
+        }
+    }
+    book.save_to_buffer().unwrap()
+}
+
+/// Every column and item of the template is read, and its explanations are not.
+#[test]
+fn the_template_is_imported_empty_and_filled_in_with_its_examples() {
+    for id in ["cn-youzhi-2017", "cn-jiben-2012"] {
+        let text = duxue_standards::builtin::text(id).unwrap();
+        let standard = duxue_standards::Standard::load(&[text]).unwrap();
+        let made = template::template(&standard, &county());
+        let empty = parse(&workbook(&made.sheets), "template.xlsx", &county());
+        assert_eq!((empty.errors, empty.warnings, empty.schools), (vec![], vec![], vec![]), "{id}");
+
+        let mut filled = made.sheets.clone();
+        let notes = &made.sheets[2].rows;
+        let titles = filled[0].rows[0].clone();
+        let example = |title: &String| {
+            let row = notes.iter().find(|row| row[0].split_once(' ').is_some_and(|(_, name)| name == title));
+            row.unwrap_or_else(|| panic!("{title} is not explained")).clone()
+        };
+        let rows: Vec<Vec<String>> = titles.iter().map(example).collect();
+        assert!(rows.iter().all(|row| !row[2].is_empty() && !row[3].is_empty()), "{id}: {rows:#?}");
+        filled[0].rows.push(rows.iter().map(|row| row[4].clone()).collect());
+        for row in &mut filled[1].rows[1..] {
+            row[2] = if row[0].contains('-') { "是" } else { "1" }.to_owned();
+        }
+        let parsed = parse(&workbook(&filled), "template.xlsx", &county());
+        assert_eq!((&parsed.errors, &parsed.warnings), (&vec![], &vec![]), "{id}");
+        let (school, declared) = only(&parsed);
+        assert_eq!((school.name.as_str(), school.kind), ("示例学校", SchoolKind::NineYear));
+        let asked = standard.quantities.values().filter(|quantity| !quantity.county);
+        for quantity in asked {
+            let known = declared.figures.keys().any(|key| key.quantity == quantity.id);
+            assert!(known, "{id}: {} is not in the template", quantity.id);
+        }
+        let county = parsed.county.unwrap();
+        let items = standard.quantities.values().filter(|quantity| quantity.county).count();
+        assert_eq!(county.figures.len(), items, "{id}");
+        let level = duxue_standards::standard::Level::County;
+        let (own, others): (Vec<_>, Vec<_>) =
+            standard.questions().into_iter().partition(|(_, of, _)| *of == level);
+        assert_eq!((county.answers.len(), declared.answers.len()), (own.len(), others.len()), "{id}");
+    }
 }
 
 /// Ids and Chinese names of the national standard are the ones read here.

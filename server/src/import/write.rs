@@ -22,7 +22,8 @@ const COLUMN_PARTS: [(Part, &str); 5] = [
     (Part::Special, "附设特教班"),
 ];
 
-enum Column {
+/// What a column of our own sheets holds.
+pub(super) enum Column {
     Attribute(Attribute),
     Figure(FigureKey),
     Rooms(RoomPurpose),
@@ -30,7 +31,8 @@ enum Column {
     Answer(QuestionId),
 }
 
-fn columns(schools: &[(School, Declared)]) -> Vec<(String, Column)> {
+/// The columns of the school sheet with their titles.
+pub(super) fn columns(schools: &[(School, Declared)]) -> Vec<(String, Column)> {
     let mut columns = Vec::new();
     for (attribute, names) in ATTRIBUTES.iter().filter(|(attribute, _)| *attribute != Attribute::Stage) {
         let name = names.first().copied().unwrap_or_default();
@@ -125,7 +127,8 @@ fn yes_no(yes: bool) -> String {
     if yes { "是" } else { "否" }.to_owned()
 }
 
-fn cell(column: &Column, school: &School, declared: &Declared) -> String {
+/// What a school's cell in a column says.
+pub(super) fn cell(column: &Column, school: &School, declared: &Declared) -> String {
     match column {
         Column::Attribute(attribute) => attribute_cell(*attribute, school),
         Column::Figure(key) => declared.figures.get(key).map(ToString::to_string).unwrap_or_default(),

@@ -178,6 +178,14 @@ impl RoundModel {
         self.county.consolidated.clone().ok_or_else(fault::not_found)
     }
 
+    /// Conflicts that someone has to settle, of the schools and of the county.
+    #[must_use]
+    pub fn open_conflicts(&self) -> usize {
+        let of_schools = self.schools.values().map(|school| school.summary().conflicts as usize);
+        let county = self.county.consolidated.as_ref().map_or(0, |county| county.conflicts().len());
+        of_schools.sum::<usize>() + county
+    }
+
     /// What the conflicts are worked out from; copies no document.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
