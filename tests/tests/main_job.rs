@@ -263,6 +263,7 @@ fn compare_with_the_reference(world: &World, bureau: &Device) {
         compare_county(stage, &expected[stage]["county"], &found["county"]);
     }
     compare_items(&expected, &found["county"]);
+    compare_forms(&expected, &found["schools"], &bureau.value(&["--round", ROUND, "forms"]));
     assert_eq!(found["made_from"]["inputs"]["synthetic"], true);
 }
 
@@ -335,5 +336,48 @@ fn compare_county(stage: &str, expected: &Value, found: &Value) {
         assert_eq!(coefficient["county_mean"]["printed"], expected["mean"], "{stage} {item}: {coefficient}");
         let met = if expected["met"] == true { "met" } else { "not_met" };
         assert_eq!(coefficient["outcome"], met, "{stage} {item}");
+    }
+}
+
+/// What would be filed: 表Ⅱ-2 school by school, and 表Ⅲ. What the independent
+/// computation cannot know is open there, and never 0.
+fn compare_forms(expected: &Value, schools: &Value, found: &Value) {
+    assert_eq!(found["final"], found["open_cells"] == 0 && found["open_conflicts"] == 0);
+    let cell = |cell: &Value, expected: &Value, place: &str| match expected.as_str() {
+        Some(printed) => assert_eq!(cell["printed"], printed, "{place}"),
+        None => {
+            let printed = cell["printed"].as_str().expect("a text");
+            assert!(
+                cell["open"].is_object() && printed.trim_matches(['0', '.']).is_empty() == printed.is_empty()
+            );
+        }
+    };
+    let rows: Vec<&Value> = by_id(&found["forms"], "II-2")["rows"].as_array().expect("rows").iter().collect();
+    let mut compared = 0;
+    for (stage, first) in
+        [("primary", 0), ("junior", expected["primary"]["schools"].as_object().expect("schools").len())]
+    {
+        for (id, school) in expected[stage]["schools"].as_object().expect("schools") {
+            let register =
+                schools.as_array().expect("schools").iter().find(|one| one["school"]["id"] == *id.as_str());
+            let name = &register.expect("a school")["school"]["name"];
+            let row = rows.iter().skip(first).find(|row| row[1]["printed"] == *name).expect("a row");
+            for (number, (item, printed)) in (6..).zip(school["printed"].as_object().expect("items")) {
+                cell(&row[number], printed, &format!("{id} {stage} {item}"));
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, rows.len(), "every row is a school that counts");
+    let lines = &by_id(&found["forms"], "III")["rows"];
+    for (stage, line) in [("primary", 0), ("junior", 2)] {
+        for (number, (item, county)) in (2..).zip(expected[stage]["county"].as_object().expect("items")) {
+            if county.is_null() {
+                assert!(lines[line + 1][number]["open"].is_object(), "{stage} {item}");
+                continue;
+            }
+            cell(&lines[line][number], &county["mean"], &format!("{stage} {item} mean"));
+            cell(&lines[line + 1][number], &county["coefficient"], &format!("{stage} {item}"));
+        }
     }
 }

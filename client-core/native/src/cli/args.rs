@@ -252,6 +252,15 @@ pub enum Sub {
         /// 学校 / school
         school: Option<String>,
     },
+    /// 国家报表 表Ⅰ–Ⅵ / the national forms, filled in
+    Forms {
+        /// 只看一张表：I、II-1、II-2、III、IV、V、VI / one form only
+        #[arg(long)]
+        form: Option<String>,
+        /// 输出 CSV / as CSV; with several forms, one after another
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+    },
     /// 假设分析 / what if: changes as JSON, - for stdin
     WhatIf {
         /// JSON 文件或 - / JSON file or -

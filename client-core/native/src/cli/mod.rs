@@ -16,6 +16,7 @@ mod context;
 mod county;
 mod desk;
 mod find;
+mod forms;
 mod history;
 mod out;
 mod photos;
@@ -117,6 +118,7 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
             desk::judge(cx, &school, &entries, &saw, Some(reason)).await
         }
         Sub::Assessment { school } => desk::assessment(cx, school.as_deref()).await,
+        Sub::Forms { form, csv } => forms::forms(cx, form.as_deref(), csv).await,
         Sub::WhatIf { changes } => desk::what_if(cx, &changes).await,
         Sub::Import { file, dry_run } => desk::import(cx, &file, dry_run).await,
         Sub::Held { show: Some(number), .. } => preview::show(cx, number).await,

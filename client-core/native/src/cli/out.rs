@@ -55,6 +55,13 @@ impl Out {
         }
     }
 
+    /// A text as it is, such as CSV.
+    pub fn raw(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        // As in `print`: a reader that went away is not an error of ours.
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
     /// A table; columns are aligned by display width, so that Chinese lines up.
     pub fn table(&self, header: &[(&str, &str)], rows: Vec<Vec<String>>) {
         if self.json {

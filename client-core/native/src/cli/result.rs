@@ -53,11 +53,11 @@ fn stage(out: &Out, value: &Value) -> String {
 }
 
 /// A text in both languages, or a plain one.
-fn text<'a>(out: &Out, value: &'a Value) -> &'a str {
+pub fn text<'a>(out: &Out, value: &'a Value) -> &'a str {
     value[out.say("zh", "en")].as_str().or_else(|| value.as_str()).unwrap_or_default()
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
+pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
