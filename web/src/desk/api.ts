@@ -109,6 +109,7 @@ export const api = {
   schoolAssessment: (round: string, school: string, signal?: Signal) =>
     ask<T.SchoolAssessment>(at('rounds', round, 'schools', school, 'assessment'), { signal }),
   assessment: (round: string, signal?: Signal) => ask<T.Assessment>(at('rounds', round, 'assessment'), { signal }),
+  forms: (round: string, signal?: Signal) => ask<T.NationalForms>(at('rounds', round, 'forms'), { signal }),
   county: (round: string, signal?: Signal) => ask<T.CountyView>(at('rounds', round, 'county'), { signal }),
   conflicts: (round: string, school?: string, signal?: Signal) =>
     ask<T.ConflictView[]>(at('rounds', round, 'conflicts') + (school ? `?school=${encodeURIComponent(school)}` : ''), { signal }),
@@ -126,6 +127,7 @@ export const api = {
   addPerson: (person: T.NewPerson) => post<T.PersonSummary>(at('people'), person),
   newEnrolment: (enrolment: T.NewEnrolment) => post<T.Enrolment>(at('enrolments'), enrolment),
   assign: (round: string, assignment: T.Assignment) => post<void>(at('rounds', round, 'assignments'), assignment),
+  importTemplate: (round: string) => ask<T.ImportTemplate>(at('rounds', round, 'import', 'template')),
   importRegister: (round: string, file: Blob, filename: string, dryRun: boolean) =>
     ask<T.ImportReport>(`${at('rounds', round, 'import')}?filename=${encodeURIComponent(filename)}${dryRun ? '&dry_run=true' : ''}`, {
       method: 'POST',

@@ -5,6 +5,7 @@ import { createRouter, createWebHashHistory, type RouteRecordRaw } from 'vue-rou
 import { adminRoutes } from './admin/routes'
 import { api, problemOf } from './api'
 import { boardRoutes } from './board/routes'
+import { formRoutes } from './forms/routes'
 import { may, me, isAdministrator, rounds, session } from './session'
 import type { Role } from './types'
 
@@ -71,6 +72,7 @@ const routes: RouteRecordRaw[] = [
     meta: { title: 'bureau.rulings.title', nav: 'bureau', roles: DESK },
   },
   ...boardRoutes,
+  ...formRoutes,
   ...adminRoutes,
   { path: '/:rest(.*)*', component: () => import('./screens/Missing.vue'), meta: { title: 'shell.no_page' } },
 ]

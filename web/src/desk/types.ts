@@ -384,6 +384,49 @@ export interface Assessment {
   schools: SchoolAssessment[]
 }
 
+/** What leaves a cell of a form open. */
+export interface FormReason {
+  school?: string
+  school_name?: string
+  text: Text
+}
+
+export interface FormCell {
+  /** In Chinese; empty where nothing is known, a range where it is open. */
+  printed: string
+  /** The same in English, where that differs. */
+  en?: string
+  open?: { reasons: FormReason[]; more?: number }
+  note?: Text
+}
+
+/** One of the national forms, filled in. */
+export interface Form {
+  id: string
+  name: Text
+  head: { text: Text; down: number; across: number }[][]
+  columns: { name: Text; mark?: string; number: boolean }[]
+  /** In so many columns from the left a cell that repeats the one above is one with it. */
+  grouped: number
+  rows: FormCell[][]
+  notes: Text[]
+  open_cells: number
+}
+
+export interface NationalForms {
+  made_from: MadeFrom
+  final: boolean
+  open_conflicts: number
+  open_cells: number
+  review: ReviewCount
+  forms: Form[]
+}
+
+/** A workbook to fill in: sheets of texts, the first row of each is its head. */
+export interface ImportTemplate {
+  sheets: { name: string; rows: string[][] }[]
+}
+
 export type WhatIfChange = { change: 'move_pupils' | 'set_quantity' | 'add_quantity' | 'add_room' | 'buy_equipment' } & Record<string, unknown>
 
 export interface Shown {

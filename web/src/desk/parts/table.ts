@@ -63,8 +63,13 @@ function harmless(text: string): string {
 }
 
 export function csv<Row>(rows: Row[], columns: Column<Row>[]): Blob {
+  return csvOf([columns.map(({ title }) => title), ...rows.map((row) => columns.map((column) => textOf(column, row)))])
+}
+
+/** Lines of texts as CSV. */
+export function csvOf(texts: string[][]): Blob {
   const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
-  const lines = [columns.map(({ title }) => title), ...rows.map((row) => columns.map((column) => harmless(textOf(column, row))))]
+  const lines = texts.map((line) => line.map(harmless))
   // The mark makes spreadsheets read Chinese right.
   const text = '\uFEFF' + lines.map((line) => line.map(cell).join(',')).join('\r\n') + '\r\n'
   return new Blob([text], { type: 'text/csv;charset=utf-8' })
@@ -95,9 +100,12 @@ export async function xlsx<Row>(rows: Row[], columns: Column<Row>[], sheet: stri
       return format === null ? { value: text, type: String } : { value: Number(text), type: Number, format }
     }),
   )
-  // What a spreadsheet does not take in a sheet's name.
-  const name = sheet.replace(/[\\/?*[\]:]/g, ' ').slice(0, 31)
-  return write([head, ...body], { sheet: name, stickyRowsCount: 1 }).toBlob()
+  return write([head, ...body], { sheet: sheetName(sheet), stickyRowsCount: 1 }).toBlob()
+}
+
+/** Without what a spreadsheet does not take in a sheet's name. */
+export function sheetName(text: string): string {
+  return text.replace(/[\\/?*[\]:]/g, ' ').slice(0, 31)
 }
 
 export function save(blob: Blob, name: string): void {
