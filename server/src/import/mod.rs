@@ -97,7 +97,10 @@ pub fn parse(bytes: &[u8], filename: &str, county: &JurisdictionCode, limits: &L
             schools::read(sheet, &header, county, &mut drafts, &mut report);
         } else if let Some(declared) = county::read(sheet, &mut report) {
             found = true;
-            merge_county(&mut county_figures, declared, sheet.index, &mut report);
+            // A sheet nobody filled in says nothing, and empties nothing that is known.
+            if !declared.figures.is_empty() || !declared.answers.is_empty() {
+                merge_county(&mut county_figures, declared, sheet.index, &mut report);
+            }
         } else if !sheet.cells.is_empty() && sheet.name != template::NOTES {
             report.row_warning(sheet.index, None, problems::SHEET_IGNORED.with_detail(sheet.name.clone()));
         }

@@ -603,6 +603,7 @@ fn the_template_is_imported_empty_and_filled_in_with_its_examples() {
         let made = template::template(&standard, &county());
         let empty = parse(&workbook(&made.sheets), "template.xlsx", &county());
         assert_eq!((empty.errors, empty.warnings, empty.schools), (vec![], vec![], vec![]), "{id}");
+        assert_eq!(empty.county, None, "what is not filled in takes nothing away");
 
         let mut filled = made.sheets.clone();
         let notes = &made.sheets[2].rows;

@@ -19,11 +19,7 @@ pub(super) fn pass_counts(known: &Known, schools: &Schools) -> Form {
             |column: usize| schools.of(stage).filter_map(move |row| Some((row, row.items.get(column)?.0)));
         let mut each: Vec<Passing> = (0..columns).map(|column| Passing::of(item(column))).collect();
         each.push(Passing::of(schools.of(stage).map(|row| (row, row.rule))));
-        let lines: [(&str, &str, fn(&Passing) -> Shown); 2] = [
-            ("达标学校总数", "schools that pass", Passing::number),
-            ("达标学校比例(%)", "share (%)", Passing::share),
-        ];
-        for (zh, en, shown) in lines {
+        let mut line = |zh: &str, en: &str, shown: fn(&Passing) -> Shown| {
             let cell = |passing: &Passing| {
                 if schools.is_empty() {
                     return Cell::unknown(|| vec![known.no_register()]);
@@ -32,7 +28,9 @@ pub(super) fn pass_counts(known: &Known, schools: &Schools) -> Form {
             };
             let labels = [stage_label(stage), Cell::said(Text::new(zh, en))];
             rows.push(labels.into_iter().chain(each.iter().map(cell)).collect());
-        }
+        };
+        line("达标学校总数", "schools that pass", Passing::number);
+        line("达标学校比例(%)", "share (%)", Passing::share);
     }
     let name = Text::new("表Ⅱ-1 小学、初中资源配置基本情况", "Form Ⅱ-1 Resources of schools");
     let head = heads(known.standard, Branch::figures("综合评估", "school rule"));
