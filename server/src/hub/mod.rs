@@ -9,6 +9,7 @@ mod life;
 pub mod peer;
 pub mod preview;
 pub mod quota;
+mod recent;
 pub mod rows;
 pub mod session;
 pub mod subscriber;
@@ -394,11 +395,11 @@ impl Inner {
         self.next_held.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn sync_frame(&self, peer: &Peer, document: &DocumentId, data: Vec<u8>) -> Vec<u8> {
+    fn sync_frame(&self, peer: &Peer, document: &str, data: Vec<u8>) -> Vec<u8> {
         wire::encode(&wire::Message::Sync {
             sender_id: self.server_id.clone(),
             target_id: peer.sender_id.clone(),
-            document_id: document.to_string(),
+            document_id: document.to_owned(),
             data,
         })
     }

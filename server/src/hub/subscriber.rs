@@ -10,6 +10,7 @@ use automerge::sync::{Message, State, SyncDoc};
 use crate::rounds::{Access, Writing};
 
 use super::peer::Peer;
+use super::recent::Recent;
 
 /// A subscriber of a document.
 pub struct Subscriber {
@@ -56,13 +57,16 @@ impl Subscriber {
     pub fn receive(
         &mut self,
         doc: &mut Automerge,
+        recent: &Recent,
         message: Message,
         had_changes: bool,
     ) -> Result<(), automerge::AutomergeError> {
         #[cfg(test)]
         super::trap::on_receive(&self.peer.sender_id);
         let sent = self.state.last_sent_heads.clone();
-        doc.receive_sync_message(&mut self.state, message)?;
+        if !recent.receive(doc, &mut self.state, &message) {
+            doc.receive_sync_message(&mut self.state, message)?;
+        }
         if had_changes {
             // Automerge takes a message without changes from a peer with our
             // heads as word that nothing needs to be said. But this one had
@@ -75,7 +79,7 @@ impl Subscriber {
     }
 
     /// The message that is due, if one is.
-    pub fn generate(&mut self, doc: &Automerge) -> Option<Vec<u8>> {
+    pub fn generate(&mut self, doc: &Automerge, recent: &Recent) -> Option<Vec<u8>> {
         #[cfg(test)]
         super::trap::on_generate(&self.peer.sender_id);
         self.dirty = false;
@@ -84,7 +88,10 @@ impl Subscriber {
             // to its end, but no changes.
             self.state.peer_read_only = true;
         }
-        let message = doc.generate_sync_message(&mut self.state)?;
+        let message = match recent.generate(doc, &mut self.state) {
+            Some(message) => message?,
+            None => doc.generate_sync_message(&mut self.state)?,
+        };
         let empty = message.changes.is_empty();
         let bytes = message.encode();
         if !empty {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::audit::{By, event};
 use crate::hub::admit::{Refused, changes_of, snapshot_of};
+use crate::hub::recent::Recent;
 use crate::hub::rows::{ActorRow, HeldRow, SET_ASIDE, SetAsideRow, aside, document_key};
 use crate::random;
 use crate::rounds::DocumentName;
@@ -61,6 +62,7 @@ impl Document {
         let mut document = Self {
             id: name.id(),
             name,
+            recent: Recent::new(&doc),
             doc: Shared::new(doc),
             actors: rows.actors.into_iter().filter_map(|row| Some((hex_bytes(&row.actor)?, row))).collect(),
             held,

@@ -25,6 +25,7 @@ use duxue_document::DocumentId;
 use crate::rounds::DocumentName;
 use crate::store::{Delivery, JournalNumber};
 
+use super::recent::Recent;
 use super::rows::ActorRow;
 use super::subscriber::Subscriber;
 
@@ -60,6 +61,7 @@ pub struct Document {
     id: DocumentId,
     name: DocumentName,
     doc: Shared,
+    recent: Recent,
     actors: HashMap<Vec<u8>, ActorRow>,
     held: Held,
     set_aside: HashSet<ChangeHash>,
@@ -125,10 +127,12 @@ impl Document {
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
         self.held.forget(&hashes);
         let mut doc = self.doc.write();
+        self.recent.note(&doc, &changes);
         let outcome = apply_guarded(&mut doc, changes);
         if let Err(reason) = outcome {
             return Err(plan.taken.iter().map(|unit| unit.failed(first, reason)).collect());
         }
+        self.recent.applied(&doc);
         let taken = plan.taken.iter().flat_map(|unit| &unit.changes);
         self.numbers.add(taken, |hash| doc.get_change_meta_by_hash(hash).is_some());
         Ok(())
@@ -218,7 +222,9 @@ impl Document {
     /// After [`Received::Panicked`] the document must be rebuilt.
     pub fn receive(&self, subscriber: &mut Subscriber, message: Message, had_changes: bool) -> Received {
         let mut doc = self.doc.write();
-        match catch_unwind(AssertUnwindSafe(|| subscriber.receive(&mut doc, message, had_changes))) {
+        match catch_unwind(AssertUnwindSafe(|| {
+            subscriber.receive(&mut doc, &self.recent, message, had_changes)
+        })) {
             Ok(Ok(())) => Received::Well,
             Ok(Err(_)) => Received::Malformed,
             Err(_) => Received::Panicked,
@@ -232,7 +238,7 @@ impl Document {
     #[expect(clippy::result_unit_err, reason = "the panic was reported by the panic hook")]
     pub fn generate(&self, subscriber: &mut Subscriber) -> Result<Option<Vec<u8>>, ()> {
         let doc = self.doc.read();
-        catch_unwind(AssertUnwindSafe(|| subscriber.generate(&doc))).map_err(|_| ())
+        catch_unwind(AssertUnwindSafe(|| subscriber.generate(&doc, &self.recent))).map_err(|_| ())
     }
 
     /// Σ of the chunks that no snapshot holds, in bytes.

@@ -44,6 +44,7 @@ impl Owner {
     /// for it.
     pub(super) fn answer(&mut self) {
         let mut gone = Vec::new();
+        let id = self.id.to_string();
         for (session, subscriber) in self.subscribers.iter_mut().filter(|(_, s)| s.dirty) {
             let access = self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name());
             if subscriber.peer.is_closed() {
@@ -61,7 +62,7 @@ impl Owner {
             let peer = Arc::clone(&subscriber.peer);
             let Some(place) = peer.reserve(self.id) else { continue };
             match self.document.generate(subscriber) {
-                Ok(Some(data)) => place.send(self.hub.sync_frame(&peer, &self.id, data)),
+                Ok(Some(data)) => place.send(self.hub.sync_frame(&peer, &id, data)),
                 Ok(None) => {}
                 Err(()) => {
                     peer.close_about(self.id, 1011, "sync.panic");
