@@ -78,12 +78,13 @@ impl Hub {
         stopping: impl Future<Output = ()> + Send,
     ) {
         let hub = Arc::clone(&self.0);
-        let work =
-            hub.tasks.track_future(run(Arc::clone(&hub), admission, accounts, socket, progress, stopping));
-        work.await;
+        let work = run(Arc::clone(&hub), admission, accounts, socket, progress, stopping);
+        hub.tasks.track_future(Box::pin(work)).await;
     }
 }
 
+/// Runs a session. What it does now and then is boxed: thousands wait for
+/// their next frame, and each future is as large as the largest within it.
 async fn run(
     hub: Arc<Inner>,
     admission: Admission,
@@ -93,7 +94,7 @@ async fn run(
     stopping: impl Future<Output = ()> + Send,
 ) {
     let (mut sink, mut stream) = socket.split();
-    let joined = match timeout(hub.limits.handshake, join(&hub, &mut stream)).await {
+    let joined = match timeout(hub.limits.handshake, Box::pin(join(&hub, &mut stream))).await {
         Ok(Ok(sender_id)) => sender_id,
         Ok(Err(End::Close(closing))) => return refuse(&hub, &mut sink, None, closing).await,
         Ok(Err(End::Quiet)) => return,
@@ -189,7 +190,7 @@ async fn refuse<S: Sink<Message, Error = Error> + Unpin>(
     closing: Closing,
 ) {
     metrics::counter!("duxue_sync_refused_sessions_total", "reason" => closing.reason).increment(1);
-    let _ = timeout(SEND, say_why(hub, sink, target_id, closing)).await;
+    let _ = timeout(SEND, Box::pin(say_why(hub, sink, target_id, closing))).await;
 }
 
 /// Why someone who has not come in yet is sent away.
@@ -270,7 +271,8 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
         }
     }
     let closing = peer.closing().unwrap_or(Closing { code: 1000, reason: "", document: None });
-    let _ = timeout(SEND, say_why(&hub, &mut sink, Some(peer.sender_id.clone()), closing)).await;
+    let goodbye = say_why(&hub, &mut sink, Some(peer.sender_id.clone()), closing);
+    let _ = timeout(SEND, Box::pin(goodbye)).await;
 }
 
 /// Sends a message for as long as the socket takes something of it.
@@ -315,7 +317,7 @@ impl Session {
             };
             metrics::counter!("duxue_sync_received_bytes_total").increment(frame.len() as u64);
             life.set_busy(true);
-            let outcome = self.frame(&frame).await;
+            let outcome = Box::pin(self.frame(&frame)).await;
             life.set_busy(false);
             if let Err(end) = outcome {
                 return end;
@@ -470,5 +472,29 @@ impl Bucket {
         }
         self.taken += 1;
         self.taken <= rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the future that a function makes.
+    fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_waits_for_the_next_frame_of_an_idle_client_is_small() {
+        type Run = (Arc<Inner>, Admission, Arc<Accounts>, crate::transport::Socket, Arc<Progress>);
+        let reading = size(|(hub, admission, accounts, socket, progress): Run| {
+            run(hub, admission, accounts, socket, progress, std::future::pending())
+        });
+        type Write = (Arc<Inner>, Arc<Peer>, mpsc::Receiver<Vec<u8>>, Arc<Life>, Arc<Accounts>);
+        type Half = futures_util::stream::SplitSink<crate::transport::Socket, Message>;
+        let writing = size(|((hub, peer, frames, life, accounts), sink): (Write, Half)| {
+            write(hub, peer, frames, sink, life, accounts, String::new())
+        });
+        assert!(reading <= 2_048 && writing <= 1_536, "{reading} {writing}");
     }
 }

@@ -47,6 +47,9 @@ impl Stop {
     /// Runs a task that is waited for, and dropped at the deadline.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut phase = self.phase.subscribe();
+        // What is waited for beside another future is in memory twice, once as
+        // it was handed over; so only its address is.
+        let task = Box::pin(task);
         self.tasks.spawn(async move {
             tokio::select! {
                 () = task => {}

@@ -75,7 +75,7 @@ impl Upgrade {
                 Ok(connection) => {
                     let progress = Arc::new(Progress::default());
                     let connection = Counted::new(TokioIo::new(connection), Arc::clone(&progress));
-                    session(open(connection, limits).await, progress, stopping).await;
+                    Box::pin(session(open(connection, limits).await, progress, stopping)).await;
                 }
                 Err(error) => tracing::debug!(%error, "the upgrade was not completed"),
             }
