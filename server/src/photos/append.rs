@@ -1,25 +1,29 @@
 //! Writes what one request brings behind what an upload has already.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use sha2::Digest;
-use tokio::io::{AsyncSeekExt, AsyncWrite, AsyncWriteExt, SeekFrom};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use warp::http::StatusCode;
 
 use crate::fault::{self, Fault};
 
 use super::body::{self, Body};
-use super::staging::{Turn, Upload};
+use super::staging::{Turn, Upload, blocking};
 use super::{Photos, faults};
 
 /// Bytes that may be lost by a crash although they were received; what was
 /// acknowledged is flushed in any case.
 const FLUSH_EVERY: u64 = 4 << 20;
+
+/// Bytes that are gathered for one write: each is handed to another thread and
+/// back, and a connection gives some 16 KiB at a time.
+pub(super) const WRITTEN_AT_ONCE: usize = 64 << 10;
 
 /// One request's bytes.
 pub(super) struct Part {
@@ -127,12 +131,16 @@ async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> 
 }
 
 async fn open(photos: &Photos, upload: &Upload, offset: u64) -> io::Result<tokio::fs::File> {
-    let mut file = tokio::fs::OpenOptions::new().write(true).open(photos.staging.part(upload)).await?;
-    // Bytes behind the offset were never acknowledged; they are of a request
-    // that did not live to flush them.
-    file.set_len(offset).await?;
-    file.seek(SeekFrom::Start(offset)).await?;
-    Ok(file)
+    let part = photos.staging.part(upload);
+    let file = blocking(move || {
+        let mut file = std::fs::OpenOptions::new().write(true).open(part)?;
+        // Bytes behind the offset were never acknowledged; they are of a
+        // request that did not live to flush them.
+        file.set_len(offset)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(file)
+    });
+    Ok(tokio::fs::File::from_std(file.await?))
 }
 
 /// Makes a photo of an upload that has all its bytes.
@@ -212,12 +220,30 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
+    /// Writes what comes; `end` is behind what was written. What came before
+    /// the sender stopped is written, too.
     async fn copy<D: Disk>(
         &self,
         file: &mut D,
         end: &mut u64,
         checksum: &mut Option<Checksum>,
         body: &mut Body,
+    ) -> Result<(), Stopped> {
+        let mut gathered = Vec::new();
+        let ended = self.gather(file, end, checksum, body, &mut gathered).await;
+        if !matches!(ended, Err(Stopped::Disk(_))) {
+            put(file, end, &mut gathered).await?;
+        }
+        ended
+    }
+
+    async fn gather<D: Disk>(
+        &self,
+        file: &mut D,
+        end: &mut u64,
+        checksum: &mut Option<Checksum>,
+        body: &mut Body,
+        gathered: &mut Vec<u8>,
     ) -> Result<(), Stopped> {
         let mut wanted = self.turn.watcher();
         loop {
@@ -232,17 +258,29 @@ impl Stream<'_, '_> {
                 Ok(Some(Err(_))) => return Err(Stopped::Body(faults::broken_off())),
                 Ok(Some(Ok(bytes))) => bytes,
             };
-            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let length = u64::try_from(gathered.len() + bytes.len()).unwrap_or(u64::MAX);
             if end.saturating_add(length) > self.upload.info.length {
                 return Err(Stopped::Body(faults::too_large()));
             }
-            file.write_all(&bytes).await?;
-            *end += length;
             if let Some(checksum) = checksum {
                 checksum.update(&bytes);
-            } else if *end - self.upload.offset() >= FLUSH_EVERY {
+            }
+            gathered.extend_from_slice(&bytes);
+            if gathered.len() < WRITTEN_AT_ONCE {
+                continue;
+            }
+            put(file, end, gathered).await?;
+            if checksum.is_none() && *end - self.upload.offset() >= FLUSH_EVERY {
                 self.flush(file, *end).await?;
             }
         }
     }
+}
+
+/// Writes what was gathered.
+async fn put<D: Disk>(file: &mut D, end: &mut u64, gathered: &mut Vec<u8>) -> io::Result<()> {
+    file.write_all(gathered).await?;
+    *end += u64::try_from(gathered.len()).unwrap_or(u64::MAX);
+    gathered.clear();
+    Ok(())
 }

@@ -171,9 +171,14 @@ impl Worker {
     }
 
     async fn derive(&self, hash: &PhotoHash) -> Result<PhotoFacts, BlobError> {
-        let bytes = self.blobs.verified(hash).await?;
-        let limits = self.limits;
-        let (facts, thumbnail) = in_background(move || derive(&bytes, limits)).await?;
+        let bytes = self.blobs.get(hash).await?;
+        let (wanted, limits) = (*hash, self.limits);
+        let derived = in_background(move || {
+            (PhotoHash::of(&bytes) == wanted)
+                .then(|| derive(&bytes, limits))
+                .ok_or(BlobError::Damaged(wanted))
+        });
+        let (facts, thumbnail) = derived.await??;
         if let Some(jpeg) = thumbnail {
             self.blobs.put_thumbnail(hash, jpeg).await?;
         }

@@ -162,7 +162,8 @@ impl Staging {
         }
         // What has no description was never promised to anyone.
         for path in names.iter().filter(|path| !described(path) && !path.with_extension("json").exists()) {
-            remove(path).await?;
+            let path = path.clone();
+            blocking(move || remove(&path)).await?;
         }
         let folder = staging.clone();
         blocking(move || std::fs::File::open(folder)?.sync_all()).await?;
@@ -317,13 +318,13 @@ impl Staging {
 
     /// The description goes first: without it the bytes are nobody's.
     async fn remove_files(&self, upload: &Upload) -> io::Result<()> {
-        remove(&self.described(upload)).await?;
-        remove(&self.part(upload)).await
+        let (described, part) = (self.described(upload), self.part(upload));
+        blocking(move || remove(&described).and_then(|()| remove(&part))).await
     }
 }
 
-async fn remove(path: &Path) -> io::Result<()> {
-    match tokio::fs::remove_file(path).await {
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -335,8 +336,8 @@ async fn set_unreadable_aside(described: &Path, aside: &Path, error: &io::Error)
     let part = described.with_extension("part");
     let bytes = tokio::fs::metadata(&part).await.map_or(0, |found| found.len());
     if bytes == 0 {
-        remove(described).await?;
-        return remove(&part).await;
+        let described = described.to_owned();
+        return blocking(move || remove(&described).and_then(|()| remove(&part))).await;
     }
     tracing::error!(%error, path = %described.display(), "an unfinished upload cannot be read; set aside");
     for path in [described, &part] {

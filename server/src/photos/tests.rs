@@ -22,6 +22,7 @@ use crate::fault;
 use crate::store::memory::MemoryStore;
 use crate::store::{JournalNumber, Record, Store};
 
+use super::append::WRITTEN_AT_ONCE;
 use super::rows::{self, Derivation};
 use super::{Authorize, Decoder, Photos, Reader, Settings, Uploader, derive, faults};
 
@@ -625,14 +626,14 @@ async fn a_failed_write_never_raises_the_offset_above_what_is_on_disk() {
     for good in 0..3 {
         let world = World::new();
         let server = world.open().await;
-        let path = server.create(&noise(3_000)).await;
+        let path = server.create(&noise(3 * WRITTEN_AT_ONCE)).await;
         let id = path.rsplit('/').next().unwrap();
         let upload = server.photos.staging.find(id, &PersonId::new("li").unwrap(), 0).await.unwrap();
         let turn = upload.turn().await;
-        let parts = (0..3).map(|_| Ok::<_, warp::Error>(vec![7; 1_000]));
+        let parts = (0..3).map(|_| Ok::<_, warp::Error>(vec![7; WRITTEN_AT_ONCE]));
         let mut body: super::body::Body = Box::pin(futures_util::stream::iter(parts.collect::<Vec<_>>()));
         let mut disk = FailingDisk { bytes: Vec::new(), good, failed: None };
-        let part = super::append::Part { offset: 0, stated: Some(3_000), checksum: None };
+        let part = super::append::Part { offset: 0, stated: None, checksum: None };
         let stream = super::append::Stream { photos: &server.photos, upload: &upload, turn: &turn };
         let fault = stream.take(&mut disk, part, &mut body).await.unwrap_err();
         assert_eq!(fault.problem.code, "photo.disk_full", "{good} good writes");
