@@ -374,6 +374,7 @@ await scenario('desk', async (desk) => {
 
   desk.doing('a log-out that the server does not hear of is said, and leaves nothing in the browser')
   await page.waitForFunction(() => indexedDB.databases().then((all) => all.some(({ name }) => name === 'duxue-desk-supervisor')))
+  await page.getByText("Opening this computer's store").waitFor({ state: 'detached' })
   desk.expected.push(/status of 503/)
   await page.route('**/api/session', (route) => route.fulfill({ status: 503, json: { code: 'server.busy', message_zh: '忙', message_en: 'busy' } }))
   await page.getByRole('button', { name: 'Log out' }).click()

@@ -80,6 +80,9 @@ export function restart(): void {
  * server has where nothing waits to be delivered. */
 export async function leave(opened: Session): Promise<void> {
   const mine = core
+  // The token may be in the store already.
+  if (engine.phase === 'starting') await begun.promise.catch(() => undefined)
+  if (core !== mine) return
   if (!mine || engine.phase !== 'ready') return stop()
   let isEmpty = false
   try {
