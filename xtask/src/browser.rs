@@ -30,7 +30,7 @@ pub fn step() -> Outcome {
     finish(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
     let photos = root().join("xtask/src/demo/data/photos");
     TESTS.into_iter().try_for_each(|file| {
-        run::served(&target_dir().join("browser"), |address| {
+        run::served(&target_dir().join("browser"), &target_dir().join("debug"), |address| {
             let mut test = command("timeout", &[SECONDS, "node", file]);
             test.current_dir(web::folder())
                 .env("DUXUE_URL", format!("http://{address}"))
@@ -43,7 +43,10 @@ pub fn step() -> Outcome {
 }
 
 /// Where the browser is, installed first where this process may.
-fn chromium() -> Outcome<String> {
+///
+/// # Errors
+/// [`Failure`] that says what to install.
+pub fn chromium() -> Outcome<String> {
     if let Some(path) = installed() {
         return Ok(path);
     }

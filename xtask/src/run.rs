@@ -75,18 +75,18 @@ pub fn run(options: &Options) -> Outcome {
     server.become_server()
 }
 
-/// Serves a new demonstration county on a free port while `what` runs, which
-/// is given the address.
+/// Serves a new demonstration county on a free port, by the server in the
+/// folder of programs, while `what` runs, which is given the address.
 ///
 /// # Errors
 /// As for [`run`], and what `what` gives.
-pub fn served(folder: &Path, what: impl FnOnce(&str) -> Outcome) -> Outcome {
+pub fn served(folder: &Path, programs: &Path, what: impl FnOnce(&str) -> Outcome) -> Outcome {
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(|error| Failure(format!("{}: {error}", folder.display())))?;
     }
     demo::write(&folder.join("county"))?;
     let server = Server {
-        program: target_dir().join("debug/duxue-server"),
+        program: programs.join("duxue-server"),
         data: folder.join("server"),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
     };
