@@ -49,11 +49,12 @@ export interface Draft<T extends Content> {
 
 interface Kept extends Draft<Content> {
   subject: Subject
-  key: string
   users: number
   again: () => void
+  /** Whether the core's draft is the mark of what was stated last. */
+  isStated: () => boolean
   /** Ends the waiting: whether the claims are on the disk. */
-  end: (stated: boolean) => void
+  end: (onDisk: boolean) => void
 }
 
 const open = new Map<string, Kept>()
@@ -179,10 +180,10 @@ function begin(form: string, subject: Subject, empty: Content, isEmpty: (value: 
     landed,
     photos,
     subject,
-    key,
     users: 0,
     settle,
     again: () => void save(),
+    isStated: () => state.status?.drafts[form] === stated,
     mark: () => {
       stated = STATED + crypto.randomUUID()
       return { form, text: stated }
@@ -235,8 +236,8 @@ watch(
 watch(
   () => state.starts,
   () => {
-    for (const [form, one] of [...open]) {
-      if (one.late.value) one.end(state.status?.drafts[form] === localStorage.getItem(LATE + form))
+    for (const one of [...open.values()]) {
+      if (one.late.value) one.end(one.isStated())
       else one.again()
     }
   },
