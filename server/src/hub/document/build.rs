@@ -178,21 +178,9 @@ pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
     let mut numbers = Numbers::of(&doc);
     let all: Vec<Change> = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
     if !all.is_empty() && apply_guarded(&mut doc, all).is_err() {
-        // Some chunk is bad: find which, each on a copy, since a document is
-        // not to be trusted after a failure.
-        doc = parts(name, stored).doc;
-        units.retain(|(number, changes)| {
-            let mut copy = doc.clone();
-            match apply_guarded(&mut copy, changes.clone()) {
-                Ok(()) => doc = copy,
-                Err(reason) => {
-                    let hashes = changes.iter().map(Change::hash).collect();
-                    failed.push(Failed { chunk: *number, session: None, delivery: None, reason, hashes });
-                    return false;
-                }
-            }
-            true
-        });
+        // A document is not to be trusted after a failure.
+        doc = applied(parts(name, stored).doc, &units, &mut failed);
+        units.retain(|(number, _)| failed.iter().all(|failed| failed.chunk != *number));
     }
     // The snapshot's too: it keeps what waits for its dependencies.
     let changes = units.iter().flat_map(|(_, changes)| changes);
@@ -201,6 +189,28 @@ pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
     let waits = |change: &Change| numbers.waits(&change.hash());
     units.retain(|(number, changes)| *number != JournalNumber(0) && changes.iter().any(waits));
     Built { doc, numbers, failed, operations, waiting: units }
+}
+
+/// A document with those of the chunks that can be applied; the others are
+/// named. Each failure costs a copy for each half that it is in, not one for
+/// each chunk.
+fn applied(doc: Automerge, units: &[(JournalNumber, Vec<Change>)], failed: &mut Vec<Failed>) -> Automerge {
+    let mut whole = doc.clone();
+    let all = units.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
+    match (apply_guarded(&mut whole, all), units) {
+        (Ok(()), _) => whole,
+        (Err(_), []) => doc,
+        (Err(reason), [(chunk, changes)]) => {
+            let hashes = changes.iter().map(Change::hash).collect();
+            failed.push(Failed { chunk: *chunk, session: None, delivery: None, reason, hashes });
+            doc
+        }
+        (Err(_), units) => {
+            let (first, second) = units.split_at(units.len() / 2);
+            let doc = applied(doc, first, failed);
+            applied(doc, second, failed)
+        }
+    }
 }
 
 /// What a document is built from.

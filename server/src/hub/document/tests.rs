@@ -60,6 +60,19 @@ fn a_bad_chunk_costs_the_document_only_itself() {
     }
 }
 
+#[test]
+fn bad_chunks_among_many_are_found() {
+    let good: Vec<Change> = (1..30).map(|actor| change(actor, "good")).collect();
+    let mut chunks: Vec<&[u8]> = good.iter().map(Change::raw_bytes).collect();
+    let (again, other) = (change(3, "again"), change(20, "again"));
+    chunks.insert(17, again.raw_bytes());
+    chunks.push(other.raw_bytes());
+    let (document, failed) = Document::load(name(), &stored(&chunks), no_rows());
+    let numbers: Vec<JournalNumber> = failed.iter().map(|failed| failed.chunk).collect();
+    assert_eq!(numbers, [JournalNumber(18), JournalNumber(31)]);
+    assert!(good.iter().all(|change| document.has(&change.hash())));
+}
+
 fn contribution(session: u64, person: &str, write: Writing, changes: Vec<Change>) -> Contribution {
     let delivery = Delivery { person: person.parse().expect("an id"), device: None };
     Contribution { session, delivery, write, changes }
