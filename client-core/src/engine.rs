@@ -326,7 +326,7 @@ impl Engine {
     fn loaded(&mut self, result: Result<StorageAnswer, StorageError>, turn: &mut Turn) {
         let Phase::Loading(loader) = std::mem::replace(&mut self.phase, Phase::New) else { return };
         let loaded = match result {
-            Ok(StorageAnswer::Range(rows)) => loader.read(rows, self, turn),
+            Ok(StorageAnswer::Range { rows, unreadable }) => loader.read(rows, unreadable, self, turn),
             Ok(StorageAnswer::Written) => Err(CommandError::BadAnswer.problem()),
             Err(error) => Err(store_error(error).problem()),
         };

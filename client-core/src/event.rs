@@ -121,8 +121,14 @@ pub enum StorageTask {
 /// How a storage task ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageAnswer {
-    /// The keys found, in order.
-    Range(Vec<(Key, Vec<u8>)>),
+    /// What was found.
+    Range {
+        /// The keys that can be read, in order, each with its bytes.
+        rows: Vec<(Key, Vec<u8>)>,
+        /// The keys whose bytes are there and cannot be read. They are left as
+        /// they are.
+        unreadable: Vec<Key>,
+    },
     /// The batch is durable.
     Written,
 }

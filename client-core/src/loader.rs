@@ -33,9 +33,13 @@ impl Loader {
     pub(crate) fn read(
         self,
         rows: Vec<(Key, Vec<u8>)>,
+        unread: Vec<Key>,
         engine: &mut Engine,
         turn: &mut Turn,
     ) -> Result<(), Problem> {
+        if unread.iter().any(|key| key == keys::META) {
+            return Err(unreadable(keys::META));
+        }
         let mut documents: BTreeMap<DocumentId, Vec<(Key, Vec<u8>)>> = BTreeMap::new();
         let mut stored_meta = None;
         for (key, bytes) in rows {
@@ -58,6 +62,13 @@ impl Loader {
             match engine.documents.get_mut(&id) {
                 Some(local) => local.load(rows),
                 None => turn.notice(Notice::Trouble { problem: unreadable(&keys::about(&id)) }),
+            }
+        }
+        for key in &unread {
+            turn.notice(Notice::Trouble { problem: unreadable(key) });
+            let document = key.starts_with("doc/").then(|| document_of(key)).flatten();
+            if let Some(local) = document.and_then(|id| engine.documents.get_mut(&id)) {
+                local.damaged = true;
             }
         }
         for local in engine.documents.values().filter(|local| local.damaged) {

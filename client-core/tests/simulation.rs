@@ -236,6 +236,19 @@ fn what_a_restored_store_wrote_again_under_a_used_number_is_stated_again_and_arr
 
 #[test]
 fn a_damaged_document_is_written_under_another_actor() {
+    written_under_another_actor(|device, key| {
+        device.disk.insert(key, b"damaged".to_vec());
+    });
+}
+
+#[test]
+fn a_document_of_which_a_part_cannot_be_read_is_written_under_another_actor() {
+    written_under_another_actor(|device, key| {
+        device.unreadable.insert(key);
+    });
+}
+
+fn written_under_another_actor(damage: impl Fn(&mut world::Device, String)) {
     let mut world = World::new(8, 1);
     world.run(20);
     world.done(0, quantity("pupils", 1)).unwrap();
@@ -244,7 +257,7 @@ fn a_damaged_document_is_written_under_another_actor() {
     let mut chunks: Vec<String> =
         world.devices[0].disk.keys().filter(|key| key.contains("/chunk/")).cloned().collect();
     for key in chunks.drain(..) {
-        world.devices[0].disk.insert(key, b"damaged".to_vec());
+        damage(&mut world.devices[0], key);
     }
     world.crash(0);
     world.run(20);

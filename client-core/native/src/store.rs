@@ -9,9 +9,11 @@
 //! HOME/photos/<sha256>
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use duxue_client_core::{Key, StorageAnswer, StorageError, StorageTask, StoreInfo};
 use duxue_document::PhotoHash;
@@ -41,8 +43,12 @@ pub struct Store {
     home: PathBuf,
     records: sled::Db,
     life: String,
+    /// How many records name each blob: equal bytes are one file.
+    named: Mutex<Named>,
     _lock: File,
 }
+
+type Named = BTreeMap<String, usize>;
 
 impl Store {
     /// Opens or creates a home folder.
@@ -78,7 +84,8 @@ impl Store {
         };
         let life = stamp(home, &records)?;
         sync_folder(home).map_err(failed)?;
-        Ok(Self { home: home.to_owned(), records, life, _lock: lock })
+        let named = Mutex::new(named(&records).map_err(|error| OpenError::Damaged(error.to_string()))?);
+        Ok(Self { home: home.to_owned(), records, life, named, _lock: lock })
     }
 
     /// Names this physical store in its present life. A copy has other inodes;
@@ -100,64 +107,88 @@ impl Store {
     /// never a part of it; it can be written again.
     pub fn run(&self, task: &StorageTask) -> Result<StorageAnswer, StorageError> {
         match task {
-            StorageTask::LoadRange { prefix } => self.load(prefix).map(StorageAnswer::Range),
+            StorageTask::LoadRange { prefix } => self.load(prefix),
             StorageTask::Write { puts, deletes } => {
                 self.write(puts, deletes).map(|()| StorageAnswer::Written)
             }
         }
     }
 
-    fn load(&self, prefix: &str) -> Result<Vec<(Key, Vec<u8>)>, StorageError> {
-        let mut rows = Vec::new();
+    /// One value that cannot be read is named and left alone; the rest is used.
+    fn load(&self, prefix: &str) -> Result<StorageAnswer, StorageError> {
+        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
         for row in self.records.scan_prefix(prefix.as_bytes()) {
             let (key, value) = row.map_err(sled_error)?;
             let key = String::from_utf8_lossy(&key).into_owned();
             match value.split_first() {
                 Some((&INLINE, bytes)) => rows.push((key, bytes.to_vec())),
-                Some((&BLOB, name)) => {
-                    let path = self.home.join("blobs").join(&*String::from_utf8_lossy(name));
-                    rows.push((key, fs::read(path).map_err(|error| io_error(&error))?));
-                }
-                _ => return Err(StorageError::Failed(format!("unreadable value of {key}"))),
+                Some((&BLOB, name)) => match fs::read(self.blob(&String::from_utf8_lossy(name))) {
+                    Ok(bytes) => rows.push((key, bytes)),
+                    Err(_) => unreadable.push(key),
+                },
+                _ => unreadable.push(key),
             }
         }
-        Ok(rows)
+        Ok(StorageAnswer::Range { rows, unreadable })
+    }
+
+    fn blob(&self, name: &str) -> PathBuf {
+        self.home.join("blobs").join(name)
     }
 
     fn write(&self, puts: &[(Key, Vec<u8>)], deletes: &[Key]) -> Result<(), StorageError> {
+        // Held to the end: a blob that one batch no longer names must not go
+        // while another is about to name it.
+        let mut counts = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys: BTreeSet<&Key> = puts.iter().map(|(key, _)| key).chain(deletes).collect();
+        let before = self.blobs_of(&keys)?;
+        if let Err(error) = self.write_batch(puts, deletes) {
+            // How far it came is not known. Counting again tells; where not
+            // even that is possible, nothing is ever found to be unnamed.
+            if let Ok(found) = named(&self.records) {
+                *counts = found;
+            }
+            return Err(error);
+        }
+        for name in self.blobs_of(&keys)? {
+            *counts.entry(name).or_default() += 1;
+        }
+        for name in before {
+            let left = counts.get(&name).copied().unwrap_or_default().saturating_sub(1);
+            counts.insert(name.clone(), left);
+            if left == 0 {
+                counts.remove(&name);
+                // A crash before this leaves a file that nobody reads.
+                let _ = fs::remove_file(self.blob(&name));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_batch(&self, puts: &[(Key, Vec<u8>)], deletes: &[Key]) -> Result<(), StorageError> {
         let mut batch = sled::Batch::default();
-        let mut replaced = Vec::new();
         for (key, bytes) in puts {
             let value = if bytes.len() <= INLINE_BYTES {
                 [&[INLINE], bytes.as_slice()].concat()
             } else {
                 let name = PhotoHash::of(bytes).to_string();
                 put_file(&self.home.join("blobs"), &name, bytes).map_err(|error| io_error(&error))?;
-                replaced.extend(self.blob_of(key)?.filter(|old| *old != name));
                 [&[BLOB], name.as_bytes()].concat()
             };
             batch.insert(key.as_bytes(), value);
         }
         for key in deletes {
-            replaced.extend(self.blob_of(key)?);
             batch.remove(key.as_bytes());
         }
         self.records.apply_batch(batch).map_err(sled_error)?;
-        self.flush()?;
-        // Only now does no record name them. A crash here leaves a file that
-        // nobody reads.
-        for name in replaced {
-            let _ = fs::remove_file(self.home.join("blobs").join(name));
-        }
-        Ok(())
+        self.flush()
     }
 
-    fn blob_of(&self, key: &str) -> Result<Option<String>, StorageError> {
-        let value = self.records.get(key.as_bytes()).map_err(sled_error)?;
-        Ok(value.and_then(|value| match value.split_first() {
-            Some((&BLOB, name)) => Some(String::from_utf8_lossy(name).into_owned()),
-            _ => None,
-        }))
+    /// The blobs that these records name, each as often as it is named.
+    fn blobs_of(&self, keys: &BTreeSet<&Key>) -> Result<Vec<String>, StorageError> {
+        let values = keys.iter().map(|key| self.records.get(key.as_bytes()).map_err(sled_error));
+        let names = values.map(|value| Ok(value?.as_deref().and_then(blob_name)));
+        names.filter_map(Result::transpose).collect()
     }
 
     /// sled's own flush does not reach the disk's platter on Linux.
@@ -194,6 +225,24 @@ impl Store {
     pub fn free_photo(&self, photo: &PhotoHash) {
         let _ = fs::remove_file(self.home.join("photos").join(photo.to_string()));
     }
+}
+
+/// The blob that a value stands for, if its bytes are in one.
+fn blob_name(value: &[u8]) -> Option<String> {
+    match value.split_first() {
+        Some((&BLOB, name)) => Some(String::from_utf8_lossy(name).into_owned()),
+        _ => None,
+    }
+}
+
+fn named(records: &sled::Db) -> Result<Named, sled::Error> {
+    let mut counts = Named::new();
+    for value in records.iter().values() {
+        if let Some(name) = blob_name(&value?) {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// Marks this opening inside and outside the records, and names the life of
@@ -330,6 +379,66 @@ mod tests {
                 fs::copy(entry.path(), target).unwrap();
             }
         }
+    }
+
+    fn put(store: &Store, key: &str, bytes: &[u8]) {
+        let task = StorageTask::Write { puts: vec![(key.to_owned(), bytes.to_vec())], deletes: Vec::new() };
+        assert_eq!(store.run(&task), Ok(StorageAnswer::Written));
+    }
+
+    fn delete(store: &Store, key: &str) {
+        let task = StorageTask::Write { puts: Vec::new(), deletes: vec![key.to_owned()] };
+        assert_eq!(store.run(&task), Ok(StorageAnswer::Written));
+    }
+
+    fn all(store: &Store) -> StorageAnswer {
+        store.run(&StorageTask::LoadRange { prefix: String::new() }).unwrap()
+    }
+
+    fn blobs(home: &Path) -> usize {
+        fs::read_dir(home.join("blobs")).unwrap().count()
+    }
+
+    /// A document that is written again is kept aside in the very bytes that
+    /// its last snapshot had.
+    #[test]
+    fn a_file_goes_with_the_last_record_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        let large = vec![7; INLINE_BYTES + 1];
+        let store = Store::open(&home).unwrap();
+        put(&store, "doc/a/snapshot/1", &large);
+        let task = StorageTask::Write {
+            puts: vec![("aside/a/1".to_owned(), large.clone()), ("doc/a/snapshot/2".to_owned(), vec![1])],
+            deletes: vec!["doc/a/snapshot/1".to_owned()],
+        };
+        assert_eq!(store.run(&task), Ok(StorageAnswer::Written));
+        let rows = vec![("aside/a/1".to_owned(), large.clone()), ("doc/a/snapshot/2".to_owned(), vec![1])];
+        assert_eq!(all(&store), StorageAnswer::Range { rows, unreadable: Vec::new() });
+        // Named twice again, across an opening, and replaced by a small value.
+        put(&store, "doc/a/snapshot/2", &large);
+        drop(store);
+        let store = Store::open(&home).unwrap();
+        put(&store, "aside/a/1", b"small");
+        assert_eq!(blobs(&home), 1);
+        delete(&store, "doc/a/snapshot/2");
+        assert_eq!(blobs(&home), 0);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_and_the_rest_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        let store = Store::open(&home).unwrap();
+        put(&store, "a", b"first");
+        put(&store, "b", &vec![7; INLINE_BYTES + 1]);
+        put(&store, "c", b"third");
+        fs::remove_dir_all(home.join("blobs")).unwrap();
+        fs::create_dir(home.join("blobs")).unwrap();
+        store.records.insert("d", &[9, 9][..]).unwrap();
+        let rows = vec![("a".to_owned(), b"first".to_vec()), ("c".to_owned(), b"third".to_vec())];
+        let unreadable = vec!["b".to_owned(), "d".to_owned()];
+        assert_eq!(all(&store), StorageAnswer::Range { rows, unreadable });
     }
 
     #[test]

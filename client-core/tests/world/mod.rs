@@ -57,6 +57,8 @@ pub struct Device {
     pub name: String,
     pub engine: Engine,
     pub disk: BTreeMap<String, Vec<u8>>,
+    /// Keys of the disk whose bytes cannot be read.
+    pub unreadable: BTreeSet<String>,
     /// The changes that are on the disk, or were.
     durable: BTreeSet<ChangeHash>,
     pub photos: BTreeMap<PhotoHash, Vec<u8>>,
@@ -200,6 +202,7 @@ impl World {
             name: name.to_owned(),
             engine: Engine::new(),
             disk,
+            unreadable: BTreeSet::new(),
             durable: BTreeSet::new(),
             photos: BTreeMap::new(),
             freed: BTreeSet::new(),
@@ -404,7 +407,9 @@ impl World {
         let result = match task {
             StorageTask::LoadRange { prefix } => {
                 let rows = own.disk.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
-                Ok(StorageAnswer::Range(rows.map(|(key, value)| (key.clone(), value.clone())).collect()))
+                let rows = rows.map(|(key, value)| (key.clone(), value.clone()));
+                let (lost, rows): (Vec<_>, _) = rows.partition(|(key, _)| own.unreadable.contains(key));
+                Ok(StorageAnswer::Range { rows, unreadable: lost.into_iter().map(|(key, _)| key).collect() })
             }
             StorageTask::Write { puts, .. } if full && !puts.is_empty() => Err(StorageError::Full),
             StorageTask::Write { puts, deletes } => {

@@ -73,7 +73,7 @@ impl Client {
     pub fn loaded(&mut self, now_ms: i64, id: u64, keys: Vec<String>, values: &Array) -> Array {
         let values = values.iter().map(|value| Uint8Array::new(&value).to_vec());
         let rows = keys.into_iter().zip(values).collect();
-        let result = Ok(StorageAnswer::Range(rows));
+        let result = Ok(StorageAnswer::Range { rows, unreadable: Vec::new() });
         self.handle(now_ms, Event::Stored { id: StorageId(id), result })
     }
 

@@ -100,7 +100,8 @@ impl Device {
         match task {
             StorageTask::LoadRange { prefix } => {
                 let rows = self.disk.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
-                Ok(StorageAnswer::Range(rows.map(|(key, value)| (key.clone(), value.clone())).collect()))
+                let rows = rows.map(|(key, value)| (key.clone(), value.clone())).collect();
+                Ok(StorageAnswer::Range { rows, unreadable: Vec::new() })
             }
             StorageTask::Write { puts, .. } if full && !puts.is_empty() => Err(StorageError::Full),
             StorageTask::Write { puts, deletes } => {
