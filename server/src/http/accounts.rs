@@ -99,6 +99,8 @@ async fn enrol(app: Arc<App>, body: Body) -> Answer {
 }
 
 async fn enrolments(app: Arc<App>, token: Token, body: Body) -> Answer {
+    // Who is nobody sends nothing.
+    token.caller(&app)?;
     let NewEnrolment { person_name, person, round, schools } = reply::read(&app, body).await?;
     let (caller, round) = token.in_round(&app, round.as_str(), Service::Assign)?;
     if let Some(school) = schools.iter().find(|school| !round.schools.contains_key(*school)) {

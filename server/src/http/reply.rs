@@ -20,9 +20,6 @@ use crate::fault::{self, Fault};
 /// What a handler gives.
 pub type Answer = Result<Response, Fault>;
 
-/// How long the next part of a body may take.
-const SLOWEST_PART: Duration = Duration::from_secs(60);
-
 /// A JSON answer.
 ///
 /// # Errors
@@ -101,16 +98,22 @@ pub async fn finish(
 pub type Body = Pin<Box<dyn Stream<Item = Result<Vec<u8>, warp::Error>> + Send>>;
 
 /// Reads a body within a limit, whether its length was stated or not. `name`
-/// is the limit's name.
+/// is the limit's name, and all of it has to come `within` a time: a handler
+/// outlives its request, and a byte now and then is no sign of life.
 ///
 /// # Errors
-/// `request.too_large`, or `request.malformed` where the body breaks off.
-pub async fn bytes(mut body: Body, limit: usize, name: &'static str) -> Result<Vec<u8>, Fault> {
+/// `request.too_large`, `request.timeout`, or `request.malformed` where the
+/// body breaks off.
+pub async fn bytes(body: Body, limit: usize, name: &'static str, within: Duration) -> Result<Vec<u8>, Fault> {
+    tokio::time::timeout(within, all_of(body, limit, name)).await.map_err(|_| {
+        refused("request_seconds");
+        fault::timeout()
+    })?
+}
+
+async fn all_of(mut body: Body, limit: usize, name: &'static str) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    // A handler outlives its request, so it must not wait for a body for ever.
-    while let Some(part) =
-        tokio::time::timeout(SLOWEST_PART, body.next()).await.map_err(|_| fault::timeout())?
-    {
+    while let Some(part) = body.next().await {
         let part = part.map_err(|_| fault::bad_request())?;
         if bytes.len() + part.len() > limit {
             refused(name);
@@ -126,7 +129,7 @@ pub async fn bytes(mut body: Body, limit: usize, name: &'static str) -> Result<V
 /// # Errors
 /// `request.too_large` or `request.malformed`.
 pub async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Fault> {
-    read_within(body, app.bodies().json, "json_bytes").await
+    read_within(body, app.bodies().json, "json_bytes", app.request_time()).await
 }
 
 /// Reads a JSON body of someone who has not shown yet who they are.
@@ -134,11 +137,16 @@ pub async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Fault
 /// # Errors
 /// `request.too_large` or `request.malformed`.
 pub async fn read_small<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Fault> {
-    read_within(body, app.bodies().stranger, "stranger_json_bytes").await
+    read_within(body, app.bodies().stranger, "stranger_json_bytes", app.request_time()).await
 }
 
-async fn read_within<T: DeserializeOwned>(body: Body, limit: usize, name: &'static str) -> Result<T, Fault> {
-    let bytes = bytes(body, limit, name).await?;
+async fn read_within<T: DeserializeOwned>(
+    body: Body,
+    limit: usize,
+    name: &'static str,
+    within: Duration,
+) -> Result<T, Fault> {
+    let bytes = bytes(body, limit, name, within).await?;
     serde_json::from_slice(&bytes).map_err(|error| fault::bad_request().with_detail(error.to_string()))
 }
 
@@ -147,6 +155,25 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_a_byte_at_a_time_ends_with_the_time_of_a_request() {
+        let second = Duration::from_secs(1);
+        let bytes_at = |every: Duration, count: usize| -> Body {
+            let parts = futures_util::stream::iter(0..count).then(move |_| async move {
+                tokio::time::sleep(every).await;
+                Ok(vec![b' '])
+            });
+            Box::pin(parts)
+        };
+        let read = async |every, count| bytes(bytes_at(every, count), 100, "json_bytes", 10 * second).await;
+        assert_eq!(read(second, 9).await.map(|bytes| bytes.len()), Ok(9));
+        assert_eq!(read(second, 99).await.map_err(|fault| fault.status), Err(StatusCode::REQUEST_TIMEOUT));
+        assert_eq!(
+            read(second / 100, 101).await.map_err(|fault| fault.status),
+            Err(StatusCode::PAYLOAD_TOO_LARGE)
+        );
+    }
 
     #[tokio::test]
     async fn a_handler_runs_to_its_end_when_nobody_waits_for_it() {

@@ -185,7 +185,7 @@ async fn waiting(round: String, app: Arc<App>, token: Token) -> Answer {
 
 async fn import(round: String, app: Arc<App>, token: Token, query: Query, body: Body) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Import)?;
-    let bytes = reply::bytes(body, app.imports().bytes, "import_bytes").await?;
+    let bytes = reply::bytes(body, app.imports().bytes, "import_bytes", app.request_time()).await?;
     let jurisdiction = round.row.jurisdiction.clone();
     let filename = query.get("filename").unwrap_or("file").to_owned();
     let limits = app.imports();
