@@ -11,7 +11,7 @@ use duxue_standards::{builtin, date};
 use ed25519_dalek::SigningKey;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::accounts::{Accounts, NewPerson};
+use crate::accounts::{Accounts, Caller, NewPerson};
 use crate::audit::By;
 use crate::clock::now_ms;
 use crate::config::{Bodies, Config};
@@ -20,7 +20,7 @@ use crate::feed::{Change, Feed};
 use crate::hub::Hub;
 use crate::hub::rows::ACTORS;
 use crate::import;
-use crate::photos::{self, Photos};
+use crate::photos::{self, LinkRow, Photos};
 use crate::random;
 use crate::readmodel::ReadModel;
 use crate::receipts;
@@ -255,17 +255,22 @@ impl App {
         ActorBinding { person: person.clone(), person_name, device: device.cloned() }
     }
 
-    /// Which of these photos are durable here, and which are missing.
-    ///
-    /// # Errors
-    /// What the photo store says.
+    /// Which of these photos are durable here, and which are missing: to the
+    /// caller only a photo is here that they sent, or that is linked to a
+    /// school whose photos they may see or send.
     pub async fn photos_here(
         &self,
+        caller: &Caller,
         asked: BTreeSet<PhotoHash>,
-    ) -> Result<(BTreeSet<PhotoHash>, BTreeSet<PhotoHash>), Fault> {
-        let here = self.photos.here(&asked).await?;
+    ) -> (BTreeSet<PhotoHash>, BTreeSet<PhotoHash>) {
+        let counts = |link: &LinkRow| {
+            link.person == caller.person
+                || self.rounds.shows_photos(caller, &link.round, &link.school)
+                || self.rounds.takes_photos(caller, &link.round, &link.school)
+        };
+        let here = self.photos.here(&asked, &counts).await;
         let missing = asked.difference(&here).copied().collect();
-        Ok((here, missing))
+        (here, missing)
     }
 
     /// After an import or an assignment.

@@ -86,9 +86,9 @@ pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Resu
     let journal = app.store.last();
     let mut answer = Sorted::default();
     for (document, heads) in request.heads {
-        sort_heads(app, caller, document, heads, &mut answer).await?;
+        sort_heads(app, caller, document, heads, &mut answer).await;
     }
-    let (photos, missing_photos) = app.photos_here(request.photos).await?;
+    let (photos, missing_photos) = app.photos_here(caller, request.photos).await;
     let server_time_ms = now_ms();
     let statement = Statement {
         purpose: PURPOSE.to_owned(),
@@ -126,23 +126,33 @@ struct Sorted {
     missing: BTreeMap<DocumentId, BTreeSet<String>>,
 }
 
+/// A document that cannot be loaded is vouched for by nobody, which is no
+/// reason to say nothing of the others: its heads are missing.
 async fn sort_heads(
     app: &App,
     caller: &Caller,
     document: DocumentId,
     heads: BTreeSet<String>,
     sorted: &mut Sorted,
-) -> Result<(), Fault> {
+) {
     let name = app.rounds.document(&document);
     let Some(name) = name.filter(|name| app.rounds.access(&caller.person, name).any()) else {
         sorted.missing.insert(document, heads);
-        return Ok(());
+        return;
     };
     let parsed: Vec<(String, Option<ChangeHash>)> =
         heads.into_iter().map(|head| (head.clone(), random::from_hex::<32>(&head).map(ChangeHash))).collect();
     let hashes = parsed.iter().filter_map(|(_, hash)| *hash).collect();
     let asks = Delivery { person: caller.person.clone(), device: caller.device.clone() };
-    let mut words = app.hub.durable(&name, hashes, asks).await?.into_iter();
+    let mut words = match app.hub.durable(&name, hashes, asks).await {
+        Ok(words) => words.into_iter(),
+        Err(fault) => {
+            let code = &*fault.problem.code;
+            tracing::warn!(%document, code, "nothing can be said of a document that somebody asks about");
+            sorted.missing.insert(document, parsed.into_iter().map(|(head, _)| head).collect());
+            return;
+        }
+    };
     for (head, hash) in parsed {
         let word = hash.and_then(|_| words.next()).unwrap_or(Durable::No);
         let into = match word {
@@ -154,5 +164,4 @@ async fn sort_heads(
         };
         into.entry(document).or_default().insert(head);
     }
-    Ok(())
 }

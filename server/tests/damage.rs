@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::{County, Faulty, Running, Said, document, entries, folder, local, put};
+use common::{County, Faulty, Running, Said, document, entries, folder, heads, local, put};
 use duxue_document::DocumentKind::Survey;
+use duxue_protocol::api::ReceiptAnswer;
 use duxue_server::store::Store;
 
 const PUPILS: &str = "quantities/pupils:primary";
@@ -67,4 +69,24 @@ async fn who_syncs_is_told_which_document_cannot_be_loaded_and_goes_on_with_othe
     assert_eq!(client.hear().await, Said::Error("document.failed".to_owned()));
     assert_eq!(client.about, Some(document(0, Survey)));
     county.client("first").await.sync(document(1, Survey), &mut local(Survey, 4)).await;
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_loaded_denies_nobody_the_receipt_for_the_others() {
+    let (store, county, doc) = county().await;
+    let (damaged, whole) = (document(0, Survey), document(1, Survey));
+    let mut other = local(Survey, 5);
+    put(&mut other, PUPILS, "300");
+    county.client("first").await.sync(whole, &mut other).await;
+    let county = again(&store, county).await;
+    *store.damaged.lock().unwrap() = Some(damaged);
+    let asked = serde_json::json!({
+        "heads": { damaged.to_string(): heads(&doc), whole.to_string(): heads(&other) },
+    });
+    let (status, answer) = county.server.post(county.token("first"), "/api/receipts", &asked).await;
+    assert_eq!(status, 200, "{answer}");
+    let receipt: ReceiptAnswer = serde_json::from_value(answer).unwrap();
+    let said = receipt.receipt.verify(&county.tokens["first"].server_key).unwrap();
+    assert_eq!(said.heads, BTreeMap::from([(whole, heads(&other))]));
+    assert_eq!(receipt.missing_heads, BTreeMap::from([(damaged, heads(&doc))]));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duxue_document::{DocumentKind, RoundId, SchoolId};
+use duxue_document::{RoundId, SchoolId};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
@@ -11,8 +11,6 @@ use crate::app::App;
 use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::photos::{Authorize, Reaches, Reader, Uploader};
-use crate::policy::Service;
-use crate::rounds::DocumentName;
 
 /// The routes of this module.
 #[must_use]
@@ -31,22 +29,12 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
 
 fn may_see(app: &Arc<App>, caller: Caller) -> Reaches {
     let app = Arc::clone(app);
-    Arc::new(move |round: &RoundId, school: &SchoolId| {
-        app.rounds.get(round).is_some_and(|round| round.may_for(&caller, Service::School, school))
-    })
+    Arc::new(move |round: &RoundId, school: &SchoolId| app.rounds.shows_photos(&caller, round, school))
 }
 
-/// Whoever may write the survey, or might once: a photo is bytes under their
-/// hash, and what it supports is held or taken with the survey's changes.
 fn may_send(app: &Arc<App>, caller: Caller) -> Reaches {
     let app = Arc::clone(app);
-    Arc::new(move |round: &RoundId, school: &SchoolId| {
-        let Some(known) = app.rounds.get(round) else { return false };
-        let survey =
-            DocumentName { round: round.clone(), school: Some(school.clone()), kind: DocumentKind::Survey };
-        known.may_for(&caller, Service::Upload, school)
-            || (known.schools.contains_key(school) && known.could_write(&caller.person, &survey))
-    })
+    Arc::new(move |round: &RoundId, school: &SchoolId| app.rounds.takes_photos(&caller, round, school))
 }
 
 fn caller(app: &App, token: Option<&str>) -> Result<Caller, Fault> {

@@ -195,7 +195,7 @@ impl Hub {
     /// Which of these changes are durable, as far as who asks is concerned.
     ///
     /// # Errors
-    /// `store.failed` where the document cannot be loaded.
+    /// `document.damaged` or `store.failed` where the document cannot be loaded.
     pub async fn durable(
         &self,
         name: &DocumentName,
@@ -204,7 +204,7 @@ impl Hub {
     ) -> Result<Vec<Durable>, Fault> {
         let (answer, words) = oneshot::channel();
         self.0.send(name, Event::Durable { hashes, asks, answer }).await;
-        words.await.map_err(|_| fault::store_failed())
+        words.await.map_err(|_| fault::store_failed())?
     }
 
     /// Every held item of a round, decided ones too.

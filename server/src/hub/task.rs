@@ -58,7 +58,14 @@ pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<
                     Event::Read { answer } => {
                         let _ = answer.send(Err(unread(&error)));
                     }
-                    _ => {}
+                    Event::Durable { answer, .. } => {
+                        let _ = answer.send(Err(unread(&error)));
+                    }
+                    Event::Decide { answer, .. } => {
+                        let _ = answer.send(Err(unread(&error)));
+                    }
+                    // Nobody waits for an answer to these.
+                    Event::Ephemeral { .. } | Event::Room { .. } | Event::Rights | Event::Gone { .. } => {}
                 }
             }
             return;

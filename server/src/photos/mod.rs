@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duxue_document::{DeviceId, PersonId, PhotoHash, RoundId, SchoolId};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -183,18 +183,35 @@ impl Photos {
         }))
     }
 
-    /// Which of these photos are durable here: row and bytes. Bytes of which
-    /// the daily check found that they are damaged are not here.
-    ///
-    /// # Errors
-    /// What the store or the folder of photos says.
-    pub async fn here(&self, asked: &BTreeSet<PhotoHash>) -> Result<BTreeSet<PhotoHash>, Fault> {
+    /// Which of these photos are durable here: row and bytes, and a link to a
+    /// school that counts for whoever asks. Bytes of which
+    /// the daily check found that they are damaged are not here, nor is a
+    /// photo that cannot be looked for now: that says nothing of the others.
+    pub async fn here(
+        &self,
+        asked: &BTreeSet<PhotoHash>,
+        counts: &(dyn Fn(&LinkRow) -> bool + Sync),
+    ) -> BTreeSet<PhotoHash> {
         let found = stream::iter(asked.iter().copied()).map(|hash| async move {
-            let Some(row) = self.photo(&hash).await? else { return Ok(None) };
-            Ok::<_, Fault>(self.has_bytes(&hash, row.length).await?.then_some(hash))
+            let here = self.is_here(&hash, counts).await.unwrap_or_else(|fault| {
+                tracing::warn!(%hash, code = &*fault.problem.code, "a photo cannot be looked for");
+                false
+            });
+            here.then_some(hash)
         });
-        let found: Vec<Option<PhotoHash>> = found.buffer_unordered(LOOKED_AT).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        found.buffer_unordered(LOOKED_AT).filter_map(std::future::ready).collect().await
+    }
+
+    async fn is_here(
+        &self,
+        hash: &PhotoHash,
+        counts: &(dyn Fn(&LinkRow) -> bool + Sync),
+    ) -> Result<bool, Fault> {
+        if !rows::links(&*self.store, hash).await?.iter().any(counts) {
+            return Ok(false);
+        }
+        let Some(row) = self.photo(hash).await? else { return Ok(false) };
+        Ok(self.has_bytes(hash, row.length).await?)
     }
 
     /// Whether the bytes of a photo are here in this length.

@@ -489,7 +489,7 @@ async fn a_lost_or_damaged_photo_is_missing_until_it_is_sent_again() {
         let server = world.open().await;
         let hash = server.upload(&photo).await;
         let asked = std::collections::BTreeSet::from([hash]);
-        assert_eq!(server.photos.here(&asked).await.unwrap(), asked, "{name}");
+        assert_eq!(server.photos.here(&asked, &|_| true).await, asked, "{name}");
         let file = blob(&world, &hash);
         match left {
             Some(bytes) => std::fs::write(&file, bytes).unwrap(),
@@ -497,12 +497,12 @@ async fn a_lost_or_damaged_photo_is_missing_until_it_is_sent_again() {
         }
         let checked = server.photos.check(std::time::Duration::from_millis(1)).await.unwrap();
         assert_eq!(checked, super::Checked { whole: 0, lost: 1, unread: 0 }, "{name}");
-        assert_eq!(server.photos.here(&asked).await.unwrap().len(), 0, "{name}");
+        assert_eq!(server.photos.here(&asked, &|_| true).await.len(), 0, "{name}");
         // The phone that still has it sends it, and all is well.
         let path = server.create(&photo).await;
         assert_eq!(server.offset(&path).await, 0, "{name}");
         assert_eq!(server.patch(&path, 0, &photo).await.status(), 204, "{name}");
-        assert_eq!(server.photos.here(&asked).await.unwrap(), asked, "{name}");
+        assert_eq!(server.photos.here(&asked, &|_| true).await, asked, "{name}");
         let checked = server.photos.check(std::time::Duration::from_millis(1)).await.unwrap();
         assert_eq!(checked, super::Checked { whole: 1, lost: 0, unread: 0 }, "{name}");
     }
@@ -515,9 +515,22 @@ async fn a_photo_of_another_length_than_its_row_is_missing_before_any_check() {
     let photo = noise(1_000);
     let hash = server.upload(&photo).await;
     std::fs::write(blob(&world, &hash), &photo[..999]).unwrap();
-    assert_eq!(server.photos.here(&[hash].into()).await.unwrap().len(), 0);
+    assert_eq!(server.photos.here(&[hash].into(), &|_| true).await.len(), 0);
     let path = server.create(&photo).await;
     assert_eq!(server.offset(&path).await, 0, "the bytes are asked for again");
+}
+
+/// What the disk says of one photo says nothing of the others.
+#[tokio::test]
+async fn a_photo_that_cannot_be_looked_for_does_not_hide_the_others() {
+    let world = World::new();
+    let server = world.open().await;
+    let (unread, whole) = (server.upload(&noise(1_000)).await, server.upload(&noise(1_001)).await);
+    let file = blob(&world, &unread);
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(&file, &file).unwrap();
+    assert!(server.photos.blobs.length(&unread).await.is_err(), "a link to itself is an error of the disk");
+    assert_eq!(server.photos.here(&[unread, whole].into(), &|_| true).await, [whole].into());
 }
 
 /// A reader gets a whole photo or a connection that breaks off, never wrong
@@ -555,7 +568,7 @@ async fn a_damaged_photo_is_not_served_to_its_end() {
         "{} bytes after {head}",
         body.len()
     );
-    while !server.photos.here(&[hash].into()).await.unwrap().is_empty() {
+    while !server.photos.here(&[hash].into(), &|_| true).await.is_empty() {
         tokio::task::yield_now().await;
     }
     let (head, _) = ask().await;

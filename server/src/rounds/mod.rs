@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use duxue_document::school::{Declared, School};
-use duxue_document::{DocumentId, PersonId, RoundId, SchoolId};
+use duxue_document::{DocumentId, DocumentKind, PersonId, RoundId, SchoolId};
 use duxue_protocol::api::{Assignment, NewRound, Role};
 use serde_json::json;
 
@@ -73,6 +73,24 @@ impl Rounds {
     #[must_use]
     pub fn access(&self, person: &PersonId, name: &DocumentName) -> Access {
         self.get(&name.round).map_or(Access::NONE, |round| round.access(person, name))
+    }
+
+    /// Whether a person may see the photos of a school.
+    #[must_use]
+    pub fn shows_photos(&self, caller: &Caller, round: &RoundId, school: &SchoolId) -> bool {
+        self.get(round).is_some_and(|round| round.may_for(caller, Service::School, school))
+    }
+
+    /// Whether a person may send photos of a school: whoever may write the
+    /// survey, or might once. A photo is bytes under their hash, and what it
+    /// supports is held or taken with the survey's changes.
+    #[must_use]
+    pub fn takes_photos(&self, caller: &Caller, round: &RoundId, school: &SchoolId) -> bool {
+        let Some(known) = self.get(round) else { return false };
+        let survey =
+            DocumentName { round: round.clone(), school: Some(school.clone()), kind: DocumentKind::Survey };
+        known.may_for(caller, Service::Upload, school)
+            || (known.schools.contains_key(school) && known.could_write(&caller.person, &survey))
     }
 
     /// Opens a round.

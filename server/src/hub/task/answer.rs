@@ -122,7 +122,7 @@ impl Owner {
                 let _ = answer.send(Ok(self.document.shared().clone()));
             }
             Event::Durable { hashes, asks, answer } => {
-                let _ = answer.send(hashes.iter().map(|hash| self.durable(hash, &asks)).collect());
+                let _ = answer.send(Ok(hashes.iter().map(|hash| self.durable(hash, &asks)).collect()));
             }
             _ => {}
         }

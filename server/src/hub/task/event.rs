@@ -54,8 +54,8 @@ pub enum Event {
         hashes: Vec<ChangeHash>,
         /// Who asks.
         asks: Delivery,
-        /// Gets one word for each.
-        answer: oneshot::Sender<Vec<Durable>>,
+        /// Gets one word for each, or why nothing can be said of them.
+        answer: oneshot::Sender<Result<Vec<Durable>, Fault>>,
     },
     /// A supervisor decided about held changes.
     Decide {
