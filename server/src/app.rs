@@ -1,6 +1,7 @@
 //! What the routes stand on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct App {
     pub photos: Arc<Photos>,
     /// The folder of the web app's files.
     pub web: Option<PathBuf>,
+    /// Proxies in front of the server.
+    pub proxies: Vec<IpAddr>,
     /// What the last check of the journal found.
     pub journal_check: scrub::Found,
     watch: Arc<crate::watched::Watched>,
@@ -57,6 +60,7 @@ pub struct App {
     sockets: SocketLimits,
     bodies: Bodies,
     imports: import::Limits,
+    web_bytes: u64,
 }
 
 /// Why the server could not start.
@@ -99,7 +103,7 @@ impl App {
         let watch = Arc::new(crate::watched::Watched::new(store));
         let store: Arc<dyn Store> = Arc::clone(&watch) as Arc<dyn Store>;
         let accounts = Arc::new(Accounts::load(Arc::clone(&store), config.limits.sessions()).await?);
-        let rounds = Arc::new(Rounds::load(Arc::clone(&store)).await?);
+        let rounds = Arc::new(Rounds::load(Arc::clone(&store), config.limits.schools()).await?);
         let feed = Arc::new(Feed::new(Arc::clone(&store), Arc::clone(&rounds)));
         let readmodel = Arc::new(ReadModel::new(Arc::clone(&rounds), Arc::clone(&store)));
         let server_id = format!("duxue-{}", &random::hex(key.verifying_key().as_bytes())[..16]);
@@ -125,6 +129,7 @@ impl App {
             key,
             photos,
             web: config.web.clone(),
+            proxies: config.trusted_proxies.clone(),
             journal_check: scrub::Found::default(),
             watch,
             metrics,
@@ -132,6 +137,7 @@ impl App {
             sockets: config.limits.socket(),
             bodies: config.limits.bodies(),
             imports: config.limits.import(),
+            web_bytes: config.limits.web_bytes,
         }))
     }
 
@@ -165,6 +171,12 @@ impl App {
     #[must_use]
     pub fn request_time(&self) -> Duration {
         self.request_time
+    }
+
+    /// Bytes of the app's files that are kept in memory.
+    #[must_use]
+    pub fn web_bytes(&self) -> u64 {
+        self.web_bytes
     }
 
     /// Limits of the bodies of requests.

@@ -2,7 +2,7 @@
 
 mod limits;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use figment::Figment;
@@ -29,13 +29,24 @@ pub struct Config {
     pub administrator_password: Option<String>,
     /// The folder of the built web app; without it none is served.
     pub web: Option<PathBuf>,
+    /// Addresses of proxies in front of the server. They may open any number of connections, and whom their
+    /// `X-Forwarded-For` names is who counts; nobody else's is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// What peers and people may cost.
     pub limits: Limits,
 }
 
 /// Every setting, as a variable without its prefix.
-const FIELDS: &[&str] =
-    &["data", "listen", "tls_certificate", "tls_key", "administrator", "administrator_password", "web"];
+const FIELDS: &[&str] = &[
+    "data",
+    "listen",
+    "tls_certificate",
+    "tls_key",
+    "administrator",
+    "administrator_password",
+    "web",
+    "trusted_proxies",
+];
 
 impl Default for Config {
     fn default() -> Self {
@@ -47,6 +58,7 @@ impl Default for Config {
             administrator: "admin".to_owned(),
             administrator_password: None,
             web: None,
+            trusted_proxies: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -17,6 +17,7 @@ use crate::accounts::Caller;
 use crate::app::App;
 use crate::audit::{By, event};
 use crate::clock::now_ms;
+use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::hub::task::Durable;
 use crate::random;
@@ -24,8 +25,6 @@ use crate::store::Delivery;
 
 /// Name of the key's file in the data folder.
 pub const KEY_FILE: &str = "receipt.key";
-/// Heads and photos that one request may ask about.
-const MOST_ASKED: usize = 20_000;
 
 /// Reads the server's key, or makes one on the first start. Only the owner of
 /// the file may read it.
@@ -79,7 +78,8 @@ fn write_key(data: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 /// `request.invalid` for too many questions, or what the store says.
 pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Result<ReceiptAnswer, Fault> {
     let asked = request.heads.values().map(BTreeSet::len).sum::<usize>() + request.photos.len();
-    if asked > MOST_ASKED {
+    if asked > app.bodies().questions {
+        refused("receipt_questions");
         return Err(fault::invalid().with_detail("heads"));
     }
     // Taken first: what is found durable after this was durable or is later.

@@ -100,6 +100,7 @@ impl Server {
         let stop = Stop::default();
         let routes = http::routes(&self.app, &stop);
         let limits = self.config.limits.transport();
+        let trust = http::trust(&self.app);
         let readmodel = Arc::clone(&self.app.readmodel);
         let background = [
             tokio::spawn(keep_house(Arc::clone(&self.app))),
@@ -107,7 +108,7 @@ impl Server {
             tokio::spawn(async move { readmodel.run().await }),
             tokio::spawn(scrub::keep_checking(Arc::clone(&self.app))),
         ];
-        let ended = transport::serve(listener, tls, routes, limits, stop, shutdown).await;
+        let ended = transport::serve(listener, tls, routes, limits, trust, stop, shutdown).await;
         for task in background {
             task.abort();
         }

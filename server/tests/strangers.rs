@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::{County, ROUND, SCHOOLS};
+use common::{County, PASSWORD, ROUND, SCHOOLS};
 use duxue_document::PhotoHash;
 use duxue_protocol::api::ReceiptAnswer;
+use duxue_server::config::Limits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -101,4 +102,38 @@ async fn no_body_is_read_of_someone_without_a_token() {
     for ((method, path, expected), status) in asked.iter().zip(statuses) {
         assert_eq!(status, *expected, "{method} {path}");
     }
+}
+
+/// A log-in that comes through a proxy.
+async fn login_from(county: &County, address: &str, name: &str, password: &str) -> (u16, Value) {
+    let login = json!({ "name": name, "password": password });
+    let request = county.server.http.post(county.server.url("/api/login")).json(&login);
+    common::answer(request.header("x-forwarded-for", address)).await
+}
+
+#[tokio::test]
+async fn who_guesses_at_a_name_locks_its_owner_out_nowhere_else() {
+    let county = County::set(|config| config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    for _ in 0..10 {
+        assert_eq!(login_from(&county, "192.0.2.1", "bureau", "a guess").await.0, 401);
+    }
+    let (status, body) = login_from(&county, "192.0.2.1", "bureau", PASSWORD).await;
+    assert_eq!((status, body["code"].as_str()), (429, Some("login.too_many")));
+    assert_eq!(login_from(&county, "198.51.100.7", "bureau", PASSWORD).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_name_that_many_guess_at_takes_its_owners_first_try() {
+    let limits = Limits { login_failures_per_name: 5, ..Limits::default() };
+    let county = County::set(|config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        config.limits = limits;
+    })
+    .await;
+    for guess in 0..5 {
+        let address = format!("192.0.2.{guess}");
+        assert_eq!(login_from(&county, &address, "bureau", "a guess").await.0, 401);
+    }
+    assert_eq!(login_from(&county, "192.0.2.1", "bureau", "another").await.0, 429);
+    assert_eq!(login_from(&county, "198.51.100.7", "bureau", PASSWORD).await.0, 200);
 }

@@ -210,6 +210,20 @@ pub fn scan_sync_message(
     Ok(ScanReport { heads, ..scan.report })
 }
 
+/// Scans a sync message without looking at its changes, for whoever leaves them
+/// out. Returns whether it brings any.
+///
+/// # Errors
+/// [`ScanError`]; the message must not be given to Automerge.
+pub fn scan_sync_envelope(bytes: &[u8], limits: &ScanLimits) -> Result<bool, ScanError> {
+    let mut brings = false;
+    envelope::read(bytes, limits, |part| {
+        brings |= !part.is_empty();
+        Ok(())
+    })?;
+    Ok(brings)
+}
+
 /// Scans chunks that follow each other without anything between them, such
 /// as a rescue file or a document that Automerge saved.
 ///

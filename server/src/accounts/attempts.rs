@@ -1,65 +1,121 @@
-//! How many log-ins failed for a name lately. Bounded: of many names the
-//! oldest are forgotten first.
+//! How many log-ins failed lately, by name and by where they came from.
+//! Bounded: of many the oldest are forgotten first.
+//!
+//! Somebody who guesses at a name must not lock its owner out. So a name waits
+//! only at the address from which it failed; and where it failed so often over
+//! all addresses that many guess at once, each address has a single try, which
+//! is enough for the right password.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
-/// Failures within the window after which a name has to wait.
-const MOST_FAILURES: u32 = 10;
-/// The window, in milliseconds.
-const WINDOW_MS: i64 = 5 * 60 * 1000;
-/// Names remembered.
-const MOST_NAMES: usize = 10_000;
+use crate::transport::Source;
 
-/// Refusals within the window that are written to the journal; the rest is
-/// only counted, or strangers could fill the disk.
-const MOST_NOTED: u32 = 300;
+/// How many failures there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// With one name from one address before it has to wait.
+    pub failures: u32,
+    /// With one name from all addresses before each has a single try.
+    pub of_name: u32,
+    /// After so many milliseconds failures are forgotten.
+    pub window_ms: i64,
+    /// Names and addresses that are remembered.
+    pub remembered: usize,
+    /// Refusals within the window that are written to the journal.
+    pub noted: u32,
+}
 
-/// Failed log-ins by name, whether or not the name exists.
-#[derive(Debug, Default)]
+/// Failed log-ins, whether or not the names exist.
+#[derive(Debug)]
 pub struct Attempts {
-    failures: HashMap<String, (u32, i64)>,
+    limits: Limits,
+    by_address: Failures<(String, Source)>,
+    by_name: Failures<String>,
     noted: (u32, i64),
 }
 
 impl Attempts {
-    /// Whether the name has to wait.
+    /// Nothing has failed yet.
     #[must_use]
-    pub fn blocked(&self, name: &str, now_ms: i64) -> bool {
-        self.failures
-            .get(name)
-            .is_some_and(|(count, since)| *count >= MOST_FAILURES && now_ms - since < WINDOW_MS)
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, by_address: Failures::new(), by_name: Failures::new(), noted: (0, 0) }
+    }
+
+    /// Whether the name has to wait at this address.
+    #[must_use]
+    pub fn blocked(&self, name: &str, source: Source, now_ms: i64) -> bool {
+        let window = self.limits.window_ms;
+        let guessed_at = self.by_name.count(&name.to_owned(), now_ms, window) >= self.limits.of_name;
+        let most = if guessed_at { 1 } else { self.limits.failures };
+        self.by_address.count(&(name.to_owned(), source), now_ms, window) >= most
     }
 
     /// Counts an attempt. It is counted before the password is verified, so
     /// that attempts side by side do not get around the limit.
-    pub fn count(&mut self, name: &str, now_ms: i64) {
-        if self.failures.len() >= MOST_NAMES && !self.failures.contains_key(name) {
-            self.failures.retain(|_, (_, since)| now_ms - *since < WINDOW_MS);
-            if self.failures.len() >= MOST_NAMES {
-                let oldest =
-                    self.failures.iter().min_by_key(|(_, (_, since))| *since).map(|(n, _)| n.clone());
-                oldest.and_then(|name| self.failures.remove(&name));
-            }
-        }
-        let entry = self.failures.entry(name.to_owned()).or_insert((0, now_ms));
-        if now_ms - entry.1 >= WINDOW_MS {
-            *entry = (0, now_ms);
-        }
-        entry.0 = entry.0.saturating_add(1);
+    pub fn count(&mut self, name: &str, source: Source, now_ms: i64) {
+        let (window, most) = (self.limits.window_ms, self.limits.remembered);
+        self.by_address.add((name.to_owned(), source), now_ms, window, most);
+        self.by_name.add(name.to_owned(), now_ms, window, most);
     }
 
     /// Whether a refusal is still to be written to the journal.
     pub fn note(&mut self, now_ms: i64) -> bool {
-        if now_ms - self.noted.1 >= WINDOW_MS {
+        if now_ms - self.noted.1 >= self.limits.window_ms {
             self.noted = (0, now_ms);
         }
         self.noted.0 = self.noted.0.saturating_add(1);
-        self.noted.0 <= MOST_NOTED
+        self.noted.0 <= self.limits.noted
     }
 
-    /// Forgets the failures of a name that logged in.
-    pub fn succeeded(&mut self, name: &str) {
-        self.failures.remove(name);
+    /// Forgets the failures at an address whose owner logged in: they were
+    /// slips. What others tried elsewhere still counts.
+    pub fn succeeded(&mut self, name: &str, source: Source) {
+        let slips = self.by_address.remove(&(name.to_owned(), source));
+        self.by_name.take_back(&name.to_owned(), slips);
+    }
+}
+
+/// Failures by key, and the keys by when their window began.
+#[derive(Debug)]
+struct Failures<K> {
+    counts: HashMap<K, (u32, i64)>,
+    since: BTreeSet<(i64, K)>,
+}
+
+impl<K: Clone + Eq + Hash + Ord> Failures<K> {
+    fn new() -> Self {
+        Self { counts: HashMap::new(), since: BTreeSet::new() }
+    }
+
+    fn count(&self, key: &K, now_ms: i64, window_ms: i64) -> u32 {
+        self.counts.get(key).filter(|(_, since)| now_ms - since < window_ms).map_or(0, |(count, _)| *count)
+    }
+
+    fn add(&mut self, key: K, now_ms: i64, window_ms: i64, most: usize) {
+        if self.count(&key, now_ms, window_ms) == 0 {
+            self.remove(&key);
+            if self.counts.len() >= most
+                && let Some((_, oldest)) = self.since.pop_first()
+            {
+                self.counts.remove(&oldest);
+            }
+            self.since.insert((now_ms, key.clone()));
+        }
+        let (count, _) = self.counts.entry(key).or_insert((0, now_ms));
+        *count = count.saturating_add(1);
+    }
+
+    fn remove(&mut self, key: &K) -> u32 {
+        let Some((count, since)) = self.counts.remove(key) else { return 0 };
+        self.since.remove(&(since, key.clone()));
+        count
+    }
+
+    fn take_back(&mut self, key: &K, count: u32) {
+        if let Some((counted, _)) = self.counts.get_mut(key) {
+            *counted = counted.saturating_sub(count).max(1);
+        }
     }
 }
 
@@ -67,38 +123,61 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits =
+        Limits { failures: 10, of_name: 100, window_ms: 300_000, remembered: 500, noted: 300 };
+
+    fn source(last: u32) -> Source {
+        Source::of(std::net::Ipv4Addr::from_bits(last).into())
+    }
+
     #[test]
-    fn a_name_waits_after_ten_failures_until_the_window_is_over() {
-        let mut attempts = Attempts::default();
+    fn a_name_waits_where_it_failed_ten_times_until_the_window_is_over() {
+        let mut attempts = Attempts::new(LIMITS);
+        let (here, there) = (source(1), source(2));
         for now in 0..10 {
-            assert!(!attempts.blocked("a", now));
-            attempts.count("a", now);
+            assert!(!attempts.blocked("a", here, now));
+            attempts.count("a", here, now);
         }
-        assert!(attempts.blocked("a", 10) && !attempts.blocked("b", 10));
-        assert!(!attempts.blocked("a", WINDOW_MS));
-        attempts.count("a", WINDOW_MS);
-        assert!(!attempts.blocked("a", WINDOW_MS));
+        assert!(attempts.blocked("a", here, 10));
+        assert!(!attempts.blocked("b", here, 10) && !attempts.blocked("a", there, 10));
+        assert!(!attempts.blocked("a", here, LIMITS.window_ms));
+        attempts.count("a", here, LIMITS.window_ms);
+        assert!(!attempts.blocked("a", here, LIMITS.window_ms));
+    }
+
+    #[test]
+    fn a_name_that_many_guess_at_has_one_try_at_each_address() {
+        let mut attempts = Attempts::new(LIMITS);
+        for guess in 0..LIMITS.of_name {
+            attempts.count("a", source(guess), 0);
+        }
+        assert!(attempts.blocked("a", source(5), 0), "who failed once waits");
+        assert!(!attempts.blocked("a", source(1_000), 0), "its owner has a try");
+        attempts.count("a", source(1_000), 0);
+        assert!(attempts.blocked("a", source(1_000), 0));
+        assert!(!attempts.blocked("b", source(5), 0));
     }
 
     #[test]
     fn so_many_refusals_are_noted_in_a_window() {
-        let mut attempts = Attempts::default();
-        let noted = (0..MOST_NOTED + 5).filter(|_| attempts.note(1)).count();
-        assert_eq!(noted, MOST_NOTED as usize);
-        assert!(attempts.note(WINDOW_MS + 1));
+        let mut attempts = Attempts::new(LIMITS);
+        let noted = (0..LIMITS.noted + 5).filter(|_| attempts.note(1)).count();
+        assert_eq!(noted, LIMITS.noted as usize);
+        assert!(attempts.note(LIMITS.window_ms + 1));
     }
 
     #[test]
-    fn success_forgets_and_the_table_is_bounded() {
-        let mut attempts = Attempts::default();
+    fn success_forgets_slips_and_the_table_is_bounded() {
+        let mut attempts = Attempts::new(LIMITS);
         for _ in 0..10 {
-            attempts.count("a", 0);
+            attempts.count("a", source(1), 0);
         }
-        attempts.succeeded("a");
-        assert!(!attempts.blocked("a", 0));
-        for name in 0..MOST_NAMES + 50 {
-            attempts.count(&name.to_string(), 1);
+        attempts.succeeded("a", source(1));
+        assert!(!attempts.blocked("a", source(1), 0));
+        for name in 0..600 {
+            attempts.count(&name.to_string(), source(1), 1);
         }
-        assert_eq!(attempts.failures.len(), MOST_NAMES);
+        assert_eq!((attempts.by_address.counts.len(), attempts.by_address.since.len()), (500, 500));
+        assert_eq!((attempts.by_name.counts.len(), attempts.by_name.since.len()), (500, 500));
     }
 }

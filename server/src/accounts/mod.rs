@@ -22,6 +22,7 @@ use crate::random;
 use crate::rounds::Rounds;
 use crate::rounds::rows::AssignmentRow;
 use crate::store::{Record, Store, StoreError};
+use crate::transport::Source;
 use attempts::Attempts;
 use challenges::Challenges;
 use password::Passwords;
@@ -45,6 +46,8 @@ pub struct Limits {
     pub of_device: usize,
     /// Of one person, over all devices and desks; more are refused.
     pub of_person: usize,
+    /// Of log-ins that failed.
+    pub attempts: attempts::Limits,
 }
 
 /// Who speaks: the person of a valid token, and the device if it is enrolled.
@@ -127,7 +130,7 @@ impl Accounts {
             store,
             cache: RwLock::new(cache),
             writing: tokio::sync::Mutex::new(()),
-            attempts: Mutex::default(),
+            attempts: Mutex::new(Attempts::new(limits.attempts)),
             challenges: Challenges::new().map_err(|_| StoreError::Io("no randomness".to_owned()))?,
             passwords: Passwords::default(),
             limits,
@@ -236,22 +239,29 @@ impl Accounts {
         Ok(person)
     }
 
-    /// Logs in with name and password.
+    /// Logs in with name and password, from somewhere.
     ///
     /// # Errors
     /// `login.refused` for every reason but one: `login.too_many` after many
-    /// failures for the name.
-    pub async fn login(&self, name: &str, password: String, now_ms: i64) -> Result<NewSession, Fault> {
+    /// failures for the name there.
+    pub async fn login(
+        &self,
+        name: &str,
+        password: String,
+        source: Source,
+        now_ms: i64,
+    ) -> Result<NewSession, Fault> {
         if name.chars().count() > LONGEST_NAME {
             // Nobody has such a name, and what is counted is remembered.
             return Err(fault::login_refused());
         }
         {
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-            if attempts.blocked(name, now_ms) {
+            if attempts.blocked(name, source, now_ms) {
+                refused("login_failures");
                 return Err(fault::login_too_many());
             }
-            attempts.count(name, now_ms);
+            attempts.count(name, source, now_ms);
         }
         let person = self.read(|cache| cache.logins.get(name).and_then(|id| cache.people.get(id)).cloned());
         let hash = person.as_ref().and_then(|person| person.password.clone());
@@ -268,7 +278,7 @@ impl Accounts {
             }
             return Err(fault::login_refused());
         };
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).succeeded(name);
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).succeeded(name, source);
         self.open_session(
             &person.id,
             None,

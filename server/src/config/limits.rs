@@ -51,14 +51,35 @@ limits! {
     /// take everybody's place. A log-in that an office shares has one for each open window and two while one of them
     /// reconnects, so this does for an office of thirty.
     connections_per_person = 64;
+    /// Connections at once from one address, for IPv6 from one /64; more are closed. A bureau behind one address has
+    /// some 300 people with a few connections each, and the phones of a county may share a few addresses of their
+    /// network. This machine itself and the `trusted_proxies` of the settings speak for others and may have any.
+    connections_per_address = 1_024;
     /// Requests worked on at once, WebSockets and running answers apart; more are refused, because each holds a body.
     requests = 1_024;
+    /// Requests at once without a token that stands, which have these turns and no others: a county that logs in on
+    /// one morning does so with a dozen in a second.
+    stranger_requests = 256;
+    /// Seconds for the body of such a request, which holds no turn before it is here: a few hundred bytes on a bad line.
+    stranger_seconds = 10;
+    /// Seconds that a peer may take nothing of an answer, or of a frame of its socket: what is to be sent to it is in
+    /// memory for as long. A phone that leaves a lift takes something again in less.
+    send_seconds = 30;
+    /// Bytes of the app's files that are kept in memory, compressed: both entries with their parts have some four
+    /// million.
+    web_bytes = 64 << 20;
     /// Seconds that a request may take, uploads of files apart.
     request_seconds = 60;
     /// Bytes of a JSON body: an assessment of "what if" names every school of a large county.
     json_bytes = 4 << 20;
     /// Bytes of a JSON body before anyone has logged in: a name, a password, a key.
     stranger_json_bytes = 4 << 10;
+    /// Heads and photos that one request for a receipt may ask about, each a look-up: the work of a device for a term.
+    receipt_questions = 20_000;
+    /// Changes of one "what if": it is tried on a copy of the whole county.
+    what_if_changes = 1_000;
+    /// Schools of a round. One commit of an import takes them all, and China's largest county has some two thousand.
+    schools_per_round = 10_000;
     /// Bytes of a request's headers, which also bounds the read buffer of a connection.
     header_bytes = 16 << 10;
     /// Seconds for a request's headers, and between requests; a client that sends a byte a minute would keep its place.
@@ -132,6 +153,11 @@ limits! {
     documents_per_connection = 4_096;
     /// Bytes of sync messages, inflated, that are worked on at once; what is over it waits in the sockets.
     in_flight_bytes = 64 << 20;
+    /// The part of it that one person may take, as large as the largest message: somebody's term of work goes message by
+    /// message, beside everybody else's edits.
+    in_flight_bytes_per_person = 8 << 20;
+    /// Bytes of the `senderId` that a socket joins with; automerge-repo's have 30.
+    sender_bytes = 128;
     /// Frames that may wait for one socket. What does not fit is not queued: it is computed again when there is room.
     outbound_frames = 8;
     /// Bytes of frames that may wait for one socket before no more are computed. A single message may be larger.
@@ -182,6 +208,8 @@ limits! {
     upload_idle_seconds = 60;
     /// Bytes kept of uploads whose hash did not match.
     upload_aside_bytes = 1 << 30;
+    /// Finished uploads whose addresses still answer, for clients that did not hear the last answer.
+    uploads_remembered = 10_000;
     /// Photos that one person may have brought in one round: two hundred a day for three months.
     photos_per_person = 20_000;
     /// Bytes of them; nobody may fill the disk alone.
@@ -194,6 +222,18 @@ limits! {
     /// at once.
     image_memory_bytes = 400 << 20;
 
+    /// Failed log-ins with one name from one address within `login_seconds` before it has to wait.
+    login_failures = 10;
+    /// Failed log-ins with one name from all addresses before each has a single try: somebody guesses, and its owner
+    /// comes in with the right password all the same.
+    login_failures_per_name = 100;
+    /// Seconds after which failures are forgotten.
+    login_seconds = 300;
+    /// Names and addresses with failures that are remembered; of more the oldest are forgotten.
+    login_names = 10_000;
+    /// Refused log-ins within `login_seconds` that are written to the journal; the rest is only counted, or strangers
+    /// could fill the disk.
+    login_refusals_noted = 300;
     /// Sessions of one device at once; one lasts thirty days. The oldest end, so that a device that lost its token
     /// is never locked out.
     sessions_per_device = 4;
@@ -254,6 +294,9 @@ impl Limits {
             documents: size(self.documents_per_connection),
             events: size(self.document_events),
             in_flight: size(self.in_flight_bytes),
+            in_flight_per_person: size(self.in_flight_bytes_per_person),
+            sender_bytes: size(self.sender_bytes),
+            send: Duration::from_secs(self.send_seconds),
             outbound_frames: size(self.outbound_frames),
             outbound_bytes: size(self.outbound_bytes),
             ephemeral_bytes: size(self.ephemeral_bytes),
@@ -280,7 +323,18 @@ impl Limits {
     /// Of the bodies of requests.
     #[must_use]
     pub fn bodies(&self) -> Bodies {
-        Bodies { json: size(self.json_bytes), stranger: size(self.stranger_json_bytes) }
+        Bodies {
+            json: size(self.json_bytes),
+            stranger: size(self.stranger_json_bytes),
+            questions: size(self.receipt_questions),
+            changes: size(self.what_if_changes),
+        }
+    }
+
+    /// Schools of a round.
+    #[must_use]
+    pub fn schools(&self) -> usize {
+        size(self.schools_per_round)
     }
 
     /// Of imported files.
@@ -306,6 +360,13 @@ impl Limits {
         accounts::Limits {
             of_device: size(self.sessions_per_device),
             of_person: size(self.sessions_per_person),
+            attempts: accounts::attempts::Limits {
+                failures: u32::try_from(self.login_failures).unwrap_or(u32::MAX),
+                of_name: u32::try_from(self.login_failures_per_name).unwrap_or(u32::MAX),
+                window_ms: i64::try_from(self.login_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX),
+                remembered: size(self.login_names),
+                noted: u32::try_from(self.login_refusals_noted).unwrap_or(u32::MAX),
+            },
         }
     }
 
@@ -314,7 +375,12 @@ impl Limits {
     pub fn transport(&self) -> transport::Limits {
         transport::Limits {
             connections: size(self.connections),
+            connections_per_address: size(self.connections_per_address),
             requests: size(self.requests),
+            stranger_requests: size(self.stranger_requests),
+            stranger_body_bytes: size(self.stranger_json_bytes),
+            stranger_body: Duration::from_secs(self.stranger_seconds),
+            send: Duration::from_secs(self.send_seconds),
             tls_handshake: Duration::from_secs(self.tls_seconds),
             headers: Duration::from_secs(self.header_seconds),
             header_bytes: size(self.header_bytes),
@@ -345,6 +411,7 @@ impl Limits {
             expiry_ms: i64::try_from(self.upload_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX),
             idle: Duration::from_secs(self.upload_idle_seconds),
             aside_bytes: self.upload_aside_bytes,
+            remembered: size(self.uploads_remembered),
             photos_per_person: self.photos_per_person,
             bytes_per_person: self.photo_bytes_per_person,
             decoder: photos::Decoder {
@@ -366,13 +433,17 @@ impl Limits {
     }
 }
 
-/// Bytes of the bodies of requests.
+/// What the bodies of requests may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bodies {
-    /// JSON of someone with a session.
+    /// Bytes of JSON of someone with a session.
     pub json: usize,
-    /// JSON before that.
+    /// Bytes of JSON before that.
     pub stranger: usize,
+    /// Heads and photos of a request for a receipt.
+    pub questions: usize,
+    /// Changes of a "what if".
+    pub changes: usize,
 }
 
 fn size(value: u64) -> usize {

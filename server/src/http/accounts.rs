@@ -18,6 +18,7 @@ use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::policy::Service;
 use crate::random;
+use crate::transport::Source;
 
 use super::reply::{self, Answer, Body, finish};
 use super::with::{self, Token};
@@ -29,8 +30,9 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let login = warp::path!("api" / "login")
         .and(warp::post())
         .and(with::app(app))
+        .and(with::source(app))
         .and(with::body())
-        .and_then(move |app, body| finish(within, login(app, body)));
+        .and_then(move |app, source, body| finish(within, login(app, source, body)));
     let enrol = warp::path!("api" / "enrol")
         .and(warp::post())
         .and(with::app(app))
@@ -86,9 +88,9 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-async fn login(app: Arc<App>, body: Body) -> Answer {
+async fn login(app: Arc<App>, source: Source, body: Body) -> Answer {
     let Login { name, password } = reply::read_small(&app, body).await?;
-    let session = app.accounts.login(&name, password, now_ms()).await?;
+    let session = app.accounts.login(&name, password, source, now_ms()).await?;
     reply::json(&session_of(&app, session))
 }
 

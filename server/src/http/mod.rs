@@ -25,8 +25,24 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use crate::app::App;
+use crate::clock::now_ms;
 use crate::fault;
-use crate::transport::Stop;
+use crate::transport::{Known, Stop, Trust};
+
+/// What the transport is to know of those who connect.
+#[must_use]
+pub fn trust(app: &Arc<App>) -> Trust {
+    let proxies = app.proxies.clone();
+    let app = Arc::clone(app);
+    let known: Known = Arc::new(move |headers, uri| {
+        let header = headers.get("authorization").and_then(|value| with::bearer(value.to_str().ok()?));
+        // Sockets of browsers have it in the query.
+        let query = with::Query(uri.query().unwrap_or_default().to_owned());
+        let token = header.or_else(|| query.get("token").filter(|_| uri.path() == "/sync"));
+        token.is_some_and(|token| app.accounts.caller(token, now_ms()).is_some())
+    });
+    Trust { proxies, known }
+}
 
 /// Every route. Whatever no route takes is answered with a problem.
 #[must_use]

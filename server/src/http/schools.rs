@@ -17,6 +17,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use crate::app::App;
+use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::policy::Service;
 use crate::random;
@@ -25,9 +26,6 @@ use crate::rounds::{DocumentName, Round};
 
 use super::reply::{self, Answer, Body, finish};
 use super::with::{self, Query, Token};
-
-/// Changes that one question may try.
-const MOST_CHANGES: usize = 1_000;
 
 /// The routes of this module.
 #[must_use]
@@ -235,7 +233,8 @@ enum Changes {
 async fn what_if(round: String, app: Arc<App>, token: Token, body: Body) -> Answer {
     let (_, round) = token.in_round(&app, &round, Service::Desk)?;
     let (Changes::List(changes) | Changes::Object { changes }) = reply::read(&app, body).await?;
-    if changes.len() > MOST_CHANGES {
+    if changes.len() > app.bodies().changes {
+        refused("what_if_changes");
         return Err(fault::invalid().with_detail("changes"));
     }
     let assessor = app.readmodel.look(&round.row.id, |model| Ok(model.assessor())).await?;

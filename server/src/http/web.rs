@@ -1,14 +1,19 @@
 //! The web app's files, where `web` in the settings names a folder with them.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use hyper::body::Bytes;
+use tokio::sync::Mutex;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
 use crate::app::App;
+use crate::config::{in_use, refused};
 
 /// Nothing from elsewhere, no inline script, no `data:` addresses. The core is
 /// wasm; photos are shown from blobs.
@@ -29,7 +34,7 @@ const ENTRIES: [&str; 2] = ["/phone/", "/desk/"];
 #[must_use]
 pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     match &app.web {
-        Some(folder) => files(folder),
+        Some(folder) => files(folder, app.web_bytes()),
         None => nowhere(),
     }
 }
@@ -64,13 +69,13 @@ fn takes_brotli(accepted: &str) -> bool {
 
 /// Files that were compressed once and well; a file without goes on to the
 /// next filter.
-fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
-    let folder = folder.to_owned();
+fn compressed(folder: &Path, most: u64) -> BoxedFilter<(Response,)> {
+    let kept = Arc::new(Kept::new(folder, most));
     warp::path::full()
         .and(warp::get())
         .and(warp::header::optional::<String>("accept-encoding"))
         .and_then(move |path: warp::path::FullPath, accepted: Option<String>| {
-            let folder = folder.clone();
+            let kept = Arc::clone(&kept);
             async move {
                 let path = path.as_str();
                 let name = if path.ends_with('/') { format!("{path}index.html") } else { path.to_owned() };
@@ -81,8 +86,8 @@ fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
                 let Some(media) = media(&name).filter(|_| plain) else {
                     return Err(warp::reject::not_found());
                 };
-                let file = folder.join(format!("{}.br", name.trim_start_matches('/')));
-                let bytes = tokio::fs::read(file).await.map_err(|_| warp::reject::not_found())?;
+                let file = format!("{}.br", name.trim_start_matches('/'));
+                let bytes = kept.get(&file).await.ok_or_else(warp::reject::not_found)?;
                 let mut response = Response::new(bytes.into());
                 for (name, value) in [
                     (header::CONTENT_TYPE, media),
@@ -97,7 +102,52 @@ fn compressed(folder: &Path) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-fn files(folder: &Path) -> BoxedFilter<(Response,)> {
+/// The compressed files as they were read: however many ask for one and do not
+/// take it, it is in memory once.
+struct Kept {
+    folder: PathBuf,
+    most: u64,
+    files: Mutex<BTreeMap<String, (SystemTime, Bytes)>>,
+}
+
+impl Kept {
+    fn new(folder: &Path, most: u64) -> Self {
+        Self { folder: folder.to_owned(), most, files: Mutex::default() }
+    }
+
+    /// A file's bytes; `None` if it is not there, or does not fit: then it is
+    /// sent as it lies there uncompressed, a part at a time.
+    async fn get(&self, name: &str) -> Option<Bytes> {
+        let path = self.folder.join(name);
+        let meta = tokio::fs::metadata(&path).await.ok().filter(std::fs::Metadata::is_file)?;
+        let modified = meta.modified().ok()?;
+        // Held while it is read, so that a file is read once.
+        let mut files = self.files.lock().await;
+        if let Some((when, bytes)) = files.get(name)
+            && *when == modified
+            && bytes.len() as u64 == meta.len()
+        {
+            return Some(bytes.clone());
+        }
+        files.remove(name);
+        if meta.len() > self.most {
+            refused("web_bytes");
+            return None;
+        }
+        let used = |files: &BTreeMap<String, (SystemTime, Bytes)>| {
+            files.values().map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
+        };
+        while used(&files) + meta.len() > self.most {
+            files.pop_first();
+        }
+        let bytes = Bytes::from(tokio::fs::read(path).await.ok()?);
+        files.insert(name.to_owned(), (modified, bytes.clone()));
+        in_use("web_bytes", usize::try_from(used(&files)).unwrap_or(usize::MAX));
+        Some(bytes)
+    }
+}
+
+fn files(folder: &Path, most: u64) -> BoxedFilter<(Response,)> {
     let start = warp::path::end()
         .and(warp::get())
         .and(warp::header::optional("user-agent"))
@@ -110,7 +160,7 @@ fn files(folder: &Path) -> BoxedFilter<(Response,)> {
     let file = warp::path::full().and(warp::fs::dir(folder.to_owned())).map(
         |path: warp::path::FullPath, file: warp::fs::File| with_headers(path.as_str(), file.into_response()),
     );
-    start.or(bare).unify().or(compressed(folder)).unify().or(file).unify().boxed()
+    start.or(bare).unify().or(compressed(folder, most)).unify().or(file).unify().boxed()
 }
 
 /// The entry for a browser that names none: only where it is sent first, as
@@ -161,7 +211,7 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
-        let routes = files(dir.path());
+        let routes = files(dir.path(), 1_000);
         let rows = [
             ("/index.html", "gzip, br", 200, "small", "text/html"),
             ("/index.html", "gzip", 200, "page", "text/html"),
@@ -183,6 +233,22 @@ mod tests {
                 assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_in_memory_once_and_no_more_than_there_is_room_for() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, length) in [("a.br", 60), ("b.br", 60), ("large.br", 101)] {
+            std::fs::write(dir.path().join(name), vec![1; length]).unwrap();
+        }
+        let kept = Kept::new(dir.path(), 100);
+        let (first, second) = (kept.get("a.br").await.unwrap(), kept.get("a.br").await.unwrap());
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        assert!(kept.get("large.br").await.is_none() && kept.get("none.br").await.is_none());
+        assert_eq!(kept.get("b.br").await.unwrap().len(), 60);
+        assert_eq!(kept.files.lock().await.len(), 1, "one made room for the other");
+        std::fs::write(dir.path().join("b.br"), b"new").unwrap();
+        assert_eq!(kept.get("b.br").await.unwrap(), "new");
     }
 
     #[tokio::test]
@@ -212,7 +278,7 @@ mod tests {
             ("/../secret", 404, ""),
             ("/phone/..%2f..%2fsecret", 404, ""),
         ];
-        let routes = files(&web);
+        let routes = files(&web, 1_000);
         for (path, status, caching) in rows {
             let answer = warp::test::request().path(path).reply(&routes).await;
             assert_eq!(answer.status(), status, "{path}");
@@ -231,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_names_no_entry_is_sent_to_the_one_for_the_device() {
         let dir = tempfile::tempdir().unwrap();
-        let routes = files(dir.path());
+        let routes = files(dir.path(), 1_000);
         let rows = [
             (None, "/desk/"),
             (Some("Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0"), "/desk/"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use duxue_document::{RoundId, SchoolId};
 use futures_util::{Stream, StreamExt};
+use warp::http::HeaderMap;
 use warp::{Buf, Filter, Rejection};
 
 use crate::accounts::Caller;
@@ -13,6 +14,7 @@ use crate::clock::now_ms;
 use crate::fault::{self, Fault};
 use crate::policy::Service;
 use crate::rounds::Round;
+use crate::transport::{Peer, Source};
 
 use super::reply::Body;
 
@@ -80,6 +82,17 @@ impl Token {
         }
         Ok((caller, round, school))
     }
+}
+
+/// Where a request comes from.
+pub fn source(app: &Arc<App>) -> impl Filter<Extract = (Source,), Error = Infallible> + Clone + use<> {
+    let app = Arc::clone(app);
+    warp::ext::optional::<Peer>().and(warp::header::headers_cloned()).map(
+        move |peer: Option<Peer>, headers: HeaderMap| {
+            let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+            Source::of_request(peer, forwarded.and_then(|value| value.to_str().ok()), &app.proxies)
+        },
+    )
 }
 
 /// The query's text, empty if there is none.

@@ -26,17 +26,10 @@ impl Admitted {
         self.changes.iter().map(|change| change.raw_bytes().len()).sum()
     }
 
-    /// What it takes of what may be in flight, having come as `data` bytes: at
-    /// most all there is, so that each gets its turn.
+    /// Bytes that it takes of what may be in flight, having come as `data`.
     #[must_use]
-    pub fn weight(&self, data: usize, in_flight: usize) -> u32 {
-        u32::try_from(data.max(self.bytes()).clamp(1, in_flight)).unwrap_or(u32::MAX)
-    }
-
-    /// Drops the changes of a session that may only read.
-    pub fn drop_changes(&mut self) {
-        self.dropped = self.had_changes;
-        self.changes = Vec::new();
+    pub fn weight(&self, data: usize) -> usize {
+        data.max(self.bytes())
     }
 }
 
@@ -69,6 +62,45 @@ fn scanned(error: &ScanError) -> Refused {
 /// [`Refused`] with the reason.
 pub fn admit(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
     catch_unwind(AssertUnwindSafe(|| take_apart(data, limits))).unwrap_or(Err(refused("sync.panic")))
+}
+
+/// Bytes of a message above which it is not tried as a small one.
+const SMALL_DATA: usize = 64 << 10;
+/// What a small message may inflate to: less than a millisecond's work.
+const SMALL_INFLATED: u64 = 256 << 10;
+/// Operations of a small message, as many as are applied on the async threads.
+const SMALL_OPERATIONS: u64 = 2_000;
+
+/// The same for what is little work, which is found out with as little;
+/// `None` for everything else, what is to be refused among it.
+#[must_use]
+pub fn admit_small(data: &[u8], limits: &ScanLimits) -> Option<Admitted> {
+    if data.len() > SMALL_DATA {
+        return None;
+    }
+    let small = ScanLimits {
+        ops: limits.ops.min(SMALL_OPERATIONS),
+        ops_per_change: limits.ops_per_change.min(SMALL_OPERATIONS),
+        replaced: limits.replaced.min(SMALL_OPERATIONS),
+        inflated_bytes: limits.inflated_bytes.min(SMALL_INFLATED),
+        ..*limits
+    };
+    admit(data, &small).ok()
+}
+
+/// The same for a session that may only read: nothing of its changes is looked
+/// at or inflated.
+///
+/// # Errors
+/// [`Refused`] with the reason.
+pub fn admit_without_changes(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let had_changes = scan::scan_sync_envelope(data, limits).map_err(|error| scanned(&error))?;
+        let mut message = Message::decode(data).map_err(|_| refused("sync.malformed"))?;
+        message.changes = ChunkList::empty();
+        Ok(Admitted { message, changes: Vec::new(), had_changes, dropped: had_changes })
+    }))
+    .unwrap_or(Err(refused("sync.panic")))
 }
 
 fn take_apart(data: &[u8], limits: &ScanLimits) -> Result<Admitted, Refused> {
@@ -183,12 +215,33 @@ mod tests {
         let limits = ScanLimits::default();
         let data = message(1 << 20);
         assert!(data.len() < 10_000, "{}", data.len());
-        let mut admitted = admit(&data, &limits).expect("within the limits");
-        assert!(admitted.weight(data.len(), 64 << 20) > 1 << 20);
-        assert_eq!(admitted.weight(data.len(), 1 << 10), 1 << 10, "at most all there is");
-        admitted.drop_changes();
-        assert!(admitted.dropped && admitted.had_changes);
-        assert_eq!(admitted.weight(data.len(), 64 << 20), u32::try_from(data.len()).expect("fits"));
+        assert!(admit_small(&data, &limits).is_none(), "what it inflates to counts, not what came");
+        let admitted = admit(&data, &limits).expect("within the limits");
+        assert!(admitted.weight(data.len()) > 1 << 20);
+        let read = admit_without_changes(&data, &limits).expect("an envelope");
+        assert!(read.dropped && read.had_changes && read.changes.is_empty());
+        assert_eq!(read.weight(data.len()), data.len());
+        assert_eq!(read.message.heads, admitted.message.heads);
+    }
+
+    /// A reader's changes are not looked at, so what they would cost is not
+    /// spent, and what is wrong with them is nobody's business.
+    #[test]
+    fn of_a_reader_only_the_envelope_is_scanned() {
+        let limits = ScanLimits { inflated_bytes: 1_000, ..ScanLimits::default() };
+        let data = message(1 << 20);
+        assert!(admit(&data, &limits).is_err());
+        assert!(admit_without_changes(&data, &limits).is_ok_and(|read| read.had_changes));
+        let none = ScanLimits { hashes: 0, ..ScanLimits::default() };
+        assert!(admit_without_changes(&data, &none).is_err(), "heads are looked at");
+    }
+
+    #[test]
+    fn an_edit_is_small() {
+        let data = message(1_000);
+        assert!(admit_small(&data, &ScanLimits::default()).is_some_and(|admitted| admitted.had_changes));
+        let tight = ScanLimits { inflated_bytes: 10, ..ScanLimits::default() };
+        assert!(admit_small(&data, &tight).is_none(), "no limit is widened");
     }
 
     #[test]

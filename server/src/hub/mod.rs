@@ -18,6 +18,7 @@ pub mod task;
 mod tests;
 #[cfg(test)]
 mod trap;
+pub mod turns;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ use automerge::ChangeHash;
 use duxue_document::{DocumentId, PersonId, RoundId};
 use duxue_protocol::scan::ScanLimits;
 use duxue_protocol::wire::{self, Limits};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +43,7 @@ use peer::Peer;
 use quota::{Amount, Quotas};
 use rows::{HELD, HeldRow, SET_ASIDE, SetAsideRow, held_of_round};
 use task::{Durable, Event};
+use turns::{Share, Turns};
 
 /// Between two looks whether everything has ended.
 const STOPPING: Duration = Duration::from_millis(50);
@@ -61,6 +63,12 @@ pub struct HubLimits {
     pub events: usize,
     /// Bytes of sync messages that are being worked on, inflated.
     pub in_flight: usize,
+    /// The part of it that one person may take.
+    pub in_flight_per_person: usize,
+    /// Bytes of a `senderId`.
+    pub sender_bytes: usize,
+    /// How long a socket may take nothing of a frame.
+    pub send: Duration,
     /// Frames that may wait for one socket.
     pub outbound_frames: usize,
     /// Bytes that may wait for one socket before no more are computed.
@@ -119,13 +127,11 @@ pub struct Inner {
     observers: Observers,
     server_id: String,
     open: Mutex<HashMap<DocumentId, mpsc::Sender<Event>>>,
-    sender_ids: Mutex<HashMap<String, (PersonId, usize)>>,
     /// The sessions, to look at what waits for each.
     peers: Mutex<HashMap<u64, Weak<Peer>>>,
-    people: Mutex<HashMap<PersonId, usize>>,
-    in_flight: Arc<Semaphore>,
-    /// Messages that are taken apart at once.
-    admitting: Semaphore,
+    /// How many sessions each person has, and what these share.
+    people: Mutex<HashMap<PersonId, (usize, Share)>>,
+    turns: Turns,
     quotas: Quotas,
     next_session: AtomicU64,
     next_held: AtomicU64,
@@ -158,9 +164,8 @@ impl Hub {
             let all = Amount { changes: u64::MAX, bytes: u64::MAX };
             let _ = quotas.take(&row.person, row.amount(), all);
         }
-        let in_flight = Arc::new(Semaphore::new(limits.in_flight));
-        let large = usize::try_from(limits.scan.inflated_bytes).unwrap_or(usize::MAX);
-        let admitting = Semaphore::new((limits.in_flight / large.max(1)).clamp(1, Semaphore::MAX_PERMITS));
+        let largest = usize::try_from(limits.scan.inflated_bytes).unwrap_or(usize::MAX);
+        let turns = Turns::new(limits.in_flight, largest);
         Ok(Self(Arc::new(Inner {
             store,
             rounds,
@@ -168,11 +173,9 @@ impl Hub {
             observers: Observers(observers),
             server_id,
             open: Mutex::default(),
-            sender_ids: Mutex::default(),
             peers: Mutex::default(),
             people: Mutex::default(),
-            in_flight,
-            admitting,
+            turns,
             quotas,
             next_session: AtomicU64::new(1),
             next_held: AtomicU64::new(last + 1),
@@ -282,7 +285,7 @@ impl Hub {
     /// Shows in the metrics what is in use of the limits here.
     pub fn show_use(&self) {
         let hub = &*self.0;
-        in_use("in_flight_bytes", hub.limits.in_flight.saturating_sub(hub.in_flight.available_permits()));
+        in_use("in_flight_bytes", hub.turns.in_use());
         let waits = |inbox: &mpsc::Sender<Event>| inbox.max_capacity() - inbox.capacity();
         in_use("document_events", hub.lock().values().map(waits).max().unwrap_or(0));
         let peers: Vec<Arc<Peer>> = {
@@ -294,7 +297,9 @@ impl Hub {
         in_use("outbound_bytes", most(Peer::queued));
         metrics::gauge!("duxue_sync_outbound_bytes").set(count(peers.iter().map(|peer| peer.queued()).sum()));
         let people = hub.people.lock().unwrap_or_else(PoisonError::into_inner);
-        in_use("connections_per_person", people.values().copied().max().unwrap_or(0));
+        in_use("connections_per_person", people.values().map(|(sessions, _)| *sessions).max().unwrap_or(0));
+        let shares = people.values().map(|(_, share)| share.in_use());
+        in_use("in_flight_bytes_per_person", shares.max().unwrap_or(0));
     }
 
     /// Ends every session and waits until every document has written what it

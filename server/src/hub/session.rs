@@ -18,19 +18,15 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::accounts::{Accounts, Caller};
 use crate::clock::now_ms;
 use crate::config::{refused, refused_within};
-use crate::rounds::Writing;
+use crate::rounds::{DocumentName, Writing};
 use crate::transport::Progress;
 
-use super::admit::admit;
+use super::admit::{Admitted, Refused, admit, admit_small, admit_without_changes};
 use super::life::{Life, Pings};
 use super::peer::{Closing, Peer};
 use super::task::{Event, heavy};
+use super::turns::{Apart, Share};
 use super::{Hub, Inner, count};
-
-/// How long a socket may take nothing of a frame.
-const SEND: Duration = Duration::from_secs(30);
-/// Bytes of a frame above which taking it apart leaves the async threads.
-const LARGE_FRAME: usize = 64 << 10;
 
 /// A WebSocket on which a session runs.
 pub trait Socket:
@@ -106,8 +102,8 @@ async fn run(
     let Admission::Caller { caller, token } = admission else {
         return refuse(&hub, &mut sink, Some(joined), stranger("session.missing")).await;
     };
-    let _name = match SenderId::take(&hub, &joined, &caller) {
-        Ok(name) => name,
+    let place = match Place::take(&hub, &caller) {
+        Ok(place) => place,
         Err(reason) => return refuse(&hub, &mut sink, Some(joined), stranger(reason)).await,
     };
     let id = hub.next_session.fetch_add(1, Ordering::Relaxed);
@@ -136,6 +132,7 @@ async fn run(
         peer: Arc::clone(&peer),
         documents: HashSet::new(),
         ephemeral: Bucket::new(),
+        share: place.share.clone(),
     };
     tokio::select! {
         () = peer.closed() => {}
@@ -174,7 +171,8 @@ async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
                 if !known && !supported_protocol_versions.is_empty() {
                     return Err(close(1002, "join.version"));
                 }
-                let fits = (1..=128).contains(&sender_id.len()) && sender_id != hub.server_id;
+                let fits =
+                    (1..=hub.limits.sender_bytes).contains(&sender_id.len()) && sender_id != hub.server_id;
                 if fits { Ok(sender_id) } else { Err(close(1008, "join.sender")) }
             }
             Ok(_) => Err(close(1008, "join.missing")),
@@ -190,7 +188,7 @@ async fn refuse<S: Sink<Message, Error = Error> + Unpin>(
     closing: Closing,
 ) {
     metrics::counter!("duxue_sync_refused_sessions_total", "reason" => closing.reason).increment(1);
-    let _ = timeout(SEND, Box::pin(say_why(hub, sink, target_id, closing))).await;
+    let _ = timeout(hub.limits.send, Box::pin(say_why(hub, sink, target_id, closing))).await;
 }
 
 /// Why someone who has not come in yet is sent away.
@@ -258,7 +256,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
             }
         };
         let sent = tokio::select! {
-            sent = send(&mut sink, message, &life) => sent,
+            sent = send(&mut sink, message, &life, hub.limits.send) => sent,
             () = peer.closed() => break,
         };
         if !sent {
@@ -272,15 +270,20 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
     }
     let closing = peer.closing().unwrap_or(Closing { code: 1000, reason: "", document: None });
     let goodbye = say_why(&hub, &mut sink, Some(peer.sender_id.clone()), closing);
-    let _ = timeout(SEND, Box::pin(goodbye)).await;
+    let _ = timeout(hub.limits.send, Box::pin(goodbye)).await;
 }
 
 /// Sends a message for as long as the socket takes something of it.
-async fn send<S: Sink<Message, Error = Error> + Unpin>(sink: &mut S, message: Message, life: &Life) -> bool {
+async fn send<S: Sink<Message, Error = Error> + Unpin>(
+    sink: &mut S,
+    message: Message,
+    life: &Life,
+    within: Duration,
+) -> bool {
     let mut sending = std::pin::pin!(sink.send(message));
     loop {
         let before = life.written();
-        match timeout(SEND, sending.as_mut()).await {
+        match timeout(within, sending.as_mut()).await {
             Ok(sent) => return sent.is_ok(),
             Err(_) if life.written() == before => return false,
             Err(_) => {}
@@ -294,6 +297,7 @@ struct Session {
     peer: Arc<Peer>,
     documents: HashSet<DocumentId>,
     ephemeral: Bucket,
+    share: Share,
 }
 
 impl Session {
@@ -371,26 +375,38 @@ impl Session {
             return Err(close(1008, "documents.too_many"));
         }
         self.documents.insert(name.id());
-        // What a frame inflates to is known only afterwards, so no more are
-        // taken apart at once than may be large.
-        let Ok(turn) = self.hub.admitting.acquire().await else { return Err(End::Quiet) };
-        let operations = if data.len() > LARGE_FRAME { usize::MAX } else { 0 };
-        let mut admitted = heavy(operations, || admit(&data, &self.hub.limits.scan)).map_err(|why| {
+        let admitted = self.admit(&name, &data).await.ok_or(End::Quiet)?.map_err(|why| {
             metrics::counter!("duxue_sync_refused_messages_total", "reason" => why.code).increment(1);
             refused_within("scan_", why.limit.unwrap_or_default());
             tracing::warn!(document = %name.id(), code = why.code, limit = why.limit, "a sync message was refused");
             End::Close(Closing { code: 1008, reason: why.code, document: Some(name.id()) })
         })?;
-        if self.hub.rounds.access(&self.peer.caller.person, &name).write == Writing::No {
-            admitted.drop_changes();
-        }
-        let weight = admitted.weight(data.len(), self.hub.limits.in_flight);
-        let Ok(permit) = Arc::clone(&self.hub.in_flight).acquire_many_owned(weight).await else {
-            return Err(End::Quiet);
-        };
-        drop(turn);
+        let (admitted, apart) = admitted;
+        let weight = admitted.weight(data.len());
+        let permit = self.hub.turns.in_flight(&self.share, weight).await.ok_or(End::Quiet)?;
+        drop(apart);
         self.hub.send(&name, Event::Sync { peer: Arc::clone(&self.peer), admitted, permit }).await;
         Ok(())
+    }
+
+    /// Takes a message apart. What it inflates to and how much work it is are
+    /// known only by trying, so it is tried as a small one first; one that is
+    /// not leaves the async threads, and waits for its turn. `None` once the
+    /// hub stops.
+    async fn admit(
+        &self,
+        name: &DocumentName,
+        data: &[u8],
+    ) -> Option<Result<(Admitted, Option<Apart>), Refused>> {
+        let limits = &self.hub.limits.scan;
+        if self.hub.rounds.access(&self.peer.caller.person, name).write == Writing::No {
+            return Some(admit_without_changes(data, limits).map(|admitted| (admitted, None)));
+        }
+        if let Some(admitted) = admit_small(data, limits) {
+            return Some(Ok((admitted, None)));
+        }
+        let apart = self.hub.turns.apart(&self.share).await?;
+        Some(heavy(usize::MAX, || admit(data, limits)).map(|admitted| (admitted, Some(apart))))
     }
 }
 
@@ -406,50 +422,38 @@ fn malformed(error: &WireError) -> End {
     close(1008, error.code())
 }
 
-/// A `senderId` in use: bound to the person, who may have several sockets
-/// under it while one of them is dying. It is also the person's place among
-/// the sessions.
-struct SenderId {
+/// A person's place among the sessions. A `senderId` takes no place: peers see
+/// those of others, so whoever could hold one could lock its owner out.
+struct Place {
     hub: Arc<Inner>,
-    name: String,
     person: PersonId,
+    share: Share,
 }
 
-impl SenderId {
-    fn take(hub: &Arc<Inner>, name: &str, caller: &Caller) -> Result<Self, &'static str> {
+impl Place {
+    fn take(hub: &Arc<Inner>, caller: &Caller) -> Result<Self, &'static str> {
         let mut people = hub.people.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = people.get(&caller.person).copied().unwrap_or_default();
-        if sessions >= hub.limits.sessions_per_person {
+        let (sessions, share) = people
+            .entry(caller.person.clone())
+            .or_insert_with(|| (0, Share::new(hub.limits.in_flight_per_person)));
+        if *sessions >= hub.limits.sessions_per_person {
             refused("connections_per_person");
             return Err("connections.too_many");
         }
-        let mut names = hub.sender_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = names.entry(name.to_owned()).or_insert_with(|| (caller.person.clone(), 0));
-        if entry.0 != caller.person {
-            return Err("join.sender_in_use");
-        }
-        entry.1 += 1;
-        people.insert(caller.person.clone(), sessions + 1);
-        metrics::gauge!("duxue_sync_peers").set(count(names.len()));
+        *sessions += 1;
+        let share = share.clone();
         metrics::gauge!("duxue_sync_people").set(count(people.len()));
-        Ok(Self { hub: Arc::clone(hub), name: name.to_owned(), person: caller.person.clone() })
+        Ok(Self { hub: Arc::clone(hub), person: caller.person.clone(), share })
     }
 }
 
-impl Drop for SenderId {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut people = self.hub.people.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sessions) = people.get_mut(&self.person) {
+        if let Some((sessions, _)) = people.get_mut(&self.person) {
             *sessions -= 1;
             if *sessions == 0 {
                 people.remove(&self.person);
-            }
-        }
-        let mut names = self.hub.sender_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = names.get_mut(&self.name) {
-            entry.1 -= 1;
-            if entry.1 == 0 {
-                names.remove(&self.name);
             }
         }
     }

@@ -74,6 +74,10 @@ pub struct Settings {
     /// Bytes kept of uploads whose hash did not match; beyond that the newest
     /// are dropped.
     pub aside_bytes: u64,
+    /// Finished uploads that can still be asked for; older ones are "not
+    /// there", and a client that starts them again is told that the photo is
+    /// here.
+    pub remembered: usize,
     /// Photos that one person may have brought in one round.
     pub photos_per_person: u64,
     /// Bytes of them.
@@ -94,6 +98,7 @@ impl Settings {
             expiry_ms: 7 * 24 * 3_600_000,
             idle: Duration::from_secs(60),
             aside_bytes: 1 << 30,
+            remembered: 10_000,
             photos_per_person: 20_000,
             bytes_per_person: 64 << 30,
             decoder: Decoder::default(),
@@ -165,7 +170,7 @@ impl Photos {
     /// [`OpenError`] where a folder cannot be made or read.
     pub async fn open(settings: Settings, store: Arc<dyn Store>, now: Clock) -> Result<Arc<Self>, OpenError> {
         let blobs = Blobs::open(&settings.folder.join("blobs"))?;
-        let staging = staging::Staging::open(&settings.folder).await?;
+        let staging = staging::Staging::open(&settings).await?;
         let queue = derive::start(Arc::clone(&store), blobs.clone(), settings.decoder);
         let brought = Brought::default();
         for row in rows::all(&*store).await? {

@@ -22,10 +22,6 @@ use crate::fault::Fault;
 
 use super::{Settings, faults};
 
-/// Finished uploads that can still be asked for; older ones are "not there",
-/// and a client that starts them again is told that the photo is here.
-const REMEMBERED: usize = 10_000;
-
 /// The staging folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the staging folder cannot be used: {0}")]
@@ -138,11 +134,13 @@ struct Known {
 pub(super) struct Staging {
     folder: PathBuf,
     aside: PathBuf,
+    remembered: usize,
     known: Mutex<Known>,
 }
 
 impl Staging {
-    pub async fn open(folder: &Path) -> Result<Self, StagingError> {
+    pub async fn open(settings: &Settings) -> Result<Self, StagingError> {
+        let folder = &settings.folder;
         let (staging, aside) = (folder.join("staging"), folder.join("aside"));
         tokio::fs::create_dir_all(&staging).await?;
         tokio::fs::create_dir_all(&aside).await?;
@@ -167,7 +165,7 @@ impl Staging {
         }
         let folder = staging.clone();
         blocking(move || std::fs::File::open(folder)?.sync_all()).await?;
-        Ok(Self { folder: staging, aside, known: Mutex::new(known) })
+        Ok(Self { folder: staging, aside, known: Mutex::new(known), remembered: settings.remembered })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -262,14 +260,14 @@ impl Staging {
         upload.set_offset(upload.info.length);
         let mut known = self.known();
         known.uploads.insert(upload.info.id.clone(), Arc::clone(&upload));
-        note_finished(&mut known, &upload.info.id);
+        note_finished(&mut known, &upload.info.id, self.remembered);
         upload
     }
 
     /// The photo is acknowledged: what was staged can go.
     pub async fn complete(&self, upload: &Upload) {
         upload.complete.store(true, Ordering::Release);
-        note_finished(&mut self.known(), &upload.info.id);
+        note_finished(&mut self.known(), &upload.info.id, self.remembered);
         if let Err(error) = self.remove_files(upload).await {
             // Found again when the folder is opened, and finished once more.
             tracing::warn!(%error, "staged bytes of a finished photo remain");
@@ -348,9 +346,9 @@ async fn set_unreadable_aside(described: &Path, aside: &Path, error: &io::Error)
     Ok(())
 }
 
-fn note_finished(known: &mut Known, id: &str) {
+fn note_finished(known: &mut Known, id: &str, most: usize) {
     known.finished.push_back(id.to_owned());
-    if known.finished.len() > REMEMBERED
+    if known.finished.len() > most
         && let Some(oldest) = known.finished.pop_front()
     {
         known.uploads.remove(&oldest);

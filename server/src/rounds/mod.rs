@@ -14,15 +14,13 @@ use serde_json::json;
 
 use crate::accounts::Caller;
 use crate::audit::{By, event};
+use crate::config::refused;
 use crate::fault::{self, Fault};
 use crate::policy::Service;
 use crate::rows::key;
 use crate::store::{Store, StoreError};
 pub use round::{Access, DocumentName, Round, Writing};
 use rows::{ASSIGNMENTS, AssignmentRow, COUNTY_DECLARED, DECLARED, ROUNDS, RoundRow, SCHOOLS};
-
-/// Rows of a commit of an import; one commit takes them all.
-const MOST_SCHOOLS: usize = 10_000;
 
 #[derive(Default)]
 struct Cache {
@@ -35,20 +33,21 @@ pub struct Rounds {
     store: Arc<dyn Store>,
     cache: RwLock<Cache>,
     writing: tokio::sync::Mutex<()>,
+    most_schools: usize,
 }
 
 impl Rounds {
-    /// Reads all rounds from the store.
+    /// Reads all rounds from the store; a round may have so many schools.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    pub async fn load(store: Arc<dyn Store>, most_schools: usize) -> Result<Self, StoreError> {
         let mut cache = Cache::default();
         for (_, row) in ROUNDS.rows(&*store, b"").await? {
             let round = load_round(&*store, row).await?;
             cache.put(round);
         }
-        Ok(Self { store, cache: RwLock::new(cache), writing: tokio::sync::Mutex::new(()) })
+        Ok(Self { store, cache: RwLock::new(cache), writing: tokio::sync::Mutex::new(()), most_schools })
     }
 
     /// A round.
@@ -137,7 +136,8 @@ impl Rounds {
     ) -> Result<Arc<Round>, Fault> {
         let _writing = self.writing.lock().await;
         let mut round = (*self.get(id).ok_or_else(fault::not_found)?).clone();
-        if round.schools.len() + schools.len() > MOST_SCHOOLS {
+        if round.schools.len() + schools.len() > self.most_schools {
+            refused("schools_per_round");
             return Err(fault::invalid().with_detail("schools"));
         }
         let mut records = Vec::with_capacity(2 * schools.len() + 2);

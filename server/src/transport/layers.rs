@@ -4,12 +4,10 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use duxue_protocol::problem::Problem;
-use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::{Service, ServiceBuilder};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -18,19 +16,21 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use warp::http::{Request, Response, StatusCode};
 use warp::reply::Reply;
 
-use crate::config::refused;
-
+use super::address::Place;
 use super::connection::Shared;
+use super::turns::Bounded;
 
 /// Who is at the other end of the connection: `warp::ext::get::<Peer>()`.
 /// `warp::addr::remote()` gives nothing here. Behind a proxy it is the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// The connection's place under the limit. A WebSocket takes it along, so
+/// The connection's place under the limits. A WebSocket takes it along, so
 /// that it counts as long as it is open.
-#[derive(Debug, Clone)]
-pub(super) struct Slot(#[expect(dead_code, reason = "held, not read")] pub Arc<OwnedSemaphorePermit>);
+#[derive(Clone)]
+pub(super) struct Slot(
+    #[expect(dead_code, reason = "held, not read")] pub Arc<(OwnedSemaphorePermit, Place)>,
+);
 
 /// The filters of one connection as hyper calls them.
 pub(super) fn service(
@@ -46,7 +46,7 @@ pub(super) fn service(
     Future: Send,
 > + Clone
 + Send {
-    let requests = Arc::clone(&shared.requests);
+    let turns = Arc::clone(&shared.turns);
     ServiceBuilder::new()
         .map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
@@ -55,54 +55,8 @@ pub(super) fn service(
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new().quality(LEVEL).compress_when(worth_it(shared.limits.compress_above)))
-        .layer_fn(move |inner| Bounded { inner, requests: Arc::clone(&requests) })
+        .layer_fn(move |inner| Bounded { inner, turns: Arc::clone(&turns) })
         .service(warp::service(shared.routes.clone()))
-}
-
-/// Refuses requests while too many are worked on. One that is answered later,
-/// such as a WebSocket or a stream, counts until its answer begins.
-#[derive(Clone)]
-struct Bounded<S> {
-    inner: S,
-    requests: Arc<Semaphore>,
-}
-
-impl<S> Service<Request<Incoming>> for Bounded<S>
-where
-    S: Service<Request<Incoming>, Response = warp::reply::Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = warp::reply::Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Ok(turn) = Arc::clone(&self.requests).try_acquire_owned() else {
-            refused("requests");
-            return Box::pin(std::future::ready(Ok(busy())));
-        };
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            drop(turn);
-            answer
-        })
-    }
-}
-
-fn busy() -> warp::reply::Response {
-    problem(
-        StatusCode::SERVICE_UNAVAILABLE,
-        &Problem::new(
-            "requests.too_many",
-            "服务器正忙，请稍后重试。",
-            "The server is busy; try again in a moment.",
-        ),
-    )
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

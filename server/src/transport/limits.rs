@@ -8,8 +8,20 @@ pub struct Limits {
     /// Connections at once, open WebSockets among them. More wait in the
     /// system's queue. A county has some 300 people; each browser holds a few.
     pub connections: usize,
+    /// Connections at once from one address (IPv6: one /64), this machine and
+    /// proxies that the settings name apart; more are closed at once.
+    pub connections_per_address: usize,
     /// Requests worked on at once, over all connections; more are refused.
     pub requests: usize,
+    /// The same for requests without a token that stands, which take none of
+    /// the others' places.
+    pub stranger_requests: usize,
+    /// Bytes of the body of such a request.
+    pub stranger_body_bytes: usize,
+    /// For the body of such a request.
+    pub stranger_body: Duration,
+    /// How long a peer may take nothing of an answer.
+    pub send: Duration,
     /// For the TLS handshake: three round trips on a bad mobile line.
     pub tls_handshake: Duration,
     /// For a request's headers, and how long a connection may be idle between
@@ -34,7 +46,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_per_address: 1_024,
             requests: 1_024,
+            stranger_requests: 256,
+            stranger_body_bytes: 4 << 10,
+            stranger_body: Duration::from_secs(10),
+            send: Duration::from_secs(30),
             tls_handshake: Duration::from_secs(10),
             headers: Duration::from_secs(15),
             header_bytes: 16 << 10,

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,24 @@ use warp::filters::BoxedFilter;
 use crate::config::refused;
 use crate::hub::count;
 
+use super::address::Places;
 use super::connection::{Connection, Shared};
 use super::layers::{Peer, Slot};
+use super::turns::{Known, Turns};
 use super::{Ended, Limits, Stop, TransportError};
 
 /// After an error that is the machine's and not one connection's: no file
 /// descriptors, no memory. Trying again at once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the server knows of those who connect.
+#[derive(Clone)]
+pub struct Trust {
+    /// Proxies in front of the server, which speak for many.
+    pub proxies: Vec<IpAddr>,
+    /// Whether a request carries a token that stands; others are strangers'.
+    pub known: Known,
+}
 
 /// Opens the listening socket, so that an address in use is an error with a
 /// name and not a panic.
@@ -42,11 +53,13 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     routes: BoxedFilter<(warp::reply::Response,)>,
     limits: Limits,
+    trust: Trust,
     stop: Stop,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Ended {
-    let requests = Arc::new(Semaphore::new(limits.requests));
-    let shared = Arc::new(Shared { routes, tls, limits, requests });
+    let Trust { proxies, known } = trust;
+    let (turns, places) = (Turns::new(&limits, known), Places::new(limits.connections_per_address, proxies));
+    let shared = Arc::new(Shared { routes, tls, limits, turns, places });
     let slots = Arc::new(Semaphore::new(limits.connections));
     {
         let mut shutdown = pin!(shutdown);
@@ -78,9 +91,10 @@ async fn next(listener: &TcpListener, slots: &Arc<Semaphore>, shared: &Arc<Share
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Some(place) = shared.places.take(peer.ip()) else { continue };
                 let open = shared.limits.connections.saturating_sub(slots.available_permits());
                 metrics::gauge!("duxue_connections").set(count(open));
-                let slot = Slot(Arc::new(slot));
+                let slot = Slot(Arc::new((slot, place)));
                 return Connection { stream, peer: Peer(peer), slot, shared: Arc::clone(shared) };
             }
             Err(error) if of_one_connection(error.kind()) => {}

@@ -6,10 +6,12 @@
 //! connections speak HTTP/1.1 only: hyper-util's guess of the version waits
 //! without a timeout for its first bytes.
 //!
-//! What is deliberately absent: a timeout for request bodies (a photo over a
-//! bad line may take hours; the upload handler decides), and pings (the
+//! A connection whose peer takes nothing of an answer ends. What is
+//! deliberately absent: a timeout for request bodies of people (a photo over
+//! a bad line may take hours; the upload handler decides), and pings (the
 //! session that owns a socket knows when it last heard from its peer).
 
+mod address;
 mod connection;
 mod files;
 mod layers;
@@ -17,18 +19,22 @@ mod limits;
 mod listen;
 mod progress;
 mod stop;
+mod stuck;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod turns;
 mod ws;
 
+pub use address::Source;
 pub use files::allow as allow_files;
 pub use layers::Peer;
 pub use limits::{Limits, SocketLimits};
-pub use listen::{listen, serve};
+pub use listen::{Trust, listen, serve};
 pub use progress::Progress;
 pub use stop::{Ended, Stop, Stopping};
 pub use tls::tls;
+pub use turns::Known;
 pub use ws::{Socket, Upgrade, close_for_restart, ws};
 
 use std::io;

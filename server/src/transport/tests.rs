@@ -21,6 +21,9 @@ use warp::reply::{Reply, Response};
 
 use super::*;
 
+/// More bytes than the system takes for a peer that does not read.
+const HUGE: usize = 64 << 20;
+
 /// What the test routes do besides answering.
 struct Events {
     /// A handler or session said something.
@@ -59,6 +62,11 @@ fn routes(stop: Stop, limits: SocketLimits) -> (BoxedFilter<(Response,)>, Events
     let small = warp::path("small").map(|| "small".into_response());
     let image = warp::path("image")
         .map(|| warp::reply::with_header(vec![0_u8; 15_000], "content-type", "image/jpeg").into_response());
+    let echo = warp::path("echo")
+        .and(warp::body::bytes())
+        .map(|body: hyper::body::Bytes| body.len().to_string().into_response());
+    let huge = warp::path("huge")
+        .map(|| warp::reply::with_header(vec![0_u8; HUGE], "content-type", "image/jpeg").into_response());
     let socket = warp::path("socket").and(ws(stop, limits)).map(move |upgrade: Upgrade| {
         let say = say.clone();
         upgrade.run(move |socket, _, stopping| session(socket, stopping, say))
@@ -73,6 +81,10 @@ fn routes(stop: Stop, limits: SocketLimits) -> (BoxedFilter<(Response,)>, Events
         .or(small)
         .unify()
         .or(image)
+        .unify()
+        .or(echo)
+        .unify()
+        .or(huge)
         .unify()
         .or(socket)
         .unify()
@@ -117,10 +129,15 @@ async fn start(
     let tasks = Stop::default();
     let (routes, events) = routes(tasks.clone(), socket_limits);
     let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(serve(listener, acceptor, routes, limits, tasks, async {
+    let ended = tokio::spawn(serve(listener, acceptor, routes, limits, trust(), tasks, async {
         let _ = stopped.await;
     }));
     Server { address, events, stop, ended }
+}
+
+/// Whoever sends an `authorization` header is known.
+fn trust() -> Trust {
+    Trust { proxies: Vec::new(), known: Arc::new(|headers, _| headers.contains_key("authorization")) }
 }
 
 async fn start_plain(limits: Limits) -> Server {
@@ -421,4 +438,87 @@ async fn certificate_files_that_do_not_work_are_named() {
         assert_eq!(problem.code, code, "{error}");
         assert!(problem.detail.unwrap().contains(names));
     }
+}
+
+#[tokio::test]
+async fn strangers_have_turns_of_their_own_and_take_nobody_elses() {
+    let limits = Limits { requests: 1, stranger_requests: 1, ..Limits::default() };
+    let mut server = start_plain(limits).await;
+    let mut slow = server.connect().await;
+    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(server.events.said.recv().await.as_deref(), Some("slow"));
+    let known = "authorization: Bearer x\r\n";
+    for (headers, status) in [("", "503"), (known, "200")] {
+        let answer = get(&mut server.connect().await, "/small", headers).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    server.events.go.notify_one();
+}
+
+/// A body that does not come keeps nobody else's turn, and not its own place.
+#[tokio::test(start_paused = true)]
+async fn a_strangers_body_is_waited_for_without_a_turn_and_not_long() {
+    let limits = Limits { stranger_requests: 1, stranger_body_bytes: 100, ..Limits::default() };
+    let server = start_plain(limits).await;
+    let post =
+        |length: usize| format!("POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    let mut waiting = server.connect().await;
+    waiting.write_all(post(10).as_bytes()).await.unwrap();
+    let answered = async |request: Vec<u8>| {
+        let mut stream = server.connect().await;
+        stream.write_all(&request).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let count = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..count]).into_owned()
+    };
+    let whole = [post(100).into_bytes(), vec![b'x'; 100]].concat();
+    assert!(answered(whole).await.ends_with("100"));
+    // However much more it is, one byte more is enough to know it.
+    let larger = [post(5_000).into_bytes(), vec![b'x'; 5_000]].concat();
+    assert!(answered(larger).await.ends_with("101"));
+    let begun = tokio::time::Instant::now();
+    assert!(answered(post(5_000_000).into_bytes()).await.ends_with("101"));
+    assert!(begun.elapsed() < limits.stranger_body);
+    let mut answer = vec![0; 12];
+    waiting.read_exact(&mut answer).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_nothing_of_an_answer_ends() {
+    let server = start_plain(Limits::default()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /huge HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    // The server's end is the only thing that a write can find out.
+    while stream.write_all(b"GET /huge HTTP/1.1\r\n").await.is_ok() {
+        tokio::time::sleep(Limits::default().send / 10).await;
+        assert!(begun.elapsed() < Limits::default().send * 5, "still there");
+    }
+    assert!(begun.elapsed() >= Limits::default().send);
+}
+
+/// Over HTTP/2 a peer can answer pings and take nothing.
+#[tokio::test(start_paused = true)]
+async fn an_http2_peer_that_opens_no_window_is_not_served_for_ever() {
+    let certificate = Certificate::new();
+    let server = start(Limits::default(), SocketLimits::default(), Some(certificate.acceptor())).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = certificate.connector(&[b"h2"]).connect(name, server.connect().await).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut send, connection) = hyper::client::conn::http2::Builder::new(executor)
+        .initial_stream_window_size(1_000)
+        .handshake(hyper_util::rt::TokioIo::new(stream))
+        .await
+        .unwrap();
+    let ended = tokio::spawn(connection);
+    let request = warp::http::Request::get("https://localhost/image").header("host", "localhost");
+    let body = http_body_util::Empty::<hyper::body::Bytes>::new();
+    let answer = send.send_request(request.body(body).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let begun = tokio::time::Instant::now();
+    let within = Limits::default().send * 5;
+    tokio::time::timeout(within, ended).await.expect("the server ends it").unwrap().ok();
+    assert!(begun.elapsed() >= Limits::default().send);
+    drop(answer);
 }

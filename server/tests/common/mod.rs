@@ -154,8 +154,14 @@ impl County {
 
     /// One whose server has these limits.
     pub async fn within(limits: duxue_server::config::Limits) -> Self {
+        Self::set(|config| config.limits = limits).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn set(change: impl FnOnce(&mut Config)) -> Self {
         let data = folder();
-        let config = Config { limits, ..config(&data) };
+        let mut config = config(&data);
+        change(&mut config);
         let server = Server::on(config, Arc::new(MemoryStore::new())).await.unwrap();
         Self::of(Running::run(server, data).await).await
     }
@@ -495,6 +501,8 @@ pub struct Faulty {
     pub flipped: std::sync::Mutex<Option<DocumentId>>,
     /// So many more loads fail, and then none.
     pub failing: AtomicU32,
+    /// Loads of this document never end.
+    pub hanging: std::sync::Mutex<Option<DocumentId>>,
 }
 
 impl Store for Faulty {
@@ -508,6 +516,9 @@ impl Store for Faulty {
     fn load(&self, document: DocumentId) -> StoreFuture<'_, StoredDocument> {
         if *self.damaged.lock().unwrap() == Some(document) {
             return Box::pin(async { Err(StoreError::Damaged("a document of the test".to_owned())) });
+        }
+        if *self.hanging.lock().unwrap() == Some(document) {
+            return Box::pin(std::future::pending());
         }
         let less = |left: u32| left.checked_sub(1);
         if self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {

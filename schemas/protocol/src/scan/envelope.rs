@@ -3,7 +3,7 @@
 use automerge::ChangeHash;
 
 use super::reader::Reader;
-use super::{Scan, ScanError, within};
+use super::{Scan, ScanError, ScanLimits, within};
 
 /// Changes one by one, or the whole document as one chunk; the scan treats
 /// both alike.
@@ -19,7 +19,17 @@ const MAX_FLAG_BYTES: usize = 16;
 
 /// Scans the message and gives the sender's heads.
 pub(super) fn scan(bytes: &[u8], scan: &mut Scan<'_>) -> Result<Vec<ChangeHash>, ScanError> {
-    let limits = scan.limits;
+    // Automerge joins the parts before it looks for chunks; each being whole by
+    // itself gives the same chunks.
+    read(bytes, scan.limits, |part| scan.chunks(part))
+}
+
+/// Reads the message and gives each part of its changes to `changes`.
+pub(super) fn read(
+    bytes: &[u8],
+    limits: &ScanLimits,
+    mut changes: impl FnMut(&[u8]) -> Result<(), ScanError>,
+) -> Result<Vec<ChangeHash>, ScanError> {
     let mut reader = Reader::new(bytes, "sync message");
     if !VERSIONS.contains(&reader.byte()?) {
         return Err(ScanError::Unknown { what: "sync message type" });
@@ -35,9 +45,7 @@ pub(super) fn scan(bytes: &[u8], scan: &mut Scan<'_>) -> Result<Vec<ChangeHash>,
 
     let parts = reader.number()?;
     for _ in 0..within("changes", parts, limits.changes)? {
-        // Automerge joins the parts before it looks for chunks; each being
-        // whole by itself gives the same chunks.
-        scan.chunks(reader.length_prefixed()?)?;
+        changes(reader.length_prefixed()?)?;
     }
 
     // Older peers send no flags, or one byte.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use automerge::ChangeHash;
 use duxue_document::PersonId;
 use duxue_protocol::wire;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::fault::Fault;
 use crate::hub::admit::Admitted;
 use crate::hub::document::Shared;
 use crate::hub::peer::Peer;
+use crate::hub::turns::InFlight;
 use crate::store::Delivery;
 
 /// Something for an open document.
@@ -22,7 +23,7 @@ pub enum Event {
         /// The message, scanned and taken apart.
         admitted: Admitted,
         /// Its bytes count against what may be in flight.
-        permit: OwnedSemaphorePermit,
+        permit: InFlight,
     },
     /// An ephemeral message, to be forwarded.
     Ephemeral {
