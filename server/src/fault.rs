@@ -81,6 +81,8 @@ faults! {
     decided = CONFLICT, "held.decided", "该项已处理。", "This item was decided already.";
     /// The item waits for others, which the detail names.
     held_waits = CONFLICT, "held.waits", "该项依赖于其他尚未采纳的更改，请先处理那些更改，或一并采纳。", "This item depends on changes that are not let in; decide about those first, or let them in together.";
+    /// More than one commit takes.
+    held_too_much = CONFLICT, "held.too_much", "一次处理的更改太多，请分几次处理。", "That is too much for one decision; decide about a part of it first.";
     /// Whoever captures must not review or rule in the same round, and the reverse.
     duties = CONFLICT, "assignment.duties", "同一轮次中，采集与审核、裁决须由不同的人承担。", "In one round, whoever captures may not review or rule.";
     /// Nobody decides about changes of their own.

@@ -5,6 +5,7 @@
 mod common;
 
 use automerge::Automerge;
+use automerge::transaction::Transactable;
 use common::{Client, County, ROUND, Said, document, entries, local, put, receipt};
 use duxue_document::DocumentKind::{Review, Survey};
 use duxue_protocol::api::{Assignment, Role};
@@ -343,4 +344,39 @@ async fn a_device_has_few_sessions_and_a_person_not_too_many() {
     }
     assert!(refusals(&county, "sessions_per_person").await > 0);
     assert_eq!(county.server.get(county.token("bureau"), "/api/rounds").await.0, 200, "others stay");
+}
+
+/// Changes that wait for one decision may be more than one commit takes.
+#[tokio::test]
+async fn what_a_commit_cannot_take_stays_listed_and_is_decided_next() {
+    let limits = Limits { held_bytes_per_person: 64 << 20, ..Limits::default() };
+    let county = County::within(limits).await;
+    let id = document(0, Survey);
+    let mut owner = local(Survey, 1);
+    put(&mut owner, PUPILS, "1");
+    county.client("first").await.sync(id, &mut owner).await;
+    let mut relayed = owner.clone();
+    put(&mut relayed, PUPILS, "2");
+    county.client("second").await.exchange(&county, id, &mut relayed).await;
+    for actor in 2..5 {
+        let mut builds = local(Survey, actor);
+        builds.merge(&mut relayed).unwrap();
+        let mut tx = builds.transaction();
+        tx.put(automerge::ROOT, "large", "0".repeat(6 << 20)).unwrap();
+        tx.commit();
+        county.client("second").await.exchange(&county, id, &mut builds).await;
+    }
+    let open = async || {
+        let items = held(&county).await.into_iter().filter(|item| item["admitted"].is_null());
+        items.map(|item| item["number"].to_string()).collect::<Vec<String>>()
+    };
+    assert_eq!(open().await.len(), 4);
+    for left in [1, 0] {
+        let first = open().await.swap_remove(0);
+        let path = format!("/api/rounds/{ROUND}/held/{first}");
+        let admit = serde_json::json!({ "admit": true });
+        let (status, body) = county.server.post(county.token("supervisor"), &path, &admit).await;
+        assert!(status < 300, "{status} {body}");
+        assert_eq!(open().await.len(), left);
+    }
 }

@@ -91,7 +91,7 @@ async fn no_body_is_read_of_someone_without_a_token() {
         for method in ["post", "patch", "put"].into_iter().filter(|method| !methods[*method].is_null()) {
             let expected = if open.contains(&path.as_str()) { 413 } else { 401 };
             let plain = path.replace("{round}", ROUND).replace("{number}", "1").replace("{upload}", "0");
-            asked.push((method, plain, expected));
+            asked.push((method.to_uppercase(), plain, expected));
         }
     }
     assert!(asked.len() > 10, "{asked:?}");

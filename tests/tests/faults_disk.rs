@@ -80,7 +80,8 @@ fn a_full_disk_is_told_reading_goes_on_and_writing_too_once_there_is_room() {
     let (data, county) = (folder.path().join("server"), folder.path().join("county"));
     let disk = SmallDisk::mount(&data, DISK_MEBIBYTES);
     xtask::demo::write(&county).unwrap_or_else(|error| panic!("{error}"));
-    let start = Start { within: disk.within(), ..Start::default() };
+    let limits = vec![("photo_reserve_bytes", 70 << 20)];
+    let start = Start { within: disk.within(), limits, ..Start::default() };
     let mut round = Round::open_in(folder, data, start, &county.join("register.csv"));
     let desk = Desk { api: round.desk("supervisor", "supervisor"), url: round.url() };
     let device = round.device("inspector", &[SCHOOL]);

@@ -208,6 +208,9 @@ limits! {
     upload_idle_seconds = 60;
     /// Bytes kept of uploads whose hash did not match.
     upload_aside_bytes = 1 << 30;
+    /// Bytes of the disk that photos leave free: four times what the journal does, so that measurements come in long after
+    /// photos have to wait. In use is what is free.
+    photo_reserve_bytes = 256 << 20;
     /// Finished uploads whose addresses still answer, for clients that did not hear the last answer.
     uploads_remembered = 10_000;
     /// Photos that one person may have brought in one round: two hundred a day for three months.
@@ -412,6 +415,7 @@ impl Limits {
             idle: Duration::from_secs(self.upload_idle_seconds),
             aside_bytes: self.upload_aside_bytes,
             remembered: size(self.uploads_remembered),
+            reserve_bytes: self.photo_reserve_bytes,
             photos_per_person: self.photos_per_person,
             bytes_per_person: self.photo_bytes_per_person,
             decoder: photos::Decoder {

@@ -8,14 +8,37 @@ use super::document::Contribution;
 
 /// Bytes of changes in one commit. Rows about them come on top: a hash in a
 /// row takes twice what the smallest change does.
-pub const GROUP_BYTES: usize = GROUP_BYTES_MAX / 4;
+const GROUP_BYTES: usize = GROUP_BYTES_MAX / 4;
 /// Changes in one commit: each may cost a chunk, a binding and an event.
 const GROUP_CHANGES: usize = GROUP_RECORDS_MAX / 4;
 
 /// Bytes of changes as they are kept.
 #[must_use]
-pub fn bytes(changes: &[Change]) -> usize {
+fn bytes(changes: &[Change]) -> usize {
     changes.iter().map(|change| change.raw_bytes().len()).sum()
+}
+
+/// What is left of a commit.
+pub struct Room {
+    bytes: usize,
+    changes: usize,
+}
+
+impl Room {
+    /// A whole commit.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bytes: GROUP_BYTES, changes: GROUP_CHANGES }
+    }
+
+    /// Takes room for changes; whether there was enough.
+    pub fn take(&mut self, changes: &[Change]) -> bool {
+        let left = self.bytes.checked_sub(bytes(changes)).zip(self.changes.checked_sub(changes.len()));
+        if let Some((bytes, changes)) = left {
+            *self = Self { bytes, changes };
+        }
+        left.is_some()
+    }
 }
 
 /// Deliveries in groups that the store takes in one commit, rows included.

@@ -29,7 +29,7 @@ use super::Inner;
 use super::admit::Admitted;
 use super::compaction::Compaction;
 use super::document::{Contribution, Document, Failed, Intake, Items, Plan, Refusal, held_changes};
-use super::groups::{GROUP_BYTES, bytes, groups};
+use super::groups::{Room, groups};
 use super::peer::Peer;
 use super::subscriber::Subscriber;
 
@@ -283,14 +283,15 @@ impl Owner {
     /// What cannot be read stays held, with all that comes after it.
     async fn follow(&self, plan: &mut Plan, numbers: Vec<u64>) -> Result<(), StoreError> {
         let mut let_in = Items::new();
-        let mut room = GROUP_BYTES;
+        let mut room = Room::new();
         for number in numbers {
             match self.held_changes(number).await {
                 Ok(changes) => {
                     // What one commit cannot take stays listed, and waits for
                     // nothing but a decision.
-                    let Some(left) = room.checked_sub(bytes(&changes)) else { break };
-                    room = left;
+                    if !room.take(&changes) {
+                        break;
+                    }
                     let_in.push((number, changes));
                 }
                 Err(error) => {
@@ -318,12 +319,22 @@ impl Owner {
             Ok(numbers) => numbers,
             Err(fault) => return Ok(Err(fault)),
         };
-        let mut items = Items::new();
+        let (mut items, mut room) = (Items::new(), Room::new());
         for number in numbers {
-            match self.held_changes(number).await {
-                Ok(changes) => items.push((number, changes)),
+            let changes = match self.held_changes(number).await {
+                Ok(changes) => changes,
                 Err(error) => return Ok(Err(Fault::from(error))),
+            };
+            // One item by itself was taken in one commit when it came.
+            if !room.take(&changes) && !items.is_empty() {
+                // Nothing that one item needs follows it: what does stays
+                // listed, and waits for nothing but a decision.
+                if admit && decided.len() == 1 {
+                    break;
+                }
+                return Ok(Err(fault::held_too_much()));
             }
+            items.push((number, changes));
         }
         if admit && self.document.are_of(&items, by) {
             return Ok(Err(fault::own_held()));

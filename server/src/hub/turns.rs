@@ -68,12 +68,13 @@ impl Turns {
     }
 
     /// Waits until a message of so many bytes may be in flight. One that is
-    /// over a limit by itself takes all there is, so that each gets its turn.
+    /// over the share by itself takes all of that, so that each gets its turn.
     /// `None` once the hub stops.
     pub async fn in_flight(&self, share: &Share, weight: usize) -> Option<InFlight> {
-        let of = |most: usize| u32::try_from(weight.clamp(1, most.max(1))).unwrap_or(u32::MAX);
-        let own = Arc::clone(&share.bytes).acquire_many_owned(of(share.most)).await.ok()?;
-        let turn = Arc::clone(&self.bytes).acquire_many_owned(of(self.most)).await.ok()?;
+        let most = share.most.min(self.most).max(1);
+        let weight = u32::try_from(weight.clamp(1, most)).unwrap_or(u32::MAX);
+        let own = Arc::clone(&share.bytes).acquire_many_owned(weight).await.ok()?;
+        let turn = Arc::clone(&self.bytes).acquire_many_owned(weight).await.ok()?;
         Some(InFlight([own, turn]))
     }
 }

@@ -124,6 +124,7 @@ async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> 
         body::drain(body).await;
         return Err(faults::offset().with_detail(offset.to_string()));
     }
+    photos.check_space(upload.info.length.saturating_sub(part.offset)).await?;
     let mut file = open(photos, upload, part.offset).await.map_err(|error| faults::io(&error))?;
     let stream = Stream { photos, upload, turn: &turn };
     stream.take(&mut file, part, &mut body).await?;

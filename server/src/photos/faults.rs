@@ -37,6 +37,7 @@ faults! {
     too_many 429 "too_many" "未完成的上传太多，请先完成或取消一些。" "Too many unfinished uploads; finish or cancel some.";
     person_full 429 "person_full" "本轮次中您上传的照片已达限额，请联系管理员。" "You have brought as many photos in this round as anyone may; tell the operator.";
     disk_full 507 "disk_full" "服务器磁盘已满，已收到的部分已保存。" "The server's disk is full; what came is kept.";
+    no_room 507 "no_room" "服务器磁盘空间不足，暂不接收照片；测量数据照常接收。请通知管理员。" "The server has too little room for photos just now; measurements are still taken. Tell the operator.";
     disk 503 "disk" "服务器暂时无法读写，请稍后重试。" "The server cannot read or write just now; try again later.";
     not_derived 404 "not_derived" "缩略图尚未生成或无法生成。" "There is no thumbnail, or not yet.";
     damaged 500 "damaged" "服务器上的照片已损坏，已报告管理员。" "The photo is damaged on the server; the operator was told.";

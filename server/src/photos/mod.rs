@@ -38,8 +38,9 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::config::in_use;
+use crate::config::{in_use, refused};
 use crate::fault::Fault;
+use crate::store::journal::disk::free_bytes;
 use crate::store::{Store, StoreError};
 
 pub use blobs::{BlobError, Blobs};
@@ -78,6 +79,8 @@ pub struct Settings {
     /// there", and a client that starts them again is told that the photo is
     /// here.
     pub remembered: usize,
+    /// Bytes of the disk that are left free for the journal and its index.
+    pub reserve_bytes: u64,
     /// Photos that one person may have brought in one round.
     pub photos_per_person: u64,
     /// Bytes of them.
@@ -99,6 +102,7 @@ impl Settings {
             idle: Duration::from_secs(60),
             aside_bytes: 1 << 30,
             remembered: 10_000,
+            reserve_bytes: 256 << 20,
             photos_per_person: 20_000,
             bytes_per_person: 64 << 30,
             decoder: Decoder::default(),
@@ -217,6 +221,18 @@ impl Photos {
         }
         let Some(row) = self.photo(hash).await? else { return Ok(false) };
         Ok(self.has_bytes(hash, row.length).await?)
+    }
+
+    /// Whether so many bytes more leave free what photos are to leave.
+    async fn check_space(&self, bytes: u64) -> Result<(), Fault> {
+        let (folder, reserve) = (self.settings.folder.clone(), self.settings.reserve_bytes);
+        let free = staging::blocking(move || free_bytes(&folder)).await;
+        let free = free.map_err(|error| faults::io(&error))?;
+        if free < reserve.saturating_add(bytes) {
+            refused("photo_reserve_bytes");
+            return Err(faults::no_room());
+        }
+        Ok(())
     }
 
     /// Whether the bytes of a photo are here in this length.

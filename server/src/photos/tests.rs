@@ -520,6 +520,32 @@ async fn a_photo_of_another_length_than_its_row_is_missing_before_any_check() {
     assert_eq!(server.offset(&path).await, 0, "the bytes are asked for again");
 }
 
+/// Measurements come in long after photos have to wait.
+#[tokio::test]
+async fn photos_leave_room_on_the_disk() {
+    let mut world = World::new();
+    let server = world.open().await;
+    let photo = noise(1_000);
+    let path = server.create(&photo).await;
+    drop(server);
+    world.settings.reserve_bytes = u64::MAX;
+    let server = world.open().await;
+    let refused = |answer: Answer| {
+        let problem: Problem = serde_json::from_slice(answer.body()).unwrap();
+        (answer.status().as_u16(), problem.code.into_owned())
+    };
+    let no_room = (507, "photo.no_room".to_owned());
+    assert_eq!(refused(server.patch(&path, 0, &photo).await), no_room);
+    let metadata = metadata(&PhotoHash::of(b"another"), "2137000001");
+    let headers = [("upload-length", "7"), ("upload-metadata", metadata.as_str())];
+    assert_eq!(refused(server.send("POST", "/api/files", &headers, b"").await), no_room);
+    drop(server);
+    // What came before goes on once there is room.
+    world.settings.reserve_bytes = 0;
+    let server = world.open().await;
+    assert_eq!(server.patch(&path, 0, &photo).await.status(), 204);
+}
+
 /// What the disk says of one photo says nothing of the others.
 #[tokio::test]
 async fn a_photo_that_cannot_be_looked_for_does_not_hide_the_others() {

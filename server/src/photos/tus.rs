@@ -112,6 +112,7 @@ impl Request {
         if !self.photos.brought.has_room(&info.person, &info.round, info.length, &self.photos.settings) {
             return Err(faults::person_full());
         }
+        self.photos.check_space(info.length).await?;
         let with_upload = text(&self.headers, "content-type") == Some(OFFSET_TYPE);
         let part = if with_upload { Some(self.part(0, info.length)?) } else { None };
         let upload = self.photos.staging.create(info, &self.photos.settings).await?;

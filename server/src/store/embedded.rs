@@ -17,26 +17,20 @@
 //! proves that acknowledged records are missing; remove `index` if that is
 //! meant.
 
+mod index;
+
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock, TryLockError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::journal::disk::sync_folder;
-use super::journal::{self, Disk, Folder, Head, Journal, OpenReport, Placed, Reader, disk_error};
+use super::journal::{self, Disk, Folder, Head, Journal, OpenReport, Reader, disk_error};
 use super::sled_index::{IndexFault, SledIndex};
 use super::tables::RowValue;
 use super::{JournalNumber, Record, Store, StoreError, StoreFuture, StoredDocument};
 use duxue_document::DocumentId;
-
-/// How often the index is flushed. What it has not flushed is replayed from
-/// the journal when it is opened, so this bounds that work, and nothing else.
-const INDEX_FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Records that are replayed in one batch.
-const REPLAY_RECORDS: usize = 1024;
+use index::{Flusher, Index, catch_up, into_store_error, rebuild, usable};
 
 /// What opening found and did, for the log and for health.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,8 +133,7 @@ impl EmbeddedStore {
         } else {
             tracing::info!(?report, "the store is open");
         }
-        let current = RwLock::new(Ok(Arc::new(current)));
-        let index = Arc::new(Index { folder: folder.to_owned(), reader, current, _lock: lock });
+        let index = Arc::new(Index::new(folder, reader, options.reserve_bytes, current, lock));
         let feeding = Arc::clone(&index);
         let journal = opened.start(Box::new(move |placed| feeding.take_in(placed)))?;
         let flusher = Flusher::start(Arc::clone(&index))?;
@@ -156,12 +149,7 @@ impl EmbeddedStore {
     /// Whether it works now.
     #[must_use]
     pub fn health(&self) -> Health {
-        // Without waiting: a rebuild holds the lock for as long as it takes.
-        let index_down = match self.index.current.try_read() {
-            Ok(current) => current.as_ref().err().cloned(),
-            Err(TryLockError::WouldBlock) => Some("it is being rebuilt".to_owned()),
-            Err(TryLockError::Poisoned(current)) => current.into_inner().as_ref().err().cloned(),
-        };
+        let index_down = self.index.down();
         let reader = self.journal.reader();
         Health { last: reader.head().last, journal_stopped: reader.stopped(), index_down }
     }
@@ -261,189 +249,6 @@ fn lock(folder: &Path) -> Result<FolderLock, StoreError> {
     }
 }
 
-/// The index if it is sound and of this journal; else why it is not.
-fn usable(
-    opened: Result<SledIndex, IndexFault>,
-    reader: &Reader,
-) -> Result<Result<SledIndex, String>, StoreError> {
-    match opened {
-        Ok(index) if reader.chain_at(index.head().last)? == index.head().chain => Ok(Ok(index)),
-        Ok(index) => {
-            drop(index);
-            Ok(Err("the index is of another journal".to_owned()))
-        }
-        Err(IndexFault::Broken(why)) => Ok(Err(why)),
-        Err(IndexFault::Store(error)) => Err(error),
-    }
-}
-
-/// Replays what the index does not hold yet; gives how many records.
-fn catch_up(index: &SledIndex, reader: &Reader) -> Result<u64, IndexFault> {
-    let mut replayed = 0;
-    loop {
-        let from = index.head().last.0 + 1;
-        let mut placed: Vec<Placed> = Vec::new();
-        reader
-            .read(JournalNumber(from), REPLAY_RECORDS, |record| placed.push(record))
-            .map_err(IndexFault::Store)?;
-        let Some(last) = placed.last().map(|record| record.number) else { return Ok(replayed) };
-        let chain = reader.chain_at(last).map_err(IndexFault::Store)?;
-        index.apply(&placed, Head { last, chain })?;
-        replayed += placed.len() as u64;
-    }
-}
-
-/// Sets whatever index there is aside and makes a new one from the journal.
-fn rebuild(folder: &Path, reader: &Reader) -> Result<SledIndex, StoreError> {
-    let path = folder.join("index");
-    if path.exists() {
-        let aside = (0..).map(|n| folder.join(format!("index.aside.{n}"))).find(|aside| !aside.exists());
-        std::fs::rename(&path, aside.unwrap_or_default()).map_err(|error| disk_error(&error))?;
-    }
-    let made = SledIndex::open(&path).and_then(|index| {
-        let filled = catch_up(&index, reader).and_then(|_| index.flush());
-        match filled {
-            Ok(()) => Ok(index),
-            Err(fault) => {
-                // Closing a broken sled flushes it, and can hang or panic there.
-                std::mem::forget(index);
-                Err(fault)
-            }
-        }
-    });
-    made.map_err(|fault| {
-        // What was begun tells nobody anything, and there may be many attempts.
-        let _ = std::fs::remove_dir_all(&path);
-        into_store_error(fault)
-    })
-}
-
-fn into_store_error(fault: IndexFault) -> StoreError {
-    match fault {
-        IndexFault::Broken(why) => StoreError::Damaged(format!("the index: {why}")),
-        IndexFault::Store(error) => error,
-    }
-}
-
-/// The index as it is now, replaced when it breaks.
-struct Index {
-    folder: PathBuf,
-    reader: Reader,
-    /// The index, or why there is none.
-    current: RwLock<Result<Arc<SledIndex>, String>>,
-    /// Held as long as anything may touch the folder.
-    _lock: FolderLock,
-}
-
-impl Index {
-    fn current(&self) -> Result<Arc<SledIndex>, StoreError> {
-        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
-            Ok(index) => Ok(Arc::clone(index)),
-            Err(why) => Err(StoreError::Io(format!("the index is being rebuilt: {why}"))),
-        }
-    }
-
-    /// Runs a call; if the index turns out broken, once more on a new one.
-    fn with<T>(&self, call: impl Fn(&SledIndex, &Reader) -> Result<T, IndexFault>) -> Result<T, StoreError> {
-        let index = self.current()?;
-        match call(&index, &self.reader) {
-            Err(IndexFault::Broken(why)) => {
-                self.replace(&index, why);
-                call(&*self.current()?, &self.reader).map_err(into_store_error)
-            }
-            other => other.map_err(into_store_error),
-        }
-    }
-
-    /// Takes in records that have just become durable.
-    fn take_in(&self, placed: &[Placed]) {
-        let Ok(index) = self.current() else { return };
-        let follows = placed.first().is_some_and(|first| first.number.0 == index.head().last.0 + 1);
-        let taken = if follows {
-            index.apply(placed, self.reader.head())
-        } else {
-            // The index was replaced meanwhile, and the replay has these
-            // records or stopped before them.
-            catch_up(&index, &self.reader).map(drop)
-        };
-        match taken {
-            Ok(()) => {}
-            Err(IndexFault::Broken(why)) => self.replace(&index, why),
-            Err(IndexFault::Store(error)) => self.replace(&index, error.to_string()),
-        }
-    }
-
-    /// Flushes the index, or tries again to make one.
-    fn tend(&self) {
-        match self.current() {
-            Ok(index) => {
-                if let Err(IndexFault::Broken(why)) = index.flush() {
-                    self.replace(&index, why);
-                }
-            }
-            Err(_) => {
-                let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-                self.renew(&mut current);
-            }
-        }
-    }
-
-    /// Puts a new index in the place of a broken one. Whoever reads or commits
-    /// meanwhile waits.
-    fn replace(&self, broken: &Arc<SledIndex>, why: String) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if !current.as_ref().is_ok_and(|index| Arc::ptr_eq(index, broken)) {
-            return;
-        }
-        tracing::error!(%why, "the index is broken and is rebuilt from the journal");
-        if let Ok(abandoned) = std::mem::replace(&mut *current, Err(why)) {
-            // Closing a broken sled flushes it, and can hang or panic there.
-            std::mem::forget(abandoned);
-        }
-        self.renew(&mut current);
-    }
-
-    fn renew(&self, current: &mut Result<Arc<SledIndex>, String>) {
-        match rebuild(&self.folder, &self.reader) {
-            Ok(index) => *current = Ok(Arc::new(index)),
-            Err(error) => {
-                tracing::error!(%error, "the index could not be rebuilt");
-                *current = Err(error.to_string());
-            }
-        }
-    }
-}
-
-/// The thread that tends the index.
-struct Flusher {
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Flusher {
-    fn start(index: Arc<Index>) -> Result<Self, StoreError> {
-        let (stop, stopped) = sync_channel::<()>(0);
-        let thread = std::thread::Builder::new().name("duxue-index".to_owned()).spawn(move || {
-            while stopped.recv_timeout(INDEX_FLUSH_EVERY) == Err(RecvTimeoutError::Timeout) {
-                index.tend();
-            }
-            index.tend();
-        });
-        let thread = thread.map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Flusher {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there was reported by the panic hook.
-            let _ = thread.join();
-        }
-    }
-}
-
 fn row_value(value: RowValue, reader: &Reader) -> Result<Vec<u8>, IndexFault> {
     let (number, place) = match value {
         RowValue::Inline(value) => return Ok(value),
@@ -487,7 +292,11 @@ impl Store for EmbeddedStore {
             let what = format!("a snapshot through record {}", through.0);
             return Box::pin(std::future::ready(Err(StoreError::Refused(what))));
         }
-        self.indexed(move |index, _| index.compact(document, &snapshot, through))
+        let index = Arc::clone(&self.index);
+        Box::pin(blocking(move || {
+            index.has_room(snapshot.len() as u64)?;
+            index.with(|index, _| index.compact(document, &snapshot, through))
+        }))
     }
 
     fn documents(&self) -> StoreFuture<'_, Vec<DocumentId>> {

@@ -118,6 +118,7 @@ const PART: usize = 16 << 10;
 pub(super) struct Handed<B> {
     inner: Pin<Box<B>>,
     rest: Bytes,
+    begun: bool,
     watch: Arc<Watch>,
     id: u64,
 }
@@ -126,11 +127,12 @@ impl<B> Handed<B> {
     pub fn new(inner: B, watch: &Arc<Watch>) -> Self {
         let id = watch.next.fetch_add(1, Ordering::Relaxed);
         watch.lock().insert(id, Instant::now());
-        Self { inner: Box::pin(inner), rest: Bytes::new(), watch: Arc::clone(watch), id }
+        Self { inner: Box::pin(inner), rest: Bytes::new(), begun: false, watch: Arc::clone(watch), id }
     }
 
     /// The peer is waited for.
     fn hand(&mut self) -> Frame<Bytes> {
+        self.begun = true;
         self.watch.lock().insert(self.id, Instant::now());
         Frame::data(self.rest.split_to(PART.min(self.rest.len())))
     }
@@ -167,7 +169,9 @@ impl<B: Body> Body for Handed<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
+        // After a part it is asked once more, when the peer has room again:
+        // until then what was handed over may still lie here.
+        !self.begun && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -497,28 +497,3 @@ async fn a_connection_that_takes_nothing_of_an_answer_ends() {
     }
     assert!(begun.elapsed() >= Limits::default().send);
 }
-
-/// Over HTTP/2 a peer can answer pings and take nothing.
-#[tokio::test(start_paused = true)]
-async fn an_http2_peer_that_opens_no_window_is_not_served_for_ever() {
-    let certificate = Certificate::new();
-    let server = start(Limits::default(), SocketLimits::default(), Some(certificate.acceptor())).await;
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = certificate.connector(&[b"h2"]).connect(name, server.connect().await).await.unwrap();
-    let executor = hyper_util::rt::TokioExecutor::new();
-    let (mut send, connection) = hyper::client::conn::http2::Builder::new(executor)
-        .initial_stream_window_size(1_000)
-        .handshake(hyper_util::rt::TokioIo::new(stream))
-        .await
-        .unwrap();
-    let ended = tokio::spawn(connection);
-    let request = warp::http::Request::get("https://localhost/image").header("host", "localhost");
-    let body = http_body_util::Empty::<hyper::body::Bytes>::new();
-    let answer = send.send_request(request.body(body).unwrap()).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let begun = tokio::time::Instant::now();
-    let within = Limits::default().send * 5;
-    tokio::time::timeout(within, ended).await.expect("the server ends it").unwrap().ok();
-    assert!(begun.elapsed() >= Limits::default().send);
-    drop(answer);
-}

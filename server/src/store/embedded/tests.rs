@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rand_chacha::ChaCha8Rng;
@@ -409,4 +410,25 @@ async fn a_page_of_large_records_ends_early_and_none_is_left_out() {
     // One that is larger than a page comes alone.
     store.commit(vec![chunk(1, &vec![7; 9 << 20]), chunk(1, b"small")]).await.unwrap();
     assert_eq!(store.records(JournalNumber(21), usize::MAX).await.unwrap().len(), 1);
+}
+
+/// A snapshot saves time only, and sled breaks where it cannot write.
+#[tokio::test]
+async fn where_room_is_short_no_snapshot_is_made_and_reading_goes_on() {
+    let place = Place::new();
+    let store = EmbeddedStore::open_with(&place.path(), SMALL).unwrap();
+    store.commit(vec![chunk(1, b"a"), chunk(1, b"b")]).await.unwrap();
+    drop(store);
+    let short = journal::Options { reserve_bytes: u64::MAX / 2, ..SMALL };
+    let store = EmbeddedStore::open_with(&place.path(), short).unwrap();
+    let compacted = store.compact(document(1), vec![9; 100], JournalNumber(2)).await;
+    assert!(matches!(compacted, Err(StoreError::Full)), "{compacted:?}");
+    store.index.tend();
+    assert_eq!(store.load(document(1)).await.unwrap().chunks.len(), 2);
+    // An index that breaks now is not thrown away for one that cannot be made.
+    let broken: Result<(), StoreError> =
+        store.index.with(|_, _| Err(IndexFault::Broken("a test".to_owned())));
+    assert!(matches!(broken, Err(StoreError::Full)), "{broken:?}");
+    assert_eq!(store.load(document(1)).await.unwrap().chunks.len(), 2);
+    assert_eq!(store.health().index_down, None);
 }
