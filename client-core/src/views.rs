@@ -152,6 +152,8 @@ pub enum Waiting {
     Held,
     /// Durable on the server, outside the document: a supervisor left it out.
     LeftOut,
+    /// The server keeps it but can never merge it; this device states it again.
+    SetAside,
     /// The server refused the document, or sent what cannot be used of it. It
     /// is tried again later; all other documents go on.
     Unusable {
@@ -437,7 +439,7 @@ impl Engine {
     }
 
     fn undelivered(&self) -> impl Iterator<Item = OutboxItem> {
-        let delivered = [Waiting::Held, Waiting::LeftOut];
+        let delivered = [Waiting::Held, Waiting::LeftOut, Waiting::SetAside];
         self.outbox().items.into_iter().filter(move |item| !delivered.contains(&item.reason))
     }
 
@@ -462,7 +464,11 @@ impl Engine {
         if let Some(acked) = acked
             && heads_of(local).iter().all(|head| acked.settles(head))
         {
-            return if acked.held.is_empty() { Waiting::LeftOut } else { Waiting::Held };
+            return match (acked.held.is_empty(), acked.left_out.is_empty()) {
+                (false, _) => Waiting::Held,
+                (true, false) => Waiting::LeftOut,
+                (true, true) => Waiting::SetAside,
+            };
         }
         if let Some(problem) = self.refusals.problem(&local.id()) {
             return Waiting::Unusable { problem: problem.clone() };

@@ -204,7 +204,7 @@ async fn every_event_names_who_did_it_and_to_whom() {
     let (_, list) = server.get(county.token("supervisor"), &path).await;
     let number = &list[0]["number"];
     let decision = json!({ "admit": true });
-    assert_eq!(server.post(county.token("supervisor"), &format!("{path}/{number}"), &decision).await.0, 204);
+    assert_eq!(server.post(county.token("supervisor"), &format!("{path}/{number}"), &decision).await.0, 200);
     let logout = server.http.delete(server.url("/api/session")).bearer_auth(county.token("first"));
     assert_eq!(common::answer(logout).await.0, 204);
 

@@ -258,6 +258,9 @@ fn why(cx: &Context, waiting: &Waiting) -> String {
         }
         Waiting::Held => cx.out.say("服务器已收到，等负责人处理", "held for a supervisor").to_owned(),
         Waiting::LeftOut => cx.out.say("负责人未采用", "left out by a supervisor").to_owned(),
+        Waiting::SetAside => {
+            cx.out.say("服务器已收到，无法合并，将重新写入", "cannot be merged; written again").to_owned()
+        }
         Waiting::Stuck { problem } | Waiting::Unusable { problem } => format!(
             "{}: {}",
             cx.out.say("被拒绝", "refused"),
