@@ -161,6 +161,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let bytes_at = |every: Duration, count: usize| -> Body {
             let parts = futures_util::stream::iter(0..count).then(move |_| async move {
+                // polls: the clock is paused, so nobody waits.
                 tokio::time::sleep(every).await;
                 Ok(vec![b' '])
             });

@@ -208,6 +208,7 @@ mod tests {
             (first, ours.write_all(&[0; 40]).await)
         });
         for _ in 0..40 {
+            // polls: the clock is paused, so nobody waits.
             tokio::time::sleep(WITHIN - Duration::from_secs(1)).await;
             theirs.read_exact(&mut [0; 1]).await.expect("there is some");
         }

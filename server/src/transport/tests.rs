@@ -492,6 +492,7 @@ async fn a_connection_that_takes_nothing_of_an_answer_ends() {
     let begun = tokio::time::Instant::now();
     // The server's end is the only thing that a write can find out.
     while stream.write_all(b"GET /huge HTTP/1.1\r\n").await.is_ok() {
+        // polls: the clock is paused, so nobody waits.
         tokio::time::sleep(Limits::default().send / 10).await;
         assert!(begun.elapsed() < Limits::default().send * 5, "still there");
     }
