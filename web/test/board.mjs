@@ -203,10 +203,13 @@ await scenario('board', async (desk) => {
   let most = 0
   let open
   const held = new Promise((resolve) => (open = resolve))
+  let begin
+  const begun = new Promise((resolve) => (begin = resolve))
   await page.route(`**/api/rounds/${ROUND}/assessment`, async (route) => {
     reads += 1
     running += 1
     most = Math.max(most, running)
+    begin()
     await held
     await route.continue()
     running -= 1
@@ -218,6 +221,7 @@ await scenario('board', async (desk) => {
   for (const value of ['1', '2', '3', '4']) {
     await crowd.run('set', target, 'quantities/teachers_backbone:primary', `value=${value}`)
     await crowd.run('sync')
+    await begun
   }
   const answered = page.waitForResponse((answer) => answer.url().endsWith('/assessment') && reads >= 2)
   open()
