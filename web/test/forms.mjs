@@ -43,7 +43,7 @@ await scenario('forms', async (desk) => {
   for (const form of truth.forms) {
     await page.locator(`[data-tab="${form.id}"]`).click()
     await shown(form.id).waitFor()
-    assert.match(page.url(), new RegExp(`/forms/${form.id}$`))
+    await page.waitForURL(new RegExp(`/forms/${form.id}$`))
     const rows = await shown(form.id).locator('tbody tr').all()
     const table = await Promise.all(rows.map((row) => row.locator('td').allTextContents()))
     if (form.rows.length === 0) continue
