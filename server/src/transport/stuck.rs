@@ -84,7 +84,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
-/// The answers of a connection that wait for the peer, and since when.
+/// The answers of a connection that wait for the peer, and since when. The end
+/// of an answer that lies in the connection's send buffer is not among them:
+/// it is bounded by that buffer.
 #[derive(Default)]
 pub(super) struct Watch {
     next: AtomicU64,

@@ -498,3 +498,29 @@ async fn a_connection_that_takes_nothing_of_an_answer_ends() {
     }
     assert!(begun.elapsed() >= Limits::default().send);
 }
+
+/// Pings are no sign of life here: they are answered while the window of an
+/// answer stays closed.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_closes_the_window_of_an_answer_is_cut() {
+    let certificate = Certificate::new();
+    let day = std::time::Duration::from_secs(86_400);
+    let limits = Limits { ping_every: day, ..Limits::default() };
+    let server = start(limits, SocketLimits::default(), Some(certificate.acceptor())).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = certificate.connector(&[b"h2"]).connect(name, server.connect().await).await.unwrap();
+    let (mut send, connection) =
+        hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+            .initial_stream_window_size(1 << 10)
+            .handshake(hyper_util::rt::TokioIo::new(stream))
+            .await
+            .unwrap();
+    let connection = tokio::spawn(connection);
+    let body = http_body_util::Empty::<hyper::body::Bytes>::new();
+    let request = warp::http::Request::get("https://localhost/huge").body(body).unwrap();
+    let begun = tokio::time::Instant::now();
+    let answer = send.send_request(request).await.unwrap();
+    let _ = tokio::time::timeout(day, connection).await.expect("it is cut");
+    assert!((limits.send..day / 2).contains(&begun.elapsed()), "after {:?}", begun.elapsed());
+    assert_eq!(answer.status(), 200);
+}
