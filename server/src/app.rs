@@ -21,6 +21,7 @@ use crate::feed::{Change, Feed};
 use crate::hub::Hub;
 use crate::hub::rows::ACTORS;
 use crate::import;
+use crate::photos::files::{FileSystem, Files};
 use crate::photos::{self, LinkRow, Photos};
 use crate::random;
 use crate::readmodel::ReadModel;
@@ -96,6 +97,19 @@ impl App {
         store: Arc<dyn Store>,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Arc<Self>, StartError> {
+        Self::start_on(config, store, Arc::new(FileSystem), metrics).await
+    }
+
+    /// The same, with photos in files of another kind.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_on(
+        config: &Config,
+        store: Arc<dyn Store>,
+        files: Arc<dyn Files>,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Arc<Self>, StartError> {
         config.limits.check().map_err(StartError::Config)?;
         config.limits.show();
         std::fs::create_dir_all(&config.data)?;
@@ -118,7 +132,7 @@ impl App {
         readmodel.connect(hub.clone());
         let request_time = Duration::from_secs(config.limits.request_seconds);
         let settings = config.limits.photos(config.data.join("photos"));
-        let photos = Photos::open(settings, Arc::clone(&store), Arc::new(now_ms)).await?;
+        let photos = Photos::open(files, settings, Arc::clone(&store), Arc::new(now_ms)).await?;
         Ok(Arc::new(Self {
             store,
             accounts,

@@ -1,30 +1,35 @@
 //! What the fuzz targets under `fuzz/` call, and what the corpus is replayed
 //! through: bytes from outside, which may be refused and must do no harm.
 
-use std::sync::{Arc, OnceLock};
+mod requests;
 
-use duxue_document::{PersonId, genesis};
+use std::sync::Arc;
+
+use duxue_document::genesis;
 use duxue_protocol::scan::{self, ScanLimits};
 use duxue_protocol::wire::{self, Limits};
 use duxue_server::hub::admit::admit;
-use duxue_server::photos::{Photos, Reaches, Reader, Settings, Uploader};
-use duxue_server::store::JournalNumber;
+use duxue_server::import;
+use duxue_server::photos::{self, Decoder};
 use duxue_server::store::faulty::SimulatedDisk;
 use duxue_server::store::journal::{Opened, Options, salvage};
-use duxue_server::store::memory::MemoryStore;
-use tokio::runtime::Runtime;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
+use duxue_server::store::{JournalNumber, codec};
+
+pub use requests::{request_body, tus_headers};
 
 /// A target by its name, which is that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 8] = [
     ("frame", frame),
     ("chunk_scan", chunk_scan),
     ("journal_record", journal_record),
+    ("stored_record", stored_record),
     ("tus_headers", tus_headers),
+    ("request_body", request_body),
+    ("picture", picture),
+    ("workbook", workbook),
 ];
 
 /// A WebSocket frame: what is read is written and read again as the same.
@@ -72,51 +77,38 @@ pub fn journal_record(bytes: &[u8]) {
     }
 }
 
-/// An upload request: the first line is method and path, then a header a line,
-/// then an empty line and the body.
+/// A record behind the journal's checksum: what is read is written and read
+/// again as the same.
 ///
 /// # Panics
-/// If the server has no better answer than a fault of its own.
-pub fn tus_headers(bytes: &[u8]) {
-    struct Place {
-        runtime: Runtime,
-        routes: BoxedFilter<(Response,)>,
-        _folder: tempfile::TempDir,
+/// If it is not the same.
+pub fn stored_record(bytes: &[u8]) {
+    if let Ok(record) = codec::decode_record(bytes) {
+        let again = codec::encode_record(&record).expect("what is so small can be kept");
+        assert_eq!(codec::decode_record(&again).as_ref(), Ok(&record));
     }
-    static PLACE: OnceLock<Place> = OnceLock::new();
-    let place = PLACE.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let folder = tempfile::tempdir().expect("a folder");
-        let settings = Settings::new(folder.path().to_owned());
-        let photos = Photos::open(settings, Arc::new(MemoryStore::new()), Arc::new(|| 0));
-        let photos = runtime.block_on(photos).expect("an empty folder opens");
-        let person: PersonId = "someone".parse().expect("an id");
-        let may_write: Reaches = Arc::new(|_, _| true);
-        let uploader = Uploader { person, device: None, may_read: Arc::clone(&may_write), may_write };
-        let reader = Reader { may_read: Arc::new(|_, _| true) };
-        let routes =
-            photos.routes(Arc::new(move |_| Ok(uploader.clone())), Arc::new(move |_| Ok(reader.clone())));
-        Place { runtime, routes, _folder: folder }
-    });
-    let Some(call) = request(bytes) else { return };
-    let reply = place.runtime.block_on(call.reply(&place.routes));
-    assert!(!reply.status().is_server_error(), "{}: {:?}", reply.status(), reply.body());
 }
 
-fn request(bytes: &[u8]) -> Option<warp::test::RequestBuilder> {
-    let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
-    let (head, body) = (std::str::from_utf8(&bytes[..end]).ok()?, bytes.get(end + 2..).unwrap_or_default());
-    let mut lines = head.lines();
-    let (method, path) = lines.next()?.split_once(' ')?;
-    // What the HTTP library would refuse does not come to ours.
-    let method = warp::http::Method::from_bytes(method.as_bytes()).ok()?;
-    let path: warp::http::Uri = path.parse().ok().filter(|_| path.starts_with("/api/"))?;
-    let mut call = warp::test::request().method(method.as_str()).path(&path.to_string()).body(body);
-    for line in lines {
-        let (name, value) = line.split_once(": ")?;
-        let name = warp::http::HeaderName::from_bytes(name.as_bytes()).ok()?;
-        let value = warp::http::HeaderValue::from_str(value).ok()?;
-        call = call.header(name, value);
+/// A photo of any format: EXIF, the size before any pixel, the pixels.
+///
+/// # Panics
+/// If a decoder does, or the thumbnail of a picture is not one.
+pub fn picture(bytes: &[u8]) {
+    let limits = Decoder { side: 4_000, pixels: 1_000_000, memory_bytes: 16 << 20 };
+    let (facts, thumbnail) = photos::derive(bytes, limits);
+    assert_eq!(facts.derivation.is_done(), thumbnail.is_some());
+    if let Some(jpeg) = thumbnail {
+        assert!(photos::derive(&jpeg, limits).0.derivation.is_done(), "a thumbnail cannot be read");
     }
-    Some(call)
+}
+
+/// A school register, as a workbook or as text.
+///
+/// # Panics
+/// If reading does, or the answer counts other schools than were read.
+pub fn workbook(bytes: &[u8]) {
+    let county = "340207".parse().expect("a county");
+    let parsed = import::parse(bytes, "schools.xlsx", &county, &import::Limits::default());
+    let report = parsed.report(false);
+    assert_eq!(report.schools as usize, parsed.schools.len());
 }

@@ -1,20 +1,20 @@
 //! Writes what one request brings behind what an upload has already.
 
-use std::future::Future;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use sha2::Digest;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use warp::http::StatusCode;
 
 use crate::fault::{self, Fault};
 
 use super::body::{self, Body};
-use super::staging::{Turn, Upload, blocking};
+use super::files::PartFile;
+use super::staging::{Turn, Upload};
 use super::{Photos, faults};
 
 /// Bytes that may be lost by a crash although they were received; what was
@@ -66,24 +66,6 @@ impl Checksum {
     }
 }
 
-/// The file of an upload; a parameter, so that a disk that fails can be tested.
-pub(super) trait Disk: AsyncWrite + Unpin + Send {
-    /// Cuts the file off, or fills it up.
-    fn set_len(&mut self, length: u64) -> impl Future<Output = io::Result<()>> + Send;
-    /// Makes what was written durable.
-    fn sync(&mut self) -> impl Future<Output = io::Result<()>> + Send;
-}
-
-impl Disk for tokio::fs::File {
-    async fn set_len(&mut self, length: u64) -> io::Result<()> {
-        Self::set_len(self, length).await
-    }
-
-    async fn sync(&mut self) -> io::Result<()> {
-        self.sync_data().await
-    }
-}
-
 /// Why a body was not taken whole.
 #[derive(Debug)]
 pub(super) enum Stopped {
@@ -125,23 +107,13 @@ async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> 
         return Err(faults::offset().with_detail(offset.to_string()));
     }
     photos.check_space(upload.info.length.saturating_sub(part.offset)).await?;
-    let mut file = open(photos, upload, part.offset).await.map_err(|error| faults::io(&error))?;
+    // Bytes behind the offset were never acknowledged; they are of a request
+    // that did not live to flush them.
+    let file = photos.staging.files().open(photos.staging.part(upload), part.offset).await;
+    let mut file = file.map_err(|error| faults::io(&error))?;
     let stream = Stream { photos, upload, turn: &turn };
-    stream.take(&mut file, part, &mut body).await?;
+    stream.take(&mut *file, part, &mut body).await?;
     settle(photos, upload).await
-}
-
-async fn open(photos: &Photos, upload: &Upload, offset: u64) -> io::Result<tokio::fs::File> {
-    let part = photos.staging.part(upload);
-    let file = blocking(move || {
-        let mut file = std::fs::OpenOptions::new().write(true).open(part)?;
-        // Bytes behind the offset were never acknowledged; they are of a
-        // request that did not live to flush them.
-        file.set_len(offset)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(file)
-    });
-    Ok(tokio::fs::File::from_std(file.await?))
 }
 
 /// Makes a photo of an upload that has all its bytes.
@@ -172,7 +144,7 @@ impl Stream<'_, '_> {
     /// flushed and counted, except where its checksum does not match, it goes
     /// beyond the declared length, or the disk fails: a file reports a failed
     /// write with the next call only, so nobody knows then what is there.
-    pub async fn take<D: Disk>(self, file: &mut D, part: Part, body: &mut Body) -> Result<(), Fault> {
+    pub async fn take(self, file: &mut dyn PartFile, part: Part, body: &mut Body) -> Result<(), Fault> {
         match self.write(file, part, body).await {
             Ok(()) => Ok(()),
             Err(Stopped::Body(fault)) => Err(fault),
@@ -187,7 +159,7 @@ impl Stream<'_, '_> {
         }
     }
 
-    async fn write<D: Disk>(&self, file: &mut D, mut part: Part, body: &mut Body) -> Result<(), Stopped> {
+    async fn write(&self, file: &mut dyn PartFile, mut part: Part, body: &mut Body) -> Result<(), Stopped> {
         let start = part.offset;
         let mut end = start;
         let ended = match self.copy(file, &mut end, &mut part.checksum, body).await {
@@ -211,7 +183,7 @@ impl Stream<'_, '_> {
         ended.map_err(Stopped::Body)
     }
 
-    async fn flush<D: Disk>(&self, file: &mut D, end: u64) -> io::Result<()> {
+    async fn flush(&self, file: &mut dyn PartFile, end: u64) -> io::Result<()> {
         file.flush().await?;
         file.sync().await?;
         if end < self.upload.info.length {
@@ -223,9 +195,9 @@ impl Stream<'_, '_> {
 
     /// Writes what comes; `end` is behind what was written. What came before
     /// the sender stopped is written, too.
-    async fn copy<D: Disk>(
+    async fn copy(
         &self,
-        file: &mut D,
+        file: &mut dyn PartFile,
         end: &mut u64,
         checksum: &mut Option<Checksum>,
         body: &mut Body,
@@ -238,9 +210,9 @@ impl Stream<'_, '_> {
         ended
     }
 
-    async fn gather<D: Disk>(
+    async fn gather(
         &self,
-        file: &mut D,
+        file: &mut dyn PartFile,
         end: &mut u64,
         checksum: &mut Option<Checksum>,
         body: &mut Body,
@@ -279,7 +251,7 @@ impl Stream<'_, '_> {
 }
 
 /// Writes what was gathered.
-async fn put<D: Disk>(file: &mut D, end: &mut u64, gathered: &mut Vec<u8>) -> io::Result<()> {
+async fn put(file: &mut dyn PartFile, end: &mut u64, gathered: &mut Vec<u8>) -> io::Result<()> {
     file.write_all(gathered).await?;
     *end += u64::try_from(gathered.len()).unwrap_or(u64::MAX);
     gathered.clear();

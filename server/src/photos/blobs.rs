@@ -10,7 +10,7 @@
 //! gets the photo's name as its second one ([`Blobs::adopt`]). Thumbnails are
 //! not flushed at all, because they can be made again.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use duxue_document::PhotoHash;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use hyper::body::Bytes;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use sha2::{Digest, Sha256};
 
+use super::files::{FileSystem, Files, apart, read_all};
 use super::sniff;
 
 /// Bytes of a file that are hashed at once.
@@ -85,7 +85,9 @@ pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
     /// The same place; what is put here need not outlive a power cut.
     thumbnails: Arc<dyn ObjectStore>,
-    /// Where the objects lie, if they are files.
+    /// Where the files of uploads lie.
+    files: Arc<dyn Files>,
+    /// Where the objects lie, if they are files there too.
     folder: Option<PathBuf>,
 }
 
@@ -94,17 +96,18 @@ impl Blobs {
     ///
     /// # Errors
     /// [`BlobError::Io`] where the folder cannot be made.
-    pub fn open(folder: &FilePath) -> Result<Self, BlobError> {
-        make_folders(folder)?;
-        let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        let thumbnails = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
-        Ok(Self { objects: Arc::new(objects), thumbnails, folder: Some(folder.to_owned()) })
+    pub fn open(files: Arc<dyn Files>, folder: &FilePath) -> Result<Self, BlobError> {
+        make_folders(&*files, folder)?;
+        let objects = files.objects(folder, true)?;
+        let thumbnails = files.objects(folder, false)?;
+        Ok(Self { objects, thumbnails, files, folder: Some(folder.to_owned()) })
     }
 
     /// Photos in any object store whose `put` is durable when it returns.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { thumbnails: Arc::clone(&objects), objects, folder: None }
+        let files = Arc::new(FileSystem);
+        Self { thumbnails: Arc::clone(&objects), objects, files, folder: None }
     }
 
     /// Keeps a flushed file as the photo of this hash; durable when this
@@ -116,20 +119,21 @@ impl Blobs {
     pub async fn adopt(&self, hash: &PhotoHash, file: &FilePath) -> Result<&'static str, BlobError> {
         let (wanted, path) = (*hash, file.to_owned());
         let name = self.folder.as_ref().map(|folder| folder.join(original(hash).as_ref()));
-        let work = tokio::task::spawn_blocking(move || {
-            let (found, media_type) = hashed(&path)?;
-            let linked = found == wanted && name.is_some_and(|name| link(&path, &name).is_ok());
-            Ok::<_, io::Error>((found, media_type, linked))
+        let work = apart(&self.files, move |files| {
+            let (found, media_type) = hashed(files, &path)?;
+            let linked = found == wanted && name.is_some_and(|name| link(files, &path, &name).is_ok());
+            Ok((found, media_type, linked))
         });
-        let done = work.await.map_err(|error| BlobError::Io(error.to_string()))?;
-        let (found, media_type, linked) = done?;
+        let (found, media_type, linked) = work.await?;
         if found != *hash {
             return Err(BlobError::Damaged(*hash));
         }
         if !linked {
             // The objects are elsewhere, the name is taken, or this file system
             // has no links: then the bytes are written once more.
-            self.put(hash, tokio::fs::read(file).await?).await?;
+            let path = file.to_owned();
+            let bytes = apart(&self.files, move |files| read_all(files, &path)).await?;
+            self.put(hash, bytes).await?;
         }
         Ok(media_type)
     }
@@ -227,8 +231,8 @@ impl Blobs {
 
 /// The hash of a file's bytes, and its type by the first of them. Reads a part
 /// at a time: photos are many and memory is not.
-fn hashed(path: &FilePath) -> io::Result<(PhotoHash, &'static str)> {
-    let mut file = std::fs::File::open(path)?;
+fn hashed(files: &dyn Files, path: &FilePath) -> io::Result<(PhotoHash, &'static str)> {
+    let mut file = files.read(path)?;
     let (mut hasher, mut part) = (Sha256::new(), vec![0; HASHED_AT_ONCE]);
     let mut media_type = None;
     loop {
@@ -243,24 +247,20 @@ fn hashed(path: &FilePath) -> io::Result<(PhotoHash, &'static str)> {
 }
 
 /// Gives a flushed file a second name, and makes the name durable.
-fn link(file: &FilePath, name: &FilePath) -> io::Result<()> {
-    std::fs::hard_link(file, name)?;
-    name.parent().map_or(Ok(()), sync_folder)
+fn link(files: &dyn Files, file: &FilePath, name: &FilePath) -> io::Result<()> {
+    files.link(file, name)?;
+    name.parent().map_or(Ok(()), |folder| files.sync_folder(folder))
 }
 
 /// Every folder of originals, so that a photo that comes never has to make one,
 /// and none waits for another's to be durable.
-fn make_folders(folder: &FilePath) -> io::Result<()> {
+fn make_folders(files: &dyn Files, folder: &FilePath) -> io::Result<()> {
     let originals = folder.join(ORIGINALS);
     for first in 0..=u8::MAX {
-        std::fs::create_dir_all(originals.join(format!("{first:02x}")))?;
+        files.make_folder(&originals.join(format!("{first:02x}")))?;
     }
-    sync_folder(&originals)?;
-    sync_folder(folder)
-}
-
-fn sync_folder(folder: &FilePath) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
+    files.sync_folder(&originals)?;
+    files.sync_folder(folder)
 }
 
 /// Two levels, so that no folder has more than a few thousand names.

@@ -18,6 +18,7 @@ use crate::config::refused;
 use crate::store::Store;
 
 use super::blobs::{BlobError, Blobs};
+use super::files::Files;
 use super::rows::{self, Derivation, PhotoFacts};
 use super::{exif, sniff};
 
@@ -78,10 +79,11 @@ impl Queue {
 }
 
 /// Starts the worker; it begins with what an earlier run left.
-pub(super) fn start(store: Arc<dyn Store>, blobs: Blobs, limits: Decoder) -> Queue {
+pub(super) fn start(files: Arc<dyn Files>, store: Arc<dyn Store>, blobs: Blobs, limits: Decoder) -> Queue {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let overflowed = Arc::new(AtomicBool::new(true));
     let worker = Worker {
+        files,
         store,
         blobs,
         cores: Arc::new(Semaphore::new(cores())),
@@ -98,6 +100,7 @@ fn cores() -> usize {
 
 #[derive(Clone)]
 struct Worker {
+    files: Arc<dyn Files>,
     store: Arc<dyn Store>,
     blobs: Blobs,
     cores: Arc<Semaphore>,
@@ -173,12 +176,13 @@ impl Worker {
     async fn derive(&self, hash: &PhotoHash) -> Result<PhotoFacts, BlobError> {
         let bytes = self.blobs.get(hash).await?;
         let (wanted, limits) = (*hash, self.limits);
-        let derived = in_background(move || {
+        let work = move || {
             (PhotoHash::of(&bytes) == wanted)
                 .then(|| derive(&bytes, limits))
                 .ok_or(BlobError::Damaged(wanted))
-        });
-        let (facts, thumbnail) = derived.await??;
+        };
+        let derived = if self.files.waits() { in_background(work).await? } else { work() };
+        let (facts, thumbnail) = derived?;
         if let Some(jpeg) = thumbnail {
             self.blobs.put_thumbnail(hash, jpeg).await?;
         }
@@ -202,7 +206,8 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
 }
 
 /// Everything that can be had from a photo's bytes. Never panics.
-pub(super) fn derive(bytes: &[u8], limits: Decoder) -> (PhotoFacts, Option<Vec<u8>>) {
+#[must_use]
+pub fn derive(bytes: &[u8], limits: Decoder) -> (PhotoFacts, Option<Vec<u8>>) {
     // The libraries read what anyone may send; a panic is that photo's problem.
     let claims = catch_unwind(AssertUnwindSafe(|| exif::claims(bytes))).unwrap_or_default();
     let thumbnail = catch_unwind(AssertUnwindSafe(|| thumbnail(bytes, limits)))

@@ -17,6 +17,8 @@ mod check;
 mod derive;
 mod exif;
 mod faults;
+pub mod faulty;
+pub mod files;
 mod finish;
 mod rows;
 mod serve;
@@ -40,16 +42,16 @@ use warp::reply::Response;
 
 use crate::config::{in_use, refused};
 use crate::fault::Fault;
-use crate::store::journal::disk::free_bytes;
 use crate::store::{Store, StoreError};
 
 pub use blobs::{BlobError, Blobs};
 pub use check::Checked;
-pub use derive::{Decoder, Queue};
+pub use derive::{Decoder, Queue, derive};
 pub use rows::{Derivation, Exif, LinkRow, PhotoFacts, PhotoRow};
 pub use staging::StagingError;
 
 use brought::Brought;
+use files::Files;
 
 /// Photos put at the same time. Each waits for the disk and holds little
 /// memory, and flushes at the same time share the disk's work.
@@ -172,10 +174,15 @@ impl Photos {
     ///
     /// # Errors
     /// [`OpenError`] where a folder cannot be made or read.
-    pub async fn open(settings: Settings, store: Arc<dyn Store>, now: Clock) -> Result<Arc<Self>, OpenError> {
-        let blobs = Blobs::open(&settings.folder.join("blobs"))?;
-        let staging = staging::Staging::open(&settings).await?;
-        let queue = derive::start(Arc::clone(&store), blobs.clone(), settings.decoder);
+    pub async fn open(
+        files: Arc<dyn Files>,
+        settings: Settings,
+        store: Arc<dyn Store>,
+        now: Clock,
+    ) -> Result<Arc<Self>, OpenError> {
+        let blobs = Blobs::open(Arc::clone(&files), &settings.folder.join("blobs"))?;
+        let staging = staging::Staging::open(Arc::clone(&files), &settings).await?;
+        let queue = derive::start(files, Arc::clone(&store), blobs.clone(), settings.decoder);
         let brought = Brought::default();
         for row in rows::all(&*store).await? {
             brought.add(&row.person, &row.round, row.length);
@@ -226,7 +233,7 @@ impl Photos {
     /// Whether so many bytes more leave free what photos are to leave.
     async fn check_space(&self, bytes: u64) -> Result<(), Fault> {
         let (folder, reserve) = (self.settings.folder.clone(), self.settings.reserve_bytes);
-        let free = staging::blocking(move || free_bytes(&folder)).await;
+        let free = files::apart(self.staging.files(), move |files| files.free_bytes(&folder)).await;
         let free = free.map_err(|error| faults::io(&error))?;
         if free < reserve.saturating_add(bytes) {
             refused("photo_reserve_bytes");

@@ -20,6 +20,7 @@ use tokio::sync::{MutexGuard, watch};
 use crate::config::{in_use, refused};
 use crate::fault::Fault;
 
+use super::files::{Files, apart, read_all};
 use super::{Settings, faults};
 
 /// The staging folder cannot be used.
@@ -132,6 +133,7 @@ struct Known {
 
 /// The staging folder.
 pub(super) struct Staging {
+    files: Arc<dyn Files>,
     folder: PathBuf,
     aside: PathBuf,
     remembered: usize,
@@ -139,33 +141,21 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub async fn open(settings: &Settings) -> Result<Self, StagingError> {
-        let folder = &settings.folder;
-        let (staging, aside) = (folder.join("staging"), folder.join("aside"));
-        tokio::fs::create_dir_all(&staging).await?;
-        tokio::fs::create_dir_all(&aside).await?;
-        let mut known = Known::default();
-        let mut entries = tokio::fs::read_dir(&staging).await?;
-        let mut names = Vec::new();
-        while let Some(entry) = entries.next_entry().await? {
-            names.push(entry.path());
-        }
-        let described = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "json");
-        for path in names.iter().filter(described) {
-            match read_upload(path).await {
-                Ok(upload) => drop(known.uploads.insert(upload.info.id.clone(), upload)),
-                // One bad file must not keep the server from starting.
-                Err(error) => set_unreadable_aside(path, &aside, &error).await?,
-            }
-        }
-        // What has no description was never promised to anyone.
-        for path in names.iter().filter(|path| !described(path) && !path.with_extension("json").exists()) {
-            let path = path.clone();
-            blocking(move || remove(&path)).await?;
-        }
-        let folder = staging.clone();
-        blocking(move || std::fs::File::open(folder)?.sync_all()).await?;
-        Ok(Self { folder: staging, aside, known: Mutex::new(known), remembered: settings.remembered })
+    pub async fn open(files: Arc<dyn Files>, settings: &Settings) -> Result<Self, StagingError> {
+        let (folder, aside) = (settings.folder.join("staging"), settings.folder.join("aside"));
+        let (staging, unreadable) = (folder.clone(), aside.clone());
+        let uploads = apart(&files, move |files| {
+            files.make_folder(&staging)?;
+            files.make_folder(&unreadable)?;
+            find_uploads(files, &staging, &unreadable)
+        });
+        let uploads = uploads.await?.into_iter().map(|upload| (upload.info.id.clone(), upload)).collect();
+        let known = Mutex::new(Known { uploads, finished: VecDeque::new() });
+        Ok(Self { files, folder, aside, remembered: settings.remembered, known })
+    }
+
+    pub fn files(&self) -> &Arc<dyn Files> {
+        &self.files
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -216,7 +206,7 @@ impl Staging {
         }
         let (part, described) = (self.part(&upload), self.described(&upload));
         let info = upload.info.clone();
-        let written = blocking(move || write_upload(&part, &described, &info)).await;
+        let written = apart(&self.files, move |files| write_upload(files, &part, &described, &info)).await;
         if let Err(error) = written {
             self.known().uploads.remove(&upload.info.id);
             return Err(faults::io(&error));
@@ -230,9 +220,9 @@ impl Staging {
             return Ok(());
         }
         let (described, folder) = (self.described(upload), self.folder.clone());
-        blocking(move || {
-            std::fs::File::open(described)?.sync_all()?;
-            std::fs::File::open(folder)?.sync_all()
+        apart(&self.files, move |files| {
+            files.sync(&described)?;
+            files.sync_folder(&folder)
         })
         .await?;
         upload.kept.store(true, Ordering::Release);
@@ -284,16 +274,21 @@ impl Staging {
     /// Takes an upload whose bytes are not what was declared out of the way,
     /// whole, as long as there is room for such.
     pub async fn set_aside(&self, upload: &Upload, room: u64) -> io::Result<()> {
-        let mut used = 0;
-        let mut entries = tokio::fs::read_dir(&self.aside).await?;
-        while let Some(entry) = entries.next_entry().await? {
-            used += entry.metadata().await?.len();
-        }
-        if used + upload.info.length <= room {
-            let name = self.aside.join(&upload.info.id);
-            tokio::fs::rename(self.part(upload), name.with_extension("part")).await?;
-            tokio::fs::rename(self.described(upload), name.with_extension("json")).await?;
-        }
+        let (part, described) = (self.part(upload), self.described(upload));
+        let (aside, name, length) =
+            (self.aside.clone(), self.aside.join(&upload.info.id), upload.info.length);
+        apart(&self.files, move |files| {
+            let mut used = length;
+            for file in files.list(&aside)? {
+                used += files.length(&file)?;
+            }
+            if used <= room {
+                files.rename(&part, &name.with_extension("part"))?;
+                files.rename(&described, &name.with_extension("json"))?;
+            }
+            Ok(())
+        })
+        .await?;
         self.forget(upload).await
     }
 
@@ -317,12 +312,37 @@ impl Staging {
     /// The description goes first: without it the bytes are nobody's.
     async fn remove_files(&self, upload: &Upload) -> io::Result<()> {
         let (described, part) = (self.described(upload), self.part(upload));
-        blocking(move || remove(&described).and_then(|()| remove(&part))).await
+        apart(&self.files, move |files| {
+            remove(files, &described)?;
+            remove(files, &part)
+        })
+        .await
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+/// The uploads that an earlier run left.
+fn find_uploads(files: &dyn Files, staging: &Path, aside: &Path) -> io::Result<Vec<Arc<Upload>>> {
+    let names = files.list(staging)?;
+    let described = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let mut uploads = Vec::new();
+    for path in names.iter().filter(described) {
+        match read_upload(files, path) {
+            Ok(upload) => uploads.push(upload),
+            // One bad file must not keep the server from starting.
+            Err(error) => set_unreadable_aside(files, path, aside, &error)?,
+        }
+    }
+    // What has no description was never promised to anyone.
+    for path in names.iter().filter(|path| !described(path) && !names.contains(&path.with_extension("json")))
+    {
+        remove(files, path)?;
+    }
+    files.sync_folder(staging)?;
+    Ok(uploads)
+}
+
+fn remove(files: &dyn Files, path: &Path) -> io::Result<()> {
+    match files.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -330,17 +350,21 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Takes a description that cannot be read out of the way, with the bytes. If
 /// there are none, a power cut came before anything was promised.
-async fn set_unreadable_aside(described: &Path, aside: &Path, error: &io::Error) -> io::Result<()> {
+fn set_unreadable_aside(
+    files: &dyn Files,
+    described: &Path,
+    aside: &Path,
+    error: &io::Error,
+) -> io::Result<()> {
     let part = described.with_extension("part");
-    let bytes = tokio::fs::metadata(&part).await.map_or(0, |found| found.len());
-    if bytes == 0 {
-        let described = described.to_owned();
-        return blocking(move || remove(&described).and_then(|()| remove(&part))).await;
+    if files.length(&part).unwrap_or(0) == 0 {
+        remove(files, described)?;
+        return remove(files, &part);
     }
     tracing::error!(%error, path = %described.display(), "an unfinished upload cannot be read; set aside");
     for path in [described, &part] {
         if let Some(name) = path.file_name() {
-            tokio::fs::rename(path, aside.join(name)).await?;
+            files.rename(path, &aside.join(name))?;
         }
     }
     Ok(())
@@ -355,34 +379,23 @@ fn note_finished(known: &mut Known, id: &str, most: usize) {
     }
 }
 
-async fn read_upload(path: &Path) -> io::Result<Arc<Upload>> {
-    let info: Info = serde_json::from_slice(&tokio::fs::read(path).await?).map_err(io::Error::other)?;
+fn read_upload(files: &dyn Files, path: &Path) -> io::Result<Arc<Upload>> {
+    let info: Info = serde_json::from_slice(&read_all(files, path)?).map_err(io::Error::other)?;
     if path.file_stem().and_then(|stem| stem.to_str()) != Some(info.id.as_str()) {
         return Err(io::Error::other("the description is of another upload"));
     }
-    let (part, described) = (path.with_extension("part"), path.to_owned());
-    let length = info.length;
-    let flushed = blocking(move || {
-        std::fs::File::open(described)?.sync_all()?;
-        let file = std::fs::OpenOptions::new().write(true).open(part)?;
-        // Bytes that survived a crash of the process are only now known to be
-        // on disk.
-        file.sync_data()?;
-        Ok(file.metadata()?.len().min(length))
-    })
-    .await?;
+    let part = path.with_extension("part");
+    files.sync(path)?;
+    // Bytes that survived a crash of the process are only now known to be on
+    // disk.
+    files.sync(&part)?;
+    let flushed = files.length(&part)?.min(info.length);
     Ok(Upload::new(info, flushed, false))
 }
 
-fn write_upload(part: &Path, described: &Path, info: &Info) -> io::Result<()> {
-    std::fs::File::create(part)?;
+fn write_upload(files: &dyn Files, part: &Path, described: &Path, info: &Info) -> io::Result<()> {
+    files.write(part, &[])?;
     let temporary = described.with_extension("new");
-    std::fs::write(&temporary, serde_json::to_vec(info).map_err(io::Error::other)?)?;
-    std::fs::rename(&temporary, described)
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    files.write(&temporary, &serde_json::to_vec(info).map_err(io::Error::other)?)?;
+    files.rename(&temporary, described)
 }

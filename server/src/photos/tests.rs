@@ -23,6 +23,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::{JournalNumber, Record, Store};
 
 use super::append::WRITTEN_AT_ONCE;
+use super::files::FileSystem;
 use super::rows::{self, Derivation};
 use super::{Authorize, Decoder, Photos, Reader, Settings, Uploader, derive, faults};
 
@@ -55,7 +56,9 @@ impl World {
     async fn open(&self) -> Server {
         let clock = Arc::clone(&self.clock);
         let now: super::Clock = Arc::new(move || clock.load(Ordering::SeqCst));
-        let photos = Photos::open(self.settings.clone(), Arc::new(self.store.clone()), now).await.unwrap();
+        let photos =
+            Photos::open(Arc::new(FileSystem), self.settings.clone(), Arc::new(self.store.clone()), now);
+        let photos = photos.await.unwrap();
         let routes = photos.routes(uploaders(), readers());
         Server { photos, routes }
     }
@@ -648,14 +651,14 @@ impl tokio::io::AsyncWrite for FailingDisk {
     }
 }
 
-impl super::append::Disk for FailingDisk {
-    async fn set_len(&mut self, length: u64) -> std::io::Result<()> {
+impl super::files::PartFile for FailingDisk {
+    fn set_len(&mut self, length: u64) -> super::files::Doing<'_, ()> {
         self.bytes.resize(usize::try_from(length).unwrap(), 0);
-        Ok(())
+        Box::pin(std::future::ready(Ok(())))
     }
 
-    async fn sync(&mut self) -> std::io::Result<()> {
-        Ok(())
+    fn sync(&mut self) -> super::files::Doing<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
@@ -758,7 +761,7 @@ async fn what_was_not_derived_is_found_again_after_a_restart() {
     let photo = jpeg(64, 48, None);
     let hash = PhotoHash::of(&photo);
     // A server that stopped right after the acknowledgement.
-    let blobs = super::Blobs::open(&world.folder.path().join("blobs")).unwrap();
+    let blobs = super::Blobs::open(Arc::new(FileSystem), &world.folder.path().join("blobs")).unwrap();
     blobs.put(&hash, photo.clone()).await.unwrap();
     let row = super::PhotoRow {
         length: 1,

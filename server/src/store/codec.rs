@@ -143,11 +143,19 @@ pub(super) fn decode_payload(bytes: &[u8]) -> Result<Payload<'_>, CodecError> {
     serde_cbor::from_slice(bytes).map_err(|error| CodecError(error.to_string()))
 }
 
+/// Decodes a record.
+///
+/// # Errors
+/// [`CodecError`] where the bytes are not of a record.
+pub fn decode_record(bytes: &[u8]) -> Result<Record, CodecError> {
+    decode(bytes)
+}
+
 /// Encodes a record.
 ///
 /// # Errors
 /// [`StoreError::Refused`] above [`RECORD_BYTES_MAX`].
-pub(super) fn encode_record(record: &Record) -> Result<Vec<u8>, StoreError> {
+pub fn encode_record(record: &Record) -> Result<Vec<u8>, StoreError> {
     let bytes = encode(record).map_err(|error| StoreError::Refused(error.to_string()))?;
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(StoreError::Refused(format!("a record of {} bytes", bytes.len())));

@@ -1,7 +1,7 @@
 //! The seeded faulty twins: a disk that fails, fills up and crashes, and a
 //! store that refuses now and then. For tests, here and in other crates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -126,12 +126,70 @@ impl SimulatedDisk {
             }
             file.cached.clone_from(&file.flushed);
         }
-        for (name, file) in &*names {
+        // In the order in which the files were made: names may be random.
+        let mut in_order: Vec<_> = names.iter().collect();
+        in_order.sort_by_key(|(_, file)| **file);
+        for (name, file) in in_order {
             if random.next_u64().is_multiple_of(2) {
                 flushed_names.insert(name.clone(), *file);
             }
         }
         names.clone_from(flushed_names);
+    }
+
+    /// Gives a file another name, in the place of one that is there.
+    ///
+    /// # Errors
+    /// Where there is no such file, or the disk fails.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.name()?;
+        let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// Where the name is taken, there is no such file, or the disk fails.
+    pub fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        if state.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.name()?;
+        let file = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    /// Makes the names that begin so durable, those that went with those that
+    /// came.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn sync_names(&self, prefix: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        let per_mille = state.faults.sync;
+        if state.happens(per_mille) {
+            return Err(io::Error::other("the folder could not be flushed"));
+        }
+        let DiskState { names, flushed_names, .. } = &mut *state;
+        flushed_names.retain(|name, _| !name.starts_with(prefix));
+        let flushed = names.iter().filter(|(name, _)| name.starts_with(prefix));
+        flushed_names.extend(flushed.map(|(name, file)| (name.clone(), *file)));
+        Ok(())
+    }
+
+    /// The bytes of a file as they would be if the power went now; `None` where
+    /// its name might be gone.
+    #[must_use]
+    pub fn flushed(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        let file = state.flushed_names.get(name).filter(|file| state.names.get(name) == Some(file))?;
+        state.files.get(file).filter(|file| file.pending.is_empty()).map(|file| file.flushed.clone())
     }
 
     /// The bytes of a file, to look at or to damage.
@@ -155,7 +213,16 @@ impl SimulatedDisk {
 
 impl DiskState {
     fn used_bytes(&self) -> u64 {
-        self.names.values().filter_map(|file| self.files.get(file)).map(|file| file.cached.len() as u64).sum()
+        // A file may have two names.
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
+        named.iter().filter_map(|file| self.files.get(file)).map(|file| file.cached.len() as u64).sum()
+    }
+
+    /// A change of names, which may fail like making a file.
+    fn name(&mut self) -> io::Result<()> {
+        self.change()?;
+        let per_mille = self.faults.create;
+        if self.happens(per_mille) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     /// Takes one change off what the power allows.
@@ -224,11 +291,7 @@ impl Disk for SimulatedDisk {
         if state.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        state.change()?;
-        let per_mille = state.faults.create;
-        if state.happens(per_mille) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        state.name()?;
         let file = state.next_file;
         state.next_file += 1;
         state.files.insert(file, FileState::default());
@@ -243,14 +306,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        let mut state = self.state();
-        state.change()?;
-        let per_mille = state.faults.sync;
-        if state.happens(per_mille) {
-            return Err(io::Error::other("the folder could not be flushed"));
-        }
-        state.flushed_names = state.names.clone();
-        Ok(())
+        self.sync_names("")
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

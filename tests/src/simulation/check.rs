@@ -28,7 +28,7 @@ impl World {
         self.faults = Faults::default();
         self.machine.leave_room(None);
         self.apply_faults();
-        if !self.machine.is_up() || self.machine.has_stopped() {
+        if !self.machine.is_up() || self.machine.has_stopped() || self.machine.is_losing_power() {
             self.machine.kill();
             self.start_server();
         }
@@ -42,6 +42,7 @@ impl World {
             self.devices[device].full = false;
             self.command(device, Command::Online { wanted: true });
         }
+        self.heal_photos();
         self.come_to_rest()
     }
 
@@ -124,6 +125,7 @@ impl World {
         let survey = &server[0].1;
         let arrived = markers(&survey.get_changes(&[]));
         self.kept_for_people(&arrived)?;
+        self.photos_are_safe()?;
         // The same once more from what is on the disk.
         let heads = heads(&server);
         self.machine.lose_power();
@@ -133,6 +135,7 @@ impl World {
         if heads != self::heads(&again) {
             return Err("the server has other heads after a restart".to_owned());
         }
+        self.photos_are_safe()?;
         self.told_truly()
     }
 

@@ -12,6 +12,8 @@ use duxue_protocol::wire::{self, Limits, Message};
 use duxue_server::hub::admit::changes_of;
 use duxue_server::store::{JournalNumber, Record};
 
+use super::photos::PhotoLedger;
+
 /// Everyone who hears the server holds the same ledger.
 pub type SharedLedger = Arc<Mutex<Ledger>>;
 
@@ -34,6 +36,8 @@ pub struct Ledger {
     chunks: BTreeMap<JournalNumber, (DocumentId, Vec<ChangeHash>)>,
     last: JournalNumber,
     acknowledged: BTreeMap<DocumentId, BTreeSet<ChangeHash>>,
+    /// What it knows of photos.
+    pub photos: PhotoLedger,
     /// The receipt key, lower-case hex.
     pub server_key: String,
     violations: Vec<String>,
@@ -56,6 +60,7 @@ impl Ledger {
     pub fn flushed(&mut self, records: &[Record]) {
         for record in records {
             self.last = JournalNumber(self.last.0 + 1);
+            self.photos.flushed(record);
             match record {
                 Record::Chunk { document, bytes, .. } => {
                     let hashes = hashes(bytes);
@@ -88,7 +93,9 @@ impl Ledger {
         self.documents = fresh.documents;
         self.chunks.clear();
         self.last = JournalNumber(0);
+        self.photos.forget_rows();
         self.flushed(records);
+        self.violations.extend(self.photos.reopened(restored));
         for (document, promised) in &mut self.acknowledged {
             let Durable { applied, held } = self.documents.entry(*document).or_default();
             if restored {
@@ -124,9 +131,17 @@ impl Ledger {
                     let heads: Vec<ChangeHash> = heads.iter().filter_map(|head| head.parse().ok()).collect();
                     self.promise(*document, &heads, "a receipt");
                 }
+                for photo in &statement.photos {
+                    self.violations.extend(self.photos.hear_receipt(*photo));
+                }
             }
             Err(error) => self.violations.push(format!("a receipt does not hold: {error}")),
         }
+    }
+
+    /// The server told how far an upload is: so much must be on the disk.
+    pub fn hear_offset(&mut self, id: &str, offset: u64) {
+        self.violations.extend(self.photos.hear_offset(id, offset));
     }
 
     fn promise(&mut self, document: DocumentId, heads: &[ChangeHash], by: &str) {

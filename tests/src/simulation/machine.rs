@@ -17,6 +17,7 @@ use duxue_server::app::App;
 use duxue_server::audit::By;
 use duxue_server::clock::now_ms;
 use duxue_server::hub::session::Admission;
+use duxue_server::photos::faulty::SimulatedFiles;
 use duxue_server::store::faulty::{DiskFaults, FaultyStore, SimulatedDisk, StoreFaults};
 use duxue_server::store::{JournalNumber, Record, Store};
 use duxue_server::transport::Stop;
@@ -27,6 +28,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::ledger::{Ledger, SharedLedger, lock, markers_in};
+use super::photos;
 use super::prototype::{self, Prototype, key_text};
 use super::socket::Wire;
 use super::store::SimulatedStore;
@@ -37,8 +39,11 @@ const ROOMY: u64 = 1 << 30;
 /// An answer that is not there yet.
 pub type Answer = oneshot::Receiver<HttpAnswer>;
 
-/// A copy of the journal's files.
-pub type Backup = Vec<(String, Vec<u8>)>;
+/// A copy of the journal's files and of the photos'.
+pub struct Backup {
+    journal: Vec<(String, Vec<u8>)>,
+    photos: Vec<(String, Vec<u8>)>,
+}
 
 /// One life of the server.
 struct Life {
@@ -52,6 +57,10 @@ struct Life {
 /// The machine.
 pub struct Machine {
     disk: SimulatedDisk,
+    /// The photos', which a machine may have on a disk of their own.
+    photos: SimulatedDisk,
+    /// Whether the power goes after some more changes of that.
+    losing_power: bool,
     folder: tempfile::TempDir,
     seed: u64,
     life: Option<Life>,
@@ -73,8 +82,20 @@ impl Machine {
     pub fn empty(disk: SimulatedDisk) -> Self {
         let ledger = Arc::new(std::sync::Mutex::new(Ledger::new(&prototype::documents())));
         let folder = tempfile::tempdir().expect("a folder");
-        let (acknowledged, in_flight) = (None, Vec::new());
-        Self { disk, folder, seed: 0, life: None, lives: 0, acknowledged, in_flight, ledger }
+        let photos = SimulatedDisk::new(0);
+        lock(&ledger).photos.watch(&photos);
+        Self {
+            disk,
+            photos,
+            losing_power: false,
+            folder,
+            seed: 0,
+            life: None,
+            lives: 0,
+            acknowledged: None,
+            in_flight: Vec::new(),
+            ledger,
+        }
     }
 
     /// A machine with the prototype's data.
@@ -85,6 +106,7 @@ impl Machine {
     pub fn like(prototype: &Prototype, seed: u64) -> Self {
         let mut machine = Self::empty(SimulatedDisk::new(seed));
         machine.seed = seed;
+        machine.put_photos(&[]);
         for (name, bytes) in &prototype.files {
             machine.disk.put(name, bytes);
         }
@@ -119,6 +141,7 @@ impl Machine {
     /// If a runtime cannot be made.
     pub fn start(&mut self, restored: bool) {
         self.disk.set_faults(DiskFaults::default());
+        self.photos.set_faults(DiskFaults::default());
         let expected = self.acknowledged.take().filter(|_| !restored);
         let at_least = expected.as_ref().map_or(0, Vec::len) as u64;
         let store = match SimulatedStore::open(&self.disk, JournalNumber(at_least)) {
@@ -138,7 +161,9 @@ impl Machine {
         let runtime = runtime.expect("a runtime");
         let faulty = Arc::new(FaultyStore::new(Arc::clone(&store) as Arc<dyn Store>, self.seed));
         let config = Config { data: self.folder().to_owned(), ..Config::default() };
-        let app = runtime.block_on(App::start(&config, Arc::clone(&faulty) as Arc<dyn Store>, None));
+        let files = Arc::new(SimulatedFiles::new(self.photos.clone(), &config.data.join("photos")));
+        let started = App::start_on(&config, Arc::clone(&faulty) as Arc<dyn Store>, files, None);
+        let app = runtime.block_on(started);
         match app {
             Ok(app) => {
                 store.flush_at_once(false);
@@ -173,12 +198,32 @@ impl Machine {
             runtime.shutdown_background();
             drop((routes, app, faulty, store));
         }
+        if std::mem::take(&mut self.losing_power) {
+            self.disk.crash();
+            self.photos.crash();
+        }
     }
 
     /// The power goes: of what was not flushed anything may be on the disk.
     pub fn lose_power(&mut self) {
         self.kill();
         self.disk.crash();
+        self.photos.crash();
+    }
+
+    /// The power goes after so many more changes of the photos' disk; then
+    /// [`Machine::lose_power`] is to follow soon.
+    pub fn lose_power_of_photos(&mut self, changes: u64) {
+        if self.is_up() {
+            self.losing_power = true;
+            self.photos.cut_power_after(changes);
+        }
+    }
+
+    /// Whether the power is going.
+    #[must_use]
+    pub fn is_losing_power(&self) -> bool {
+        self.losing_power
     }
 
     /// The power goes in the middle of a flush, after so many changes of the
@@ -202,22 +247,36 @@ impl Machine {
         use duxue_server::store::journal::Disk;
         let names = self.disk.list().unwrap_or_default();
         let segments = names.into_iter().filter(|name| !name.ends_with(".torn"));
-        segments.filter_map(|name| Some((name.clone(), self.disk.bytes(&name)?))).collect()
+        let journal = segments.filter_map(|name| Some((name.clone(), self.disk.bytes(&name)?))).collect();
+        let names = self.photos.list().unwrap_or_default().into_iter();
+        let photos = names.filter_map(|name| Some((name.clone(), self.photos.bytes(&name)?))).collect();
+        Backup { journal, photos }
+    }
+
+    /// A new disk for the photos, with these files.
+    fn put_photos(&mut self, files: &[(String, Vec<u8>)]) {
+        self.photos = SimulatedDisk::new(self.seed);
+        for (name, bytes) in files {
+            self.photos.put(name, bytes);
+        }
+        lock(&self.ledger).photos.watch(&self.photos);
     }
 
     /// Puts a backup back on a new disk and starts.
     pub fn restore(&mut self, backup: &Backup) {
         self.kill();
         self.disk = SimulatedDisk::new(self.seed);
-        for (name, bytes) in backup {
+        for (name, bytes) in &backup.journal {
             self.disk.put(name, bytes);
         }
+        self.put_photos(&backup.photos);
         self.start(true);
     }
 
     /// How often the disk and the store fail from now on.
     pub fn set_faults(&self, disk: DiskFaults, store: StoreFaults) {
         self.disk.set_faults(disk);
+        self.photos.set_faults(disk);
         if let Some(life) = &self.life {
             life.faulty.set_faults(store);
         }
@@ -225,7 +284,9 @@ impl Machine {
 
     /// Fills the disk but for some bytes, or empties it.
     pub fn leave_room(&self, bytes: Option<u64>) {
-        self.disk.set_quota_bytes(bytes.map_or(ROOMY, |bytes| self.disk.used_bytes() + bytes));
+        for disk in [&self.disk, &self.photos] {
+            disk.set_quota_bytes(bytes.map_or(ROOMY, |bytes| disk.used_bytes() + bytes));
+        }
     }
 
     /// Commits that wait for a flush.
@@ -298,12 +359,12 @@ impl Machine {
             call = call.header(*name, value);
         }
         let (routes, (tell, answer)) = (life.routes.clone(), oneshot::channel());
-        let ledger = request.url.ends_with("/api/receipts").then(|| Arc::clone(&self.ledger));
+        let (ledger, path) = (Arc::clone(&self.ledger), path.to_owned());
         let app = Arc::clone(&life.app);
         life.runtime.spawn(async move {
             let reply = call.reply(&routes).await;
             let mut body = reply.body().to_vec();
-            if let (Some(ledger), true) = (ledger, reply.status().is_success()) {
+            if path.ends_with("/api/receipts") && reply.status().is_success() {
                 lock(&ledger).hear_receipt(&body);
                 body = at_time(&body, now_ms, &app).unwrap_or(body);
             }
@@ -312,8 +373,12 @@ impl Machine {
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
                 .collect();
             let status = reply.status().as_u16();
+            let answer = HttpAnswer { status, headers, body };
+            if let Some((id, offset)) = photos::told(&path, &answer) {
+                lock(&ledger).hear_offset(&id, offset);
+            }
             // The client may be gone.
-            let _ = tell.send(HttpAnswer { status, headers, body });
+            let _ = tell.send(answer);
         });
         self.run();
         Some(answer)

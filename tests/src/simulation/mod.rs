@@ -6,6 +6,7 @@
 //! [`Disk`](duxue_server::store::journal::disk::Disk), the
 //! [`Store`](duxue_server::store::Store) in front of it ([`store`]), the
 //! session's [`Socket`](duxue_server::hub::session::Socket) ([`socket`]), the
+//! photos' [`Files`](duxue_server::photos::files::Files) ([`photos`]), the
 //! clients' stores ([`device`]) and tokio's clock.
 //!
 //! A step is one thing that happens: a frame arrives, a write ends, a group is
@@ -24,6 +25,7 @@ pub mod device;
 pub mod ledger;
 pub mod machine;
 mod network;
+pub mod photos;
 pub mod prototype;
 pub mod socket;
 pub mod store;

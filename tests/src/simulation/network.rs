@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use duxue_client_core::error::unreachable;
-use duxue_client_core::{Event, HttpBody, HttpError};
+use duxue_client_core::{Event, HttpError};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -35,11 +35,20 @@ impl World {
     /// A request leaves; perhaps it is lost, perhaps it arrives twice.
     pub(super) fn ask_one(&mut self, device: usize) -> bool {
         let Some((id, request)) = self.devices[device].outgoing.pop_front() else { return false };
-        let body = match &request.body {
-            HttpBody::Json(text) => text.clone().into_bytes(),
-            // No photos here.
-            HttpBody::Empty | HttpBody::Photo { .. } => Vec::new(),
+        let body = match self.body(device, &request) {
+            Ok(body) => body,
+            Err(unreadable) => {
+                self.feed(device, Event::Http { id, result: Err(unreadable) });
+                return true;
+            }
         };
+        self.delay(&request, &body);
+        if let Some(part) = self.break_off(&request, &body) {
+            // Nobody hears an answer.
+            let _ = self.machine.request(&request, part, self.now_ms);
+            self.feed(device, Event::Http { id, result: Err(HttpError::NoAnswer(unreachable("cut"))) });
+            return true;
+        }
         if self.chance(self.faults.repeat) {
             // Nobody hears the first answer.
             let _ = self.machine.request(&request, body.clone(), self.now_ms);

@@ -123,7 +123,8 @@ fn make() -> Prototype {
     Prototype { files, key, server_key, identities, supervisor }
 }
 
-async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
+/// Makes the round, its school, and its people.
+pub(crate) async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
     let round = NewRound {
         id: subject().round,
         name: "试验".to_owned(),

@@ -13,6 +13,9 @@ impl World {
     /// Something breaks, perhaps.
     pub(super) fn trouble(&mut self) -> bool {
         let faults = self.faults;
+        if faults.photos > 0 && self.trouble_with_photos() {
+            return true;
+        }
         let device = self.below(self.devices.len());
         if self.chance(faults.crash) {
             self.count("a device crashed");
@@ -142,5 +145,6 @@ impl World {
             kept.extend(device.markers());
         }
         self.captured.retain(|marker| kept.contains(marker));
+        self.forget_photos_that_no_disk_has();
     }
 }

@@ -25,11 +25,16 @@ fn statement(value: Value) -> Statement {
     Statement { value, ..Statement::default() }
 }
 
+/// A value that is a marker.
+pub(super) fn value(marker: u64) -> Value {
+    number("value", &marker.to_string())
+}
+
 /// States a quantity; its value is the marker.
 #[must_use]
 pub fn quantity(name: &str, marker: u64) -> Command {
     let path: EntryPath = format!("quantities/{name}:primary").parse().unwrap_or_else(|_| unreachable!());
-    let claims = vec![(path, statement(number("value", &marker.to_string())))];
+    let claims = vec![(path, statement(value(marker)))];
     Command::PutClaims { subject: subject(), claims, photos: Vec::new(), mark: None }
 }
 
@@ -50,6 +55,9 @@ impl World {
     /// Someone does something.
     pub fn work(&mut self) {
         let device = self.below(self.devices.len());
+        if self.faults.photos > 0 && self.chance(self.faults.photos) {
+            return self.work_on_photos(device);
+        }
         match self.below(12) {
             0 => {
                 let wanted = self.chance(600);

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use duxue_client_core::{Command, CommandId, Effect, Event, LinkId, Notice, Reply, StoreInfo};
+use duxue_document::PhotoHash;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::device::Device;
 use super::ledger::FIRST_MARKER;
 use super::machine::{Backup, Machine};
+use super::photos::Late;
 use super::prototype::prototype;
 use super::socket::Wire;
 
@@ -44,6 +46,8 @@ pub struct Faults {
     pub read: u64,
     /// An inspector's right to the school is withdrawn, or given back.
     pub rights: u32,
+    /// How much of the work is about photos; none without it.
+    pub photos: u32,
 }
 
 impl Faults {
@@ -63,7 +67,12 @@ impl Faults {
         disk: 15,
         read: 4,
         rights: 4,
+        photos: 0,
     };
+
+    /// Photos, with everything but rights that end: with those seed 26 shows
+    /// changes that stay held and nobody can decide about.
+    pub const PHOTOS: Self = Self { photos: 500, rights: 0, ..Self::ALL };
 }
 
 /// A connection, or what is left of one.
@@ -98,6 +107,12 @@ pub struct World {
     pub captured: BTreeSet<u64>,
     pub(super) links: Vec<Link>,
     pub(super) backup: Option<Backup>,
+    /// The picture that a value came with.
+    pub(super) pictures: BTreeMap<u64, PhotoHash>,
+    /// Photos that a device reported as saved and no disk has lost since.
+    pub photos: BTreeSet<PhotoHash>,
+    /// Requests that arrive once more.
+    pub(super) late: VecDeque<Late>,
     next_marker: u64,
     /// What happened, to compare two runs of a seed.
     pub trace: u64,
@@ -121,6 +136,9 @@ impl World {
             captured: BTreeSet::new(),
             links: Vec::new(),
             backup: None,
+            pictures: BTreeMap::new(),
+            photos: BTreeSet::new(),
+            late: VecDeque::new(),
             next_marker: FIRST_MARKER,
             trace: 0,
             offline: BTreeMap::new(),
@@ -234,6 +252,7 @@ impl World {
                     && let Ok(Reply::Saved(_)) = result
                 {
                     self.captured.insert(marker);
+                    self.keep_picture(marker);
                 }
             }
             Effect::Notice(Notice::Offline { reason, .. }) => {
@@ -242,7 +261,8 @@ impl World {
                     *self.offline.entry(word).or_default() += 1;
                 }
             }
-            Effect::FreePhoto { .. } | Effect::Notice(_) => {}
+            Effect::FreePhoto { photo } => self.free(device, &photo),
+            Effect::Notice(_) => {}
         }
     }
 
