@@ -26,8 +26,8 @@ pub enum Errand {
     Challenge,
     /// The device's next session.
     DeviceSession,
-    /// A receipt.
-    Receipt { claimed: Claimed },
+    /// A receipt, asked for in this round of questions.
+    Receipt { claimed: Claimed, round: u64 },
     /// An upload was created.
     PhotoCreated { photo: PhotoHash },
     /// The state of an upload.
@@ -178,7 +178,7 @@ impl Engine {
             }
             Errand::Challenge => self.challenged(result, turn),
             Errand::DeviceSession => self.renewed(result, turn),
-            Errand::Receipt { claimed } => self.receipt_answered(claimed, result, turn),
+            Errand::Receipt { claimed, round } => self.receipt_answered(claimed, round, result, turn),
             Errand::PhotoCreated { photo } => self.photo_answered(photo, None, result, turn),
             Errand::PhotoProgress { photo, url } => self.photo_answered(photo, Some(&url), result, turn),
         }

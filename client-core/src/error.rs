@@ -38,6 +38,10 @@ pub enum CommandError {
     /// A photo is named that was never added.
     #[error("unknown photo")]
     UnknownPhoto,
+    /// Photos that an earlier receipt covers, and the server has not said on
+    /// this connection that it has them.
+    #[error("not confirmed on this connection")]
+    Unconfirmed,
     /// The server's address cannot be used.
     #[error("not a server address")]
     BadAddress,
@@ -109,6 +113,11 @@ impl CommandError {
                 "nothing to undo: nothing was stated here before",
             ),
             Self::UnknownPhoto => ("capture.unknown_photo", "没有这张照片", "there is no such photo"),
+            Self::Unconfirmed => (
+                "photo.unconfirmed",
+                "服务器还没有在本次连接中确认这些照片，本机照片没有删除：请联网，稍后再试",
+                "the server has not confirmed these photos on this connection, and none was deleted: go online and try again in a moment",
+            ),
             Self::BadAddress => (
                 "client.bad_address",
                 "服务器地址不对，应为 https://主机[:端口]",

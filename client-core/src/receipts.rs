@@ -2,7 +2,8 @@
 //!
 //! After each connection everything that this device holds is asked about
 //! again, so that a server which was restored from an old backup hears what it
-//! lacks: what it calls missing waits to be sent once more.
+//! lacks: what it calls missing waits to be sent once more. That goes for freed
+//! photos too; one whose bytes have gone from here as well is shown as stuck.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::engine::{Engine, Pending, Turn, json};
 use crate::event::{Effect, HttpAnswer, HttpBody, HttpError, HttpRequest, Key, Notice};
 use crate::identity::hex;
 use crate::keys;
-use crate::photo::PhotoState;
+use crate::photo::{PhotoRecord, PhotoState};
 use crate::reason;
 use crate::reissue::Gone;
 use crate::store::Acked;
@@ -69,6 +70,9 @@ impl Claimed {
 /// The asking on one connection.
 #[derive(Default)]
 pub struct ReceiptRound {
+    /// Counts the connections, so that an answer from before the last one is
+    /// not taken for what the server has now.
+    number: u64,
     running: bool,
     /// What the answers were about, but for documents that lacked something.
     answered: Claimed,
@@ -81,12 +85,17 @@ pub struct ReceiptRound {
 impl ReceiptRound {
     /// A new connection: nothing is known of this server's state.
     pub fn begin(&mut self) {
-        *self = Self::default();
+        *self = Self { number: self.number + 1, ..Self::default() };
     }
 
     /// Whether the server was asked about a document on this connection.
     pub fn is_answered(&self, document: &DocumentId) -> bool {
         self.answered.heads.contains_key(document)
+    }
+
+    /// Whether a receipt on this connection covers a photo.
+    fn covers(&self, photo: &PhotoHash) -> bool {
+        self.answered.photos.contains(photo)
     }
 }
 
@@ -98,10 +107,22 @@ impl Engine {
         let photos = self
             .photos
             .values()
-            .filter(|record| matches!(record.state, PhotoState::Sent | PhotoState::Receipted { .. }))
+            .filter(|record| self.should_be_there(record))
             .map(|record| record.photo)
             .collect();
         Claimed { heads, photos }
+    }
+
+    /// Whether the server has said that it has all of a photo. A freed one is
+    /// asked about by those who are still assigned to its school.
+    fn should_be_there(&self, record: &PhotoRecord) -> bool {
+        match record.state {
+            PhotoState::Sent | PhotoState::Receipted { .. } => true,
+            PhotoState::Freed { .. } => {
+                self.packet_school(&record.subject).is_ok_and(|(_, school)| school.assigned)
+            }
+            PhotoState::Waiting | PhotoState::Uploading { .. } | PhotoState::Stuck { .. } => false,
+        }
     }
 
     /// What of that no receipt on this connection was about.
@@ -151,15 +172,21 @@ impl Engine {
             body: HttpBody::Json(String::from_utf8(json(&body)).unwrap_or_default()),
         };
         self.receipt_round.running = true;
-        self.http(request, Errand::Receipt { claimed }, turn);
+        self.http(request, Errand::Receipt { claimed, round: self.receipt_round.number }, turn);
     }
 
     pub(crate) fn receipt_answered(
         &mut self,
         claimed: Claimed,
+        round: u64,
         result: Result<HttpAnswer, HttpError>,
         turn: &mut Turn,
     ) {
+        // The server may have been put back to a backup since: all of it is
+        // asked about again on this connection.
+        if round != self.receipt_round.number {
+            return;
+        }
         self.receipt_round.running = false;
         let answer = match result {
             Ok(answer) if answer.status == 200 => answer,
@@ -223,24 +250,17 @@ impl Engine {
         puts.push((keys::ACKED.to_owned(), json(&self.acked)));
         for photo in &claimed.photos {
             let Some(record) = self.photos.get_mut(photo) else { continue };
-            // The local copy went while the receipt was under way: another one
-            // covered it then, and there is nothing left to send.
-            if matches!(record.state, PhotoState::Freed { .. }) {
-                continue;
-            }
             // Only the signed statement counts, whatever the answer around it says.
-            let state = if said.photos.contains(photo) {
-                PhotoState::Receipted { at_ms: said.server_time_ms }
-            } else {
-                PhotoState::Waiting
+            let covered = said.photos.contains(photo);
+            let state = match record.state {
+                // Covered from the first time on, and a mark as freed stays.
+                PhotoState::Receipted { .. } | PhotoState::Freed { .. } if covered => continue,
+                _ if covered => PhotoState::Receipted { at_ms: said.server_time_ms },
+                // Freed or not: if the bytes are still here they are sent
+                // again, and if not the upload says so and is stuck.
+                _ => PhotoState::Waiting,
             };
-            // What was receipted stays so from the first time: a mark as freed
-            // that is being stored must be the last word.
-            let again = matches!(
-                (&record.state, &state),
-                (PhotoState::Receipted { .. }, PhotoState::Receipted { .. })
-            );
-            if record.state != state && !again {
+            if record.state != state {
                 record.state = state;
                 puts.push((keys::photo(photo), json(record)));
             }
@@ -325,9 +345,14 @@ impl Engine {
         superseded
     }
 
-    /// Whether a stored receipt, verified again, covers a photo.
+    /// A stored receipt, verified again, that covers a photo, if the server has
+    /// said on this connection too that it is durable: the server that gave an
+    /// older receipt may have been put back to a backup since.
     pub(crate) fn covering_receipt(&self, photo: &PhotoHash) -> Option<(&Key, &Receipt)> {
-        let identity = self.identity.as_ref()?;
+        let identity = self.identity.as_ref().filter(|_| self.link.is_open())?;
+        if !self.receipt_round.covers(photo) {
+            return None;
+        }
         self.receipts.iter().rev().find(|(_, receipt)| {
             receipt.verify(&identity.server_key).is_ok_and(|said| said.photos.contains(photo))
         })

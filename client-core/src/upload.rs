@@ -219,20 +219,26 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    /// Marks the photos that a verified receipt covers as freed, together with
-    /// that receipt; see [`Self::free_stored`].
+    /// Marks the photos that a verified receipt of this connection covers as
+    /// freed, together with that receipt; see [`Self::free_stored`].
     pub(crate) fn free_photos(&mut self, id: CommandId, turn: &mut Turn) {
         let mut puts = Vec::new();
         let mut photos = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut unconfirmed) = (0, false);
         for record in self.photos.values() {
             let PhotoState::Receipted { at_ms } = record.state else { continue };
-            let Some((key, receipt)) = self.covering_receipt(&record.photo) else { continue };
+            let Some((key, receipt)) = self.covering_receipt(&record.photo) else {
+                unconfirmed = true;
+                continue;
+            };
             let freed = PhotoRecord { state: PhotoState::Freed { at_ms }, ..record.clone() };
             puts.push((key.clone(), json(receipt)));
             puts.push((keys::photo(&record.photo), json(&freed)));
             photos.push(record.photo);
             bytes += record.length;
+        }
+        if photos.is_empty() && unconfirmed {
+            return turn.reply(id, Err(CommandError::Unconfirmed));
         }
         self.write(puts, Vec::new(), Pending::Free(id, Reply::Freed { photos, bytes }), turn);
     }
@@ -242,15 +248,26 @@ impl Engine {
         if !durable {
             return turn.reply(id, Err(CommandError::DiskFull));
         }
-        let Reply::Freed { photos, .. } = &reply else { return };
-        for photo in photos {
-            if let Some(record) = self.photos.get_mut(photo)
-                && let PhotoState::Receipted { at_ms } = record.state
-            {
-                record.state = PhotoState::Freed { at_ms };
-                turn.effects.push(Effect::FreePhoto { photo: *photo });
+        let Reply::Freed { photos: marked, .. } = reply else { return };
+        let (mut photos, mut bytes, mut unmark) = (Vec::new(), 0, Vec::new());
+        for photo in marked {
+            // The connection may have ended while the marks were stored.
+            let confirmed = self.covering_receipt(&photo).is_some();
+            let Some(record) = self.photos.get_mut(&photo) else { continue };
+            match record.state {
+                PhotoState::Receipted { at_ms } if confirmed => {
+                    record.state = PhotoState::Freed { at_ms };
+                    turn.effects.push(Effect::FreePhoto { photo });
+                    photos.push(photo);
+                    bytes += record.length;
+                }
+                PhotoState::Receipted { .. } => unmark.push((keys::photo(&photo), json(record))),
+                _ => {}
             }
         }
-        turn.reply(id, Ok(reply));
+        if !unmark.is_empty() {
+            self.write(unmark, Vec::new(), Pending::Record(None), turn);
+        }
+        turn.reply(id, Ok(Reply::Freed { photos, bytes }));
     }
 }

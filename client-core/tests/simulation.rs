@@ -312,7 +312,7 @@ fn changes_of_an_earlier_actor_are_in_the_outbox_too() {
 }
 
 #[test]
-fn a_photo_freed_while_a_receipt_was_under_way_stays_freed() {
+fn a_photo_is_not_freed_on_a_receipt_from_before_the_connection() {
     let mut world = World::new(11, 1);
     world.run(20);
     let photo = world.take_photo(0, 500_000);
@@ -326,11 +326,63 @@ fn a_photo_freed_while_a_receipt_was_under_way_stays_freed() {
     while world.devices[0].http.is_empty() {
         assert!(world.step());
     }
+    // The server has said nothing yet, and will say that it has no such photo.
+    let refused = world.done(0, Command::FreePhotos);
+    assert!(matches!(&refused, Err(problem) if problem.code == "photo.unconfirmed"), "{refused:?}");
+    let state = |world: &World| world.devices[0].engine.photos().next().unwrap().state.clone();
+    while matches!(state(&world), PhotoState::Receipted { .. }) {
+        assert!(world.step());
+    }
+    assert_eq!(state(&world), PhotoState::Waiting);
+    world.server.forgets_photos = false;
+    world.heal();
+    assert!(
+        matches!(world.done(0, Command::FreePhotos), Ok(Reply::Freed { photos, .. }) if photos.len() == 1)
+    );
+    // Nor is one freed without a connection.
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    assert!(world.done(0, Command::FreePhotos).is_ok(), "nothing is left to free");
+}
+
+#[test]
+fn a_connection_that_ends_while_the_marks_are_stored_frees_nothing() {
+    let mut world = World::new(12, 1);
+    world.run(20);
+    let photo = world.take_photo(0, 500_000);
+    world
+        .done(0, Command::AttachPhoto { subject: subject(), photo, entries: BTreeSet::new(), place: None })
+        .unwrap();
+    world.heal();
     world.command(0, Command::FreePhotos);
+    world.command(0, Command::Online { wanted: false });
     while world.store_one(0) {}
-    assert!(world.answer_one(0));
-    let states: Vec<PhotoState> = world.devices[0].engine.photos().map(|photo| photo.state.clone()).collect();
-    assert!(matches!(states[..], [PhotoState::Freed { .. }]), "{states:?}");
+    assert!(world.devices[0].freed.is_empty());
+    world.crash(0);
+    world.run(20);
+    let state = world.devices[0].engine.photos().next().unwrap().state.clone();
+    assert!(matches!(state, PhotoState::Receipted { .. }), "{state:?}");
+}
+
+#[test]
+fn a_freed_photo_that_a_backup_took_away_is_shown_as_stuck() {
+    let mut world = World::new(13, 1);
+    world.run(20);
+    world.heal();
+    let backup = world.server.backup();
+    let photo = world.take_photo(0, 500_000);
+    world
+        .done(0, Command::AttachPhoto { subject: subject(), photo, entries: BTreeSet::new(), place: None })
+        .unwrap();
+    world.heal();
+    assert!(
+        matches!(world.done(0, Command::FreePhotos), Ok(Reply::Freed { photos, .. }) if photos.len() == 1)
+    );
+    world.server.restore(backup);
+    world.done(0, Command::Online { wanted: false }).unwrap();
+    world.done(0, Command::Online { wanted: true }).unwrap();
+    world.run(600);
+    let state = world.devices[0].engine.photos().next().unwrap().state.clone();
+    assert!(matches!(state, PhotoState::Stuck { .. }), "{state:?}");
 }
 
 #[test]

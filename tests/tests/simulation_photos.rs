@@ -2,6 +2,7 @@
 //! seeds are in `simulation.rs`.
 
 use duxue_client_core::Command;
+use duxue_client_core::views::Waiting;
 use duxue_document::PhotoHash;
 use duxue_server::store::Record;
 use duxue_server::store::faulty::SimulatedDisk;
@@ -99,7 +100,7 @@ fn a_photo_is_freed_against_a_receipt_and_outlives_the_device() {
     world.command(0, Command::FreePhotos);
     world.run(5);
     assert!(!world.troubles.contains_key("a photo was freed"), "nobody has it yet");
-    healed(&mut world);
+    world.heal().unwrap_or_else(|error| panic!("{error}"));
     world.command(0, Command::FreePhotos);
     world.run(50);
     assert_eq!(world.troubles.get("a photo was freed"), Some(&3));
@@ -107,6 +108,43 @@ fn a_photo_is_freed_against_a_receipt_and_outlives_the_device() {
     world.start_server();
     healed(&mut world);
     assert_eq!(world.photos.len(), 3);
+}
+
+/// Nobody can bring it again, so everyone is told.
+#[test]
+fn a_photo_that_a_backup_took_after_it_was_freed_is_named_as_missing() {
+    let mut world = calm(6, 1);
+    let backup = world.machine.backup();
+    take_pictures(&mut world, 0, 2);
+    // The check would restart the server, and the device lose its connection.
+    world.heal().unwrap_or_else(|error| panic!("{error}"));
+    world.command(0, Command::FreePhotos);
+    world.run(50);
+    assert_eq!(world.troubles.get("a photo was freed"), Some(&2));
+    take_pictures(&mut world, 0, 1);
+    world.put_back(&backup);
+    healed(&mut world);
+    assert_eq!(world.photos.len(), 1, "the one that was still on the device came again");
+    assert!(world.troubles.contains_key("the server showed that photos are missing"), "{:?}", world.troubles);
+    let outbox = world.devices[0].engine.outbox();
+    let stuck = outbox.items.iter().filter(|item| matches!(item.reason, Waiting::Stuck { .. }));
+    assert_eq!(stuck.count(), 2, "{:?}", outbox.items);
+}
+
+#[test]
+fn a_photo_is_not_freed_on_a_receipt_from_before_a_backup_was_put_back() {
+    let mut world = calm(7, 1);
+    let backup = world.machine.backup();
+    take_pictures(&mut world, 0, 2);
+    healed(&mut world);
+    world.put_back(&backup);
+    world.command(0, Command::Online { wanted: false });
+    world.run(20);
+    world.command(0, Command::FreePhotos);
+    world.run(20);
+    assert!(!world.troubles.contains_key("a photo was freed"), "{:?}", world.troubles);
+    healed(&mut world);
+    assert_eq!(world.photos.len(), 2);
 }
 
 /// What the judge would say of a server that promises what is not so.

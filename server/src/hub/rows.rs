@@ -1,5 +1,7 @@
 //! What is stored about documents beside their chunks.
 
+use std::collections::BTreeMap;
+
 use duxue_document::{DeviceId, DocumentId, PersonId, RoundId};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +78,10 @@ pub struct HeldRow {
     /// Hashes of the changes that are still held, lower-case hex. Those that
     /// their actor's owner has brought since are gone.
     pub hashes: Vec<String>,
+    /// The actors, lower-case hex, of changes that someone else than their
+    /// owner brought, by hash. Rows of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub actors: BTreeMap<String, String>,
     /// Hashes of held changes outside this item that its changes depend on.
     pub waits_for: Vec<String>,
     /// Bytes of the chunks in the journal record.

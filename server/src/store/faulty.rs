@@ -192,6 +192,22 @@ impl SimulatedDisk {
         state.files.get(file).filter(|file| file.pending.is_empty()).map(|file| file.flushed.clone())
     }
 
+    /// The beginning of a file as it is whenever the power goes: all that is
+    /// flushed, up to where the first change behind it begins. `None` where its
+    /// name might be gone.
+    #[must_use]
+    pub fn lasting(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        let file = state.flushed_names.get(name).filter(|file| state.names.get(name) == Some(file))?;
+        let file = state.files.get(file)?;
+        let begins = |change: &Pending| match change {
+            Pending::Write { offset, .. } => *offset,
+            Pending::Truncate(size) => *size,
+        };
+        let lasts = file.pending.iter().map(begins).min().unwrap_or(usize::MAX);
+        Some(file.flushed[..lasts.min(file.flushed.len())].to_vec())
+    }
+
     /// The bytes of a file, to look at or to damage.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {

@@ -51,11 +51,19 @@ impl World {
     /// # Errors
     /// What still waits after a bounded number of steps.
     pub fn come_to_rest(&mut self) -> Result<(), String> {
+        let mut left_out = false;
         for look in 0..STEPS_TO_REST / LOOK_EVERY {
             self.run(LOOK_EVERY as u64);
             // What a supervisor has to decide, one decides now and then.
-            let admitted = look % 16 == 15 && self.decide_held();
-            if !admitted && self.is_at_rest() {
+            let decided = look % 16 == 15 && self.decide_held(&mut left_out);
+            if look % 64 == 63 {
+                self.retry_photos();
+                // A device hears with its next connection what was left out.
+                if std::mem::take(&mut left_out) {
+                    self.cut_all();
+                }
+            }
+            if !decided && self.is_at_rest() {
                 return Ok(());
             }
         }
@@ -63,8 +71,9 @@ impl World {
     }
 
     /// Lets in what is held, or leaves something out. False if there is nothing.
-    fn decide_held(&mut self) -> bool {
+    fn decide_held(&mut self, left_out: &mut bool) -> bool {
         if self.machine.has_held() && self.chance(150) {
+            *left_out = true;
             for marker in self.machine.leave_out_held() {
                 self.captured.remove(&marker);
             }
@@ -83,7 +92,7 @@ impl World {
         let moves = |link: &Link| !link.up.is_empty() || link.wire.has_frames();
         if self.machine.waiting() > 0
             || self.links.iter().any(moves)
-            || !self.devices.iter().all(|device| device.is_idle() && device.engine.outbox().items.is_empty())
+            || !self.devices.iter().all(|device| device.is_idle() && self.is_delivered(device))
         {
             return false;
         }
@@ -93,8 +102,8 @@ impl World {
     }
 
     fn waiting(&self) -> String {
-        let held = if self.machine.has_held() { ", something is held" } else { "" };
-        let mut words = vec![format!("{} commits{held}", self.machine.waiting())];
+        let mut words = vec![format!("{} commits", self.machine.waiting())];
+        words.extend(self.machine.held_words());
         for device in &self.devices {
             let engine = &device.engine;
             words.push(format!(
@@ -126,6 +135,7 @@ impl World {
         let arrived = markers(&survey.get_changes(&[]));
         self.kept_for_people(&arrived)?;
         self.photos_are_safe()?;
+        self.missing_photos_are_named(&arrived)?;
         // The same once more from what is on the disk.
         let heads = heads(&server);
         self.machine.lose_power();

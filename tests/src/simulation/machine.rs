@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::Automerge;
-use duxue_client_core::{HttpAnswer, HttpRequest, identity::Identity};
+use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest, identity::Identity};
 use duxue_document::{DocumentId, DocumentKind};
-use duxue_protocol::api::{Assignment, ReceiptAnswer, Role};
+use duxue_protocol::api::{Assignment, ReceiptAnswer, Role, SchoolRow};
 use duxue_protocol::receipt::Receipt;
 use duxue_server::app::App;
 use duxue_server::audit::By;
@@ -455,6 +455,15 @@ impl Machine {
         left_out
     }
 
+    /// What is held and nobody has decided about, in words.
+    #[must_use]
+    pub fn held_words(&self) -> Vec<String> {
+        let Some(life) = &self.life else { return Vec::new() };
+        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
+        let open = held.iter().filter(|row| row.decision.is_none());
+        open.map(|row| format!("held: {row:?}")).collect()
+    }
+
     /// Whether something is held and nobody has decided about it.
     #[must_use]
     pub fn has_held(&self) -> bool {
@@ -480,6 +489,22 @@ impl Machine {
         let shared = life.runtime.block_on(life.app.hub.read(&name)).ok()?;
         let document = shared.read().clone();
         Some(document)
+    }
+
+    /// How many photos the list of schools says that the survey speaks of, and
+    /// how many of these are here.
+    pub fn photos_shown(&mut self, now_ms: i64) -> Option<(usize, usize)> {
+        let token = &prototype::prototype().identities[0].token;
+        let request = HttpRequest {
+            method: "GET",
+            url: format!("/api/rounds/{}/schools", prototype::subject().round),
+            headers: vec![("authorization", format!("Bearer {token}"))],
+            body: HttpBody::Empty,
+        };
+        let mut answer = self.request(&request, Vec::new(), now_ms)?;
+        let rows: Vec<SchoolRow> = serde_json::from_slice(&answer.try_recv().ok()?.body).ok()?;
+        let row = rows.first()?;
+        Some((usize::try_from(row.photos).ok()?, usize::try_from(row.photos_here).ok()?))
     }
 
     /// The documents that everyone keeps.

@@ -27,7 +27,8 @@ impl World {
         let identity = self.devices[device].identity.clone();
         self.machine.connect(&identity, &wire);
         let up = VecDeque::new();
-        self.links.push(Link { device, life, id, up, wire, believed: true, silent: false });
+        let server = self.machine.lives();
+        self.links.push(Link { device, life, id, up, wire, believed: true, silent: false, server });
         self.feed(device, Event::Connected { link: id });
         true
     }

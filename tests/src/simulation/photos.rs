@@ -11,11 +11,11 @@ use duxue_server::store::Record;
 use duxue_server::store::faulty::SimulatedDisk;
 use duxue_server::store::journal::Disk as _;
 
-use super::device::Disk;
+use super::device::{Device, Disk};
 use super::ledger::lock;
 use super::prototype::subject;
 use super::work;
-use super::world::World;
+use super::world::{Link, World};
 
 /// Where a device keeps a photo's bytes: out of the engine's sight, as the
 /// shells do.
@@ -185,7 +185,7 @@ impl PhotoLedger {
             return None;
         }
         let disk = self.disk.as_ref().filter(|_| offset > 0)?;
-        let part = disk.flushed(&format!("staging/{id}.part"));
+        let part = disk.lasting(&format!("staging/{id}.part"));
         let part = part.filter(|_| disk.flushed(&format!("staging/{id}.json")).is_some());
         let Some(told) = part.as_ref().and_then(|bytes| bytes.get(..usize::try_from(offset).ok()?)) else {
             return Some(format!("{offset} bytes of {photo} were told that a power cut would take"));
@@ -340,11 +340,32 @@ impl World {
         self.late.clear();
         for device in 0..self.devices.len() {
             self.command(device, Command::PausePhotos { paused: false });
+        }
+        self.retry_photos();
+    }
+
+    /// People try again what is stuck.
+    pub(super) fn retry_photos(&mut self) {
+        for device in 0..self.devices.len() {
             for photo in self.stuck(device) {
                 self.count("a photo was stuck");
                 self.command(device, Command::RetryPhoto { photo });
             }
         }
+    }
+
+    /// Whether nothing waits on a device but what no disk has any more, which
+    /// it shows to people for good.
+    pub(super) fn is_delivered(&self, device: &Device) -> bool {
+        device.engine.outbox().items.iter().all(|item| match (&item.what, &item.reason) {
+            (OutboxWhat::Photo { photo }, Waiting::Stuck { .. }) => self.is_gone(device, photo),
+            _ => false,
+        })
+    }
+
+    fn is_gone(&self, device: &Device, photo: &PhotoHash) -> bool {
+        let bytes = device.disk.contains_key(&key(photo));
+        !bytes && self.freed.contains(photo) && !lock(&self.machine.ledger).photos.is_safe(photo)
     }
 
     fn stuck(&self, device: usize) -> Vec<PhotoHash> {
@@ -358,19 +379,34 @@ impl World {
             .collect()
     }
 
-    /// The bytes of a photo may go from a device: only against a receipt.
+    /// The bytes of a photo may go from a device: only against a receipt that
+    /// it has heard from this server, as far as it can know that it is this one.
     pub(super) fn free(&mut self, device: usize, photo: &PhotoHash) {
+        let life = self.devices[device].life;
+        let own = |link: &&Link| link.device == device && link.life == life && link.believed;
+        let server = self.links.iter().find(own).map(|link| link.server);
         let mut ledger = lock(&self.machine.ledger);
+        let safe = ledger.photos.is_safe(photo);
         if !ledger.photos.was_receipted(photo) {
             ledger.violation(format!("the photo {photo} was freed without a receipt"));
+        } else if server.is_none() {
+            ledger.violation(format!("the photo {photo} was freed without a connection"));
+        } else if !safe && server == Some(self.machine.lives()) {
+            ledger.violation(format!("the photo {photo} was freed and its server does not have it"));
         }
         drop(ledger);
         self.count("a photo was freed");
+        self.freed.insert(*photo);
         self.devices[device].disk.remove(&key(photo));
+        if !safe {
+            self.count("a photo was freed on a connection to the server before the backup");
+            self.forget_photos_that_no_disk_has();
+        }
     }
 
     /// Nobody can be asked to keep a photo that an old copy took away
-    /// everywhere.
+    /// everywhere; but what is missing has to be named, see
+    /// [`World::missing_photos_are_named`].
     pub(super) fn forget_photos_that_no_disk_has(&mut self) {
         let held = |photo: &PhotoHash| {
             let row = format!("photo/{photo}");
@@ -379,10 +415,37 @@ impl World {
                 .any(|device| device.disk.contains_key(&key(photo)) && device.disk.contains_key(&row))
         };
         let ledger = lock(&self.machine.ledger);
-        let kept = self.photos.iter().filter(|photo| held(photo) || ledger.photos.is_safe(photo));
-        let kept = kept.copied().collect();
+        let kept = |photo: &&PhotoHash| held(photo) || ledger.photos.is_safe(photo);
+        let (kept, taken): (BTreeSet<_>, BTreeSet<_>) = self.photos.iter().partition(kept);
         drop(ledger);
         self.photos = kept;
+        for _ in taken {
+            self.count("a backup took a photo that was nowhere else");
+        }
+    }
+
+    /// What the server shows of a school says of how many photos its survey
+    /// speaks and how many are here: none is missing silently.
+    ///
+    /// # Errors
+    /// What it says, where it is not so.
+    pub(super) fn missing_photos_are_named(&mut self, arrived: &BTreeSet<u64>) -> Result<(), String> {
+        if self.pictures.is_empty() {
+            return Ok(());
+        }
+        let pictures = self.pictures.iter().filter(|(marker, _)| arrived.contains(marker));
+        let named: BTreeSet<PhotoHash> = pictures.map(|(_, photo)| *photo).collect();
+        let ledger = lock(&self.machine.ledger);
+        let here = named.iter().filter(|photo| ledger.photos.is_safe(photo)).count();
+        drop(ledger);
+        let shown = self.machine.photos_shown(self.now_ms);
+        if shown != Some((named.len(), here)) {
+            return Err(format!("{here} of {} photos are here, and {shown:?} are shown", named.len()));
+        }
+        if here < named.len() {
+            self.count("the server showed that photos are missing");
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -391,7 +454,7 @@ impl World {
     pub(super) fn photos_are_safe(&self) -> Result<(), String> {
         let ledger = lock(&self.machine.ledger);
         if let Some(photo) = self.photos.iter().find(|photo| !ledger.photos.is_safe(photo)) {
-            let bytes = |device: &super::device::Device| photos_of(&device.disk).any(|held| held == *photo);
+            let bytes = |device: &Device| photos_of(&device.disk).any(|held| held == *photo);
             let holders: Vec<&str> = self
                 .devices
                 .iter()

@@ -3,6 +3,7 @@
 use duxue_server::store::faulty::{DiskFaults, StoreFaults};
 
 use super::device::Device;
+use super::machine::Backup;
 use super::prototype::INSPECTORS;
 use super::world::{Faults, World};
 
@@ -101,15 +102,20 @@ impl World {
         match self.backup.take().filter(|_| put_back) {
             Some(backup) => {
                 self.count("the server was put back to a backup");
-                self.machine.restore(&backup);
-                self.apply_faults();
-                self.forget_what_no_disk_has();
+                self.put_back(&backup);
             }
             None if self.machine.is_up() && !self.machine.has_stopped() => {
                 self.backup = Some(self.machine.backup());
             }
             None => {}
         }
+    }
+
+    /// Puts the server's disk back to a copy.
+    pub fn put_back(&mut self, backup: &Backup) {
+        self.machine.restore(backup);
+        self.apply_faults();
+        self.forget_what_no_disk_has();
     }
 
     /// Makes a copy of a device's disk, or puts the last one back behind the

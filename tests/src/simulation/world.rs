@@ -70,9 +70,8 @@ impl Faults {
         photos: 0,
     };
 
-    /// Photos, with everything but rights that end: with those seed 26 shows
-    /// changes that stay held and nobody can decide about.
-    pub const PHOTOS: Self = Self { photos: 500, rights: 0, ..Self::ALL };
+    /// Everything, and half of the work is about photos.
+    pub const PHOTOS: Self = Self { photos: 500, ..Self::ALL };
 }
 
 /// A connection, or what is left of one.
@@ -87,6 +86,8 @@ pub(super) struct Link {
     pub believed: bool,
     /// Whether nothing passes, though neither end knows.
     pub silent: bool,
+    /// The life of the server that it was opened to.
+    pub server: u64,
 }
 
 /// Devices, links and a machine.
@@ -111,6 +112,8 @@ pub struct World {
     pub(super) pictures: BTreeMap<u64, PhotoHash>,
     /// Photos that a device reported as saved and no disk has lost since.
     pub photos: BTreeSet<PhotoHash>,
+    /// Photos that some device freed on a true receipt.
+    pub freed: BTreeSet<PhotoHash>,
     /// Requests that arrive once more.
     pub(super) late: VecDeque<Late>,
     next_marker: u64,
@@ -138,6 +141,7 @@ impl World {
             backup: None,
             pictures: BTreeMap::new(),
             photos: BTreeSet::new(),
+            freed: BTreeSet::new(),
             late: VecDeque::new(),
             next_marker: FIRST_MARKER,
             trace: 0,

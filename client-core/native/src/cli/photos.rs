@@ -36,6 +36,8 @@ pub async fn photo(cx: &mut Context, action: PhotoAction) -> Result<(), Failure>
             super::sync::sync(cx, false, 45).await
         }
         PhotoAction::Free => {
+            // Only what the server has now may go from here.
+            super::sync::hear(cx).await?;
             let Reply::Freed { photos, bytes: count } = cx.run(Command::FreePhotos).await? else {
                 return Err(CommandError::BadAnswer.into());
             };

@@ -29,10 +29,15 @@ pub async fn sync(cx: &mut Context, watch: bool, timeout_s: u64) -> Result<(), F
     report(cx, before.bytes)
 }
 
+/// Goes online until the server has said what it has.
+pub async fn hear(cx: &mut Context) -> Result<(), Failure> {
+    cx.run(Command::Online { wanted: true }).await?;
+    exchange(cx, false, TIMEOUT, None).await
+}
+
 /// Syncs before or after a step of another command, without its own report.
 pub async fn quietly(cx: &mut Context) -> Result<(), Failure> {
-    cx.run(Command::Online { wanted: true }).await?;
-    exchange(cx, false, TIMEOUT, None).await?;
+    hear(cx).await?;
     let outbox = cx.driver.engine().outbox();
     let refused = outbox.items.iter().any(|item| matches!(item.reason, Waiting::Denied));
     if refused { Err(unfinished(Some(why(cx, &Waiting::Denied)))) } else { Ok(()) }

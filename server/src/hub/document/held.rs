@@ -7,9 +7,17 @@ use automerge::ChangeHash;
 
 use crate::hub::quota::Amount;
 use crate::hub::rows::{HeldRow, reason};
+use crate::random;
 use crate::store::Delivery;
 
-use super::build::hash_from_hex;
+use super::build::{hash_from_hex, hex_bytes};
+
+/// A change that someone else than its actor's owner brought.
+struct Relayed {
+    by: Delivery,
+    /// The actor, if the row says.
+    actor: Option<Vec<u8>>,
+}
 
 /// The held changes of one document.
 #[derive(Default)]
@@ -23,7 +31,7 @@ pub(super) struct Held {
     left_out: HashSet<ChangeHash>,
     /// Changes that someone else than their actor's owner brought, and who did:
     /// the owner may still bring them.
-    relayed: HashMap<ChangeHash, Delivery>,
+    relayed: HashMap<ChangeHash, Relayed>,
     amount: Amount,
 }
 
@@ -82,7 +90,12 @@ impl Held {
     /// Whether a change is here only because someone else than who asks
     /// brought it, who is not its actor's owner either.
     pub fn is_relayed_by_another(&self, hash: &ChangeHash, asks: &Delivery) -> bool {
-        self.relayed.get(hash).is_some_and(|brought| brought != asks)
+        self.relayed.get(hash).is_some_and(|relayed| relayed.by != *asks)
+    }
+
+    /// The actor of a change that someone else than its owner brought.
+    pub fn relayed_actor(&self, hash: &ChangeHash) -> Option<&[u8]> {
+        self.relayed.get(hash)?.actor.as_deref()
     }
 
     /// An item that nobody has decided about.
@@ -105,8 +118,10 @@ impl Held {
             return;
         }
         if row.reason == reason::OTHER_ACTOR {
-            let brought = Delivery { person: row.person.clone(), device: row.device.clone() };
-            self.relayed.extend(hashes.iter().map(|hash| (*hash, brought.clone())));
+            let by = Delivery { person: row.person.clone(), device: row.device.clone() };
+            let actor = |hash: &ChangeHash| hex_bytes(row.actors.get(&random::hex(&hash.0))?);
+            let relayed = |hash| (hash, Relayed { by: by.clone(), actor: actor(&hash) });
+            self.relayed.extend(hashes.iter().copied().map(relayed));
         }
         if decision == Some(false) {
             self.left_out.extend(hashes);

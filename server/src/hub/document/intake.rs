@@ -1,7 +1,7 @@
 //! Decides about what has arrived: which changes are taken, which are held,
 //! and which deliveries are refused whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use automerge::{Change, ChangeHash};
 use duxue_document::PersonId;
@@ -287,6 +287,7 @@ impl Document {
                 reason: reason.to_owned(),
                 received_ms: intake.now_ms,
                 hashes: Vec::new(),
+                actors: actors_of(reason, &changes),
                 waits_for: outside.iter().map(|hash| random::hex(&hash.0)).collect(),
                 bytes: 0,
                 decision: None,
@@ -296,6 +297,12 @@ impl Document {
         }
         Ok(())
     }
+}
+
+/// Whose changes these are, where only their owner may still bring them.
+fn actors_of(held_for: &str, changes: &[Change]) -> BTreeMap<String, String> {
+    let relayed = changes.iter().filter(|_| held_for == reason::OTHER_ACTOR);
+    relayed.map(|change| (random::hex(&change.hash().0), random::hex(change.actor_id().to_bytes()))).collect()
 }
 
 /// Takes those out that depend on what is outside the document.

@@ -158,10 +158,15 @@ impl Document {
 
     /// Whether a held change is not here as far as who asks is concerned:
     /// someone who is not its actor's owner brought it. The owner has yet to
-    /// bring it.
+    /// bring it; once it was left out nobody else can, and they hear so, or
+    /// they would state again for ever what they wrote on top of it.
     #[must_use]
     pub fn is_unheard_of(&self, hash: &ChangeHash, asks: &Delivery) -> bool {
-        self.held.is_relayed_by_another(hash, asks)
+        let of_another = || {
+            let owner = self.held.relayed_actor(hash).and_then(|actor| self.actors.get(actor));
+            owner.is_some_and(|owner| !owner.is(asks))
+        };
+        self.held.is_relayed_by_another(hash, asks) && !(self.left_out(hash) && of_another())
     }
 
     /// Whether a change is stored and waits for one that is held, directly or

@@ -1,7 +1,9 @@
 //! What is taken, held and set aside, without a store.
 
-use automerge::transaction::Transactable;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use automerge::transaction::Transactable;
 
 use automerge::{ActorId, Automerge, AutomergeError, ROOT};
 use duxue_document::{DocumentKind, PersonId, genesis};
@@ -372,6 +374,24 @@ fn what_depends_on_what_was_left_out_is_set_aside_and_the_rest_waits_on() {
     assert!(world.document.has_set_aside(&later.hash()));
 }
 
+/// Someone who builds on it would else state it again for ever.
+#[test]
+fn what_was_left_out_is_left_out_to_all_but_its_owner_who_may_still_bring_it() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let relayed = edit(&mut world.device(1), "relayed");
+    assert_eq!(world.bring("b", vec![relayed.clone()]), [reason::OTHER_ACTOR]);
+    let by = |person: &str| Delivery { person: person.parse().expect("an id"), device: None };
+    let unheard =
+        |world: &World| ["a", "b", "c"].map(|who| world.document.is_unheard_of(&relayed.hash(), &by(who)));
+    assert_eq!(unheard(&world), [true, false, true], "it may be decided about yet");
+    world.decide(&[1], false, Vec::new());
+    assert_eq!(unheard(&world), [true, false, false]);
+    assert!(world.bring("c", vec![relayed.clone()]).is_empty());
+    assert!(world.bring("a", vec![relayed.clone()]).is_empty());
+    assert!(world.document.has(&relayed.hash()), "its owner brought it");
+}
+
 #[test]
 fn what_waits_for_what_was_left_out_is_found_at_a_load() {
     let mut of_a = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
@@ -384,6 +404,7 @@ fn what_waits_for_what_was_left_out_is_found_at_a_load() {
         reason: reason::RIGHT_ENDED.to_owned(),
         received_ms: 0,
         hashes: vec![crate::random::hex(&out.hash().0)],
+        actors: BTreeMap::new(),
         waits_for: Vec::new(),
         bytes: 1,
         decision: Some(Decision { admitted: false, by: None, at_ms: 0 }),
