@@ -164,8 +164,8 @@ limits! {
     outbound_bytes = 1 << 20;
     /// Bytes that one socket may hold while a frame is written: the largest document that can be sent whole.
     socket_write_bytes = 32 << 20;
-    /// Bytes of a socket's read buffer; it is resident for each idle client.
-    socket_read_bytes = 4 << 10;
+    /// Bytes of a socket's read buffer; it is resident for each idle client, and most frames are smaller.
+    socket_read_bytes = 1 << 10;
     /// Bytes of an ephemeral message: a cursor or a presence.
     ephemeral_bytes = 16 << 10;
     /// Ephemeral messages of one connection in a second; each goes to all who have the document open.

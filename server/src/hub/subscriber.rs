@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use automerge::Automerge;
 use automerge::sync::{Message, State, SyncDoc};
+use tokio::time::Instant;
 
 use crate::rounds::{Access, Writing};
 
+use super::pace::GATHER;
 use super::peer::Peer;
 use super::recent::Recent;
 
@@ -20,6 +22,8 @@ pub struct Subscriber {
     pub dirty: bool,
     access: Access,
     state: State,
+    /// When changes were sent that the peer has not answered yet.
+    unanswered: Option<Instant>,
     /// The last message without changes, as sent.
     last_empty: Option<Vec<u8>>,
 }
@@ -30,13 +34,20 @@ impl Subscriber {
     #[must_use]
     pub fn new(peer: Arc<Peer>, access: Access) -> Self {
         let state = if access.write == Writing::No { State::new_read_only() } else { State::new() };
-        Self { peer, dirty: false, access, state, last_empty: None }
+        Self { peer, dirty: false, access, state, unanswered: None, last_empty: None }
     }
 
     /// What the session may do.
     #[must_use]
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// Until when a message should wait for the peer's answer to the last one,
+    /// so that what comes meanwhile goes out together.
+    #[must_use]
+    pub fn gathers_until(&self) -> Option<Instant> {
+        self.unanswered.map(|since| since + GATHER)
     }
 
     /// Notes that rights changed.
@@ -63,6 +74,7 @@ impl Subscriber {
     ) -> Result<(), automerge::AutomergeError> {
         #[cfg(test)]
         super::trap::on_receive(&self.peer.sender_id);
+        self.unanswered = None;
         let sent = self.state.last_sent_heads.clone();
         if !recent.receive(doc, &mut self.state, &message) {
             doc.receive_sync_message(&mut self.state, message)?;
@@ -96,6 +108,7 @@ impl Subscriber {
         let bytes = message.encode();
         if !empty {
             self.last_empty = None;
+            self.unanswered = Some(Instant::now());
             return Some(bytes);
         }
         // Where the peer has what is held or set aside, heads never become
@@ -105,5 +118,54 @@ impl Subscriber {
         }
         self.last_empty = Some(bytes.clone());
         Some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::ActorId;
+    use automerge::transaction::Transactable;
+    use duxue_document::{DocumentKind, genesis};
+
+    use crate::accounts::Caller;
+    use crate::config::Limits;
+
+    use super::*;
+
+    fn edit(doc: &mut Automerge, value: i64) {
+        let mut transaction = doc.transaction();
+        transaction.put(automerge::ROOT, "x", value).expect("puts");
+        transaction.commit();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_are_gathered_for_a_peer_until_it_has_answered_the_last() {
+        let person = "p".parse().expect("an id");
+        let caller = Caller { person, device: None, administrator: false, expires_ms: 0 };
+        let (peer, _frames) = Peer::new(1, caller, "peer".to_owned(), &Limits::default().hub());
+        let access = Access { read: true, write: Writing::Yes };
+        let mut subscriber = Subscriber::new(Arc::new(peer), access);
+        let mut ours = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
+        let (mut theirs, mut state) = (ours.clone(), State::new());
+        // The peer's first word, and what it answers to each message.
+        let mut sent = None;
+        for round in 0..3 {
+            if round > 0 {
+                edit(&mut ours, round);
+                let recent = Recent::new(&ours);
+                sent = subscriber.generate(&ours, &recent);
+                assert_eq!(subscriber.gathers_until(), Some(Instant::now() + GATHER));
+            }
+            for bytes in sent.take() {
+                let message = Message::decode(&bytes).expect("a message");
+                theirs.receive_sync_message(&mut state, message).expect("taken");
+            }
+            let answer = theirs.generate_sync_message(&mut state).expect("an answer");
+            let recent = Recent::new(&ours);
+            subscriber.receive(&mut ours, &recent, answer, false).expect("taken");
+            assert_eq!(subscriber.gathers_until(), None, "it has answered");
+            sent = subscriber.generate(&ours, &recent);
+            assert_eq!(subscriber.gathers_until(), None, "heads alone need no answer");
+        }
     }
 }

@@ -18,6 +18,7 @@ use duxue_document::{DocumentId, PersonId};
 use futures_util::FutureExt;
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::clock::now_ms;
 use crate::config::refused;
@@ -76,6 +77,8 @@ pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<
         id,
         document,
         subscribers: BTreeMap::new(),
+        gathered: None,
+        pause: None,
         compaction: Compaction::default(),
     };
     // A defect of ours must not leave sessions waiting for ever, nor stop any
@@ -101,6 +104,10 @@ struct Owner {
     id: DocumentId,
     document: Document,
     subscribers: BTreeMap<u64, Subscriber>,
+    /// When a subscriber gets what was gathered for it, at the latest.
+    gathered: Option<Instant>,
+    /// Until when the document listens before it speaks again.
+    pause: Option<Instant>,
     compaction: Compaction,
 }
 
@@ -113,8 +120,12 @@ impl Owner {
         let mut batch = Vec::new();
         loop {
             batch.clear();
-            let idle = tokio::time::timeout(self.hub.limits.idle, inbox.recv_many(&mut batch, BATCH));
-            match idle.await {
+            if let Some(pause) = self.pause {
+                tokio::time::sleep_until(pause).await;
+            }
+            let idle = Instant::now() + self.hub.limits.idle;
+            let until = self.gathered.map_or(idle, |at| at.min(idle));
+            match timeout_at(until, inbox.recv_many(&mut batch, BATCH)).await {
                 Ok(0) => return,
                 Ok(_) => {
                     let batch = std::mem::take(&mut batch);
@@ -129,6 +140,7 @@ impl Owner {
                         return self.hub.abandon(&self.id, inbox).await;
                     }
                 }
+                Err(_) if until < idle => self.answer(),
                 Err(_) if self.subscribers.is_empty() && !self.compaction.is_running() => {
                     if self.evict(inbox).await {
                         return;

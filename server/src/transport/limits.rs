@@ -88,7 +88,7 @@ impl Default for SocketLimits {
         Self {
             message_bytes,
             frame_bytes: message_bytes,
-            read_buffer_bytes: 4 << 10,
+            read_buffer_bytes: 1 << 10,
             write_buffer_bytes: 32 << 20,
         }
     }

@@ -1,6 +1,7 @@
 //! After the faults: everything comes to rest, and then it is looked at.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use automerge::{Automerge, ChangeHash};
 use duxue_client_core::Command;
@@ -18,6 +19,8 @@ use duxue_server::store::{JournalNumber, Record};
 const STEPS_TO_REST: usize = 8_000;
 /// Steps between two looks whether it has.
 const LOOK_EVERY: usize = 8;
+/// After which the server has said everything that it had gathered.
+const SAID: Duration = Duration::from_millis(50);
 
 impl World {
     /// All faults end, everyone is online and works until nothing waits.
@@ -64,7 +67,10 @@ impl World {
                 }
             }
             if !decided && self.is_at_rest() {
-                return Ok(());
+                self.machine.pass(SAID);
+                if self.is_at_rest() {
+                    return Ok(());
+                }
             }
         }
         Err(format!("not at rest after {STEPS_TO_REST} steps: {}", self.waiting()))
@@ -98,7 +104,15 @@ impl World {
         }
         let mut surveys = self.devices.iter().map(|device| device.engine.survey(&subject()).map(|v| v.heads));
         let first = surveys.next();
-        surveys.all(|heads| Some(heads) == first) && !self.machine.has_held()
+        if !surveys.all(|heads| Some(heads) == first) || self.machine.has_held() {
+            return false;
+        }
+        // Who is between two connections has yet to hear of what the server has.
+        let Some(Ok(heads)) = first else { return false };
+        documents().iter().all(|(id, _)| {
+            let of_server = self.machine.document(id).map(|doc| texts(&doc));
+            heads.get(id) == of_server.as_ref()
+        })
     }
 
     fn waiting(&self) -> String {
@@ -203,8 +217,7 @@ impl World {
         for device in &self.devices {
             let view = device.engine.survey(&subject()).map_err(|error| error.to_string())?;
             for ((id, kind), (_, document)) in documents().iter().zip(server) {
-                let theirs: BTreeSet<String> = document.get_heads().iter().map(ToString::to_string).collect();
-                if view.heads.get(id) != Some(&theirs) {
+                if view.heads.get(id) != Some(&texts(document)) {
                     return Err(format!("{} differs from the server in {kind:?}", device.name));
                 }
             }
@@ -229,4 +242,9 @@ impl World {
 
 fn heads(server: &[(DocumentKind, Automerge)]) -> Vec<Vec<ChangeHash>> {
     server.iter().map(|(_, doc)| doc.get_heads()).collect()
+}
+
+/// A document's heads as text.
+fn texts(document: &Automerge) -> BTreeSet<String> {
+    document.get_heads().iter().map(ToString::to_string).collect()
 }

@@ -86,6 +86,8 @@ pub struct Client {
     pub copies: HashMap<DocumentId, Copy>,
     /// Bytes sent and received.
     pub bytes: (u64, u64),
+    /// Frames sent and received.
+    pub frames: (u64, u64),
 }
 
 impl Client {
@@ -109,7 +111,14 @@ impl Client {
         let upgrade = tokio_tungstenite::client_async_with_config(url, stream, Some(config));
         let (socket, _) = upgrade.await.map_err(|error| format!("upgrade: {error}"))?;
         let name = format!("bench-{}", random_hex());
-        let mut client = Self { socket, name, server: String::new(), copies: HashMap::new(), bytes: (0, 0) };
+        let mut client = Self {
+            socket,
+            name,
+            server: String::new(),
+            copies: HashMap::new(),
+            bytes: (0, 0),
+            frames: (0, 0),
+        };
         let join = Wire::Join {
             sender_id: client.name.clone(),
             metadata: Metadata { storage_id: None, is_ephemeral: Some(true) },
@@ -132,6 +141,7 @@ impl Client {
     async fn send(&mut self, message: &Wire) -> Outcome {
         let frame = wire::encode(message);
         self.bytes.0 += frame.len() as u64;
+        self.frames.0 += 1;
         self.socket.send(Message::Binary(frame.into())).await.map_err(|error| format!("send: {error}"))
     }
 
@@ -144,6 +154,7 @@ impl Client {
             match self.socket.next().await {
                 Some(Ok(Message::Binary(frame))) => {
                     self.bytes.1 += frame.len() as u64;
+                    self.frames.1 += 1;
                     return Ok(frame.into());
                 }
                 Some(Ok(Message::Close(frame))) => {

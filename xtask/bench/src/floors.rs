@@ -30,9 +30,14 @@ pub struct Times {
     pub p99_ms: f64,
 }
 
-fn times(count: usize, mut once: impl FnMut() -> std::io::Result<()>) -> std::io::Result<Times> {
+fn times(
+    count: usize,
+    rest: Duration,
+    mut once: impl FnMut() -> std::io::Result<()>,
+) -> std::io::Result<Times> {
     let (begin, mut took) = (Instant::now(), Vec::new());
     while took.len() < count && begin.elapsed() < ENOUGH {
+        std::thread::sleep(rest);
         let at = Instant::now();
         once()?;
         took.push(at.elapsed().as_secs_f64() * 1e3);
@@ -41,15 +46,16 @@ fn times(count: usize, mut once: impl FnMut() -> std::io::Result<()>) -> std::io
     Ok(Times { p50_ms: percentile(&took, 0.5), p99_ms: percentile(&took, 0.99) })
 }
 
-/// Appending a small record and flushing it, on the data folder's disk.
+/// Appending a small record and flushing it, on the data folder's disk, after
+/// a rest: a disk that was just used answers sooner.
 ///
 /// # Errors
 /// What the disk says.
-pub fn flush(folder: &Path) -> Outcome<Times> {
+pub fn flush(folder: &Path, rest: Duration) -> Outcome<Times> {
     let path = folder.join("flush");
     let measured = || -> std::io::Result<Times> {
         let mut file = File::options().create(true).append(true).open(&path)?;
-        times(400, || {
+        times(400, rest, || {
             file.write_all(&[7; RECORD])?;
             file.sync_data()
         })
@@ -79,7 +85,7 @@ pub fn echo() -> Outcome<Times> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         let mut frame = [7; FRAME];
-        times(4000, || {
+        times(4000, Duration::ZERO, || {
             socket.write_all(&frame)?;
             socket.read_exact(&mut frame)
         })

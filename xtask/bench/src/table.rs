@@ -39,6 +39,8 @@ pub const ROWS: &[(&str, &str)] = &[
 pub const METRICS: &[Metric] = &[
     metric("machine", "flush_p50_ms", "append and flush, median ms"),
     metric("machine", "flush_p99_ms", "append and flush, p99 ms"),
+    metric("machine", "flush_rested_p50_ms", "the same as often as edits come, median ms"),
+    metric("machine", "flush_rested_p99_ms", "the same as often as edits come, p99 ms"),
     metric("machine", "echo_p50_ms", "loopback round trip, median ms"),
     metric("machine", "decode_ms", "decode one photo, ms"),
     metric("upload", "docs_per_s", "documents/s"),
@@ -57,6 +59,7 @@ pub const METRICS: &[Metric] = &[
     metric("loop-2", "other_cpu_s", "CPU s of others meanwhile"),
     metric("loop-10", "edits_per_s", "edits/s"),
     metric("loop-10", "edit_ms", "ms per edit"),
+    metric("loop-10", "received_per_edit", "frames that clients get for an edit"),
     metric("loop-10", "server_cpu_s", "server CPU s"),
     metric("loop-10", "other_cpu_s", "CPU s of others meanwhile"),
     metric("fan-in", "wall_s", "until all have all, s"),

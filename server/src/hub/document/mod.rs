@@ -39,8 +39,10 @@ use build::apply_guarded;
 use held::Held;
 use numbers::Numbers;
 
-/// Σ chunks below which no snapshot is made, in bytes.
-const SNAPSHOT_FLOOR: usize = 16 << 10;
+/// Σ chunks below which no snapshot is made, in bytes. A snapshot costs a walk
+/// over the whole history three times, so one for every hundred changes would
+/// cost more than these.
+const SNAPSHOT_FLOOR: usize = 128 << 10;
 /// Operations of chunks below which none is made: they are applied at each
 /// load, at some 100 000 a second.
 const SNAPSHOT_OPERATIONS: usize = 20_000;
@@ -203,7 +205,7 @@ impl Document {
     /// snapshot through it: chunks can be small and hold much.
     #[must_use]
     pub fn snapshot_due(&self) -> Option<JournalNumber> {
-        let outgrown = self.chunk_bytes >= self.snapshot_bytes.max(SNAPSHOT_FLOOR);
+        let outgrown = self.chunk_bytes >= (2 * self.snapshot_bytes).max(SNAPSHOT_FLOOR);
         let many = self.chunk_operations >= self.operations().max(2 * SNAPSHOT_OPERATIONS) / 2;
         (outgrown || many).then_some(self.through)
     }

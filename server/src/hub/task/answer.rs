@@ -7,8 +7,10 @@ use std::sync::Arc;
 use automerge::ChangeHash;
 use automerge::sync::Message as SyncMessage;
 use duxue_protocol::wire;
+use tokio::time::Instant;
 
 use crate::hub::document::Received;
+use crate::hub::pace::pause;
 use crate::hub::subscriber::Subscriber;
 use crate::store::{Delivery, StoreError};
 
@@ -44,6 +46,9 @@ impl Owner {
     /// for it.
     pub(super) fn answer(&mut self) {
         let mut gone = Vec::new();
+        let mut spoke = false;
+        self.gathered = None;
+        let now = Instant::now();
         let id = self.id.to_string();
         for (session, subscriber) in self.subscribers.iter_mut().filter(|(_, s)| s.dirty) {
             let access = self.hub.rounds.access(&subscriber.peer.caller.person, self.document.name());
@@ -59,10 +64,17 @@ impl Owner {
                 continue;
             }
             subscriber.set_access(access);
+            if let Some(until) = subscriber.gathers_until().filter(|until| now < *until) {
+                self.gathered = Some(self.gathered.map_or(until, |at| at.min(until)));
+                continue;
+            }
             let peer = Arc::clone(&subscriber.peer);
             let Some(place) = peer.reserve(self.id) else { continue };
             match self.document.generate(subscriber) {
-                Ok(Some(data)) => place.send(self.hub.sync_frame(&peer, &id, data)),
+                Ok(Some(data)) => {
+                    spoke = true;
+                    place.send(self.hub.sync_frame(&peer, &id, data));
+                }
                 Ok(None) => {}
                 Err(()) => {
                     peer.close_about(self.id, 1011, "sync.panic");
@@ -73,6 +85,7 @@ impl Owner {
         for session in gone {
             self.subscribers.remove(&session);
         }
+        self.pause = pause(self.subscribers.len()).filter(|_| spoke).map(|pause| now + pause);
     }
 
     pub(super) fn forward(&self, session: u64, message: wire::Message) {

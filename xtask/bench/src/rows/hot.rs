@@ -27,6 +27,8 @@ const STALLED: Duration = Duration::from_secs(1);
 struct Shared {
     born: Mutex<HashMap<ChangeHash, Instant>>,
     edits: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
     stalls: AtomicU64,
     stop: AtomicBool,
 }
@@ -81,6 +83,8 @@ pub async fn run(
     sheet.note("edits_per_s", per_s);
     sheet.note("edit_ms", number(clients) * 1e3 / per_s.max(f64::MIN_POSITIVE));
     sheet.note("delivered", number(seen.len()) / (edits * number(clients - 1)).max(1.0));
+    sheet.note("sent_per_edit", shared.sent.load(Ordering::Relaxed) as f64 / edits.max(1.0));
+    sheet.note("received_per_edit", shared.received.load(Ordering::Relaxed) as f64 / edits.max(1.0));
     sheet.note("stalls", shared.stalls.load(Ordering::Relaxed) as f64);
     Ok(())
 }
@@ -105,6 +109,9 @@ impl Editor {
         loop {
             let stopped = self.shared.stop.load(Ordering::Relaxed);
             if stopped && heard.elapsed() > QUIET {
+                let (sent, received) = self.client.frames;
+                self.shared.sent.fetch_add(sent, Ordering::Relaxed);
+                self.shared.received.fetch_add(received, Ordering::Relaxed);
                 return Ok(self.seen);
             }
             if self.waiting.is_some_and(|(_, at)| at.elapsed() > STALLED) {
