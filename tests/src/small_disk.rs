@@ -25,10 +25,20 @@ impl SmallDisk {
     /// Mounts one on a folder, which is made.
     ///
     /// # Panics
-    /// Where the system allows it neither to this user as root nor in a user
-    /// namespace: the tests of full disks need one of them.
+    /// Where the system does not allow it; see [`SmallDisk::if_allowed`].
     #[must_use]
     pub fn mount(at: &Path, mebibytes: u32) -> Self {
+        Self::if_allowed(at, mebibytes)
+            .expect("this test needs root or user namespaces to mount a small file system")
+    }
+
+    /// Mounts one on a folder, which is made. `None` where the system allows it
+    /// neither to this user as root nor in a user namespace.
+    ///
+    /// # Panics
+    /// If `unshare` is not installed.
+    #[must_use]
+    pub fn if_allowed(at: &Path, mebibytes: u32) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
         let own_user = std::fs::metadata("/proc/self").expect("Linux").uid() != 0;
         let mut command = Command::new("unshare");
@@ -48,9 +58,9 @@ impl SmallDisk {
         let said = deadline::lines(holder.stdout.take().expect("a piped output")).recv_timeout(DEADLINE);
         if said.as_deref() != Ok("mounted") {
             deadline::kill(&mut holder);
-            panic!("this test needs root or user namespaces to mount a small file system");
+            return None;
         }
-        Self { holder, at: at.to_owned(), own_user }
+        Some(Self { holder, at: at.to_owned(), own_user })
     }
 
     /// What runs a program where the file system is seen.

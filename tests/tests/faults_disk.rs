@@ -117,3 +117,68 @@ fn a_full_disk_is_told_reading_goes_on_and_writing_too_once_there_is_room() {
     assert!(desk.is_whole(&first));
     let _ = device.run(&["receipts", "--verify"]);
 }
+
+/// Bytes of each photo that fills the disk.
+const LARGE: usize = 8 << 20;
+/// The code of a photo that there is no room for.
+const NO_ROOM: &str = "photo.no_room";
+
+/// Why a photo would not be taken now; nothing if it would be.
+fn photo_is_refused(inspector: &Desk) -> Option<String> {
+    use base64::Engine;
+    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let hash = PhotoHash::of(b"never sent").to_string();
+    let pairs = [("sha256", hash.as_str()), ("round", ROUND), ("school", SCHOOL)];
+    let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(value))).join(",");
+    let length = LARGE.to_string();
+    let headers =
+        [("tus-resumable", "1.0.0"), ("upload-length", length.as_str()), ("upload-metadata", &metadata)];
+    let (status, answer) = inspector.ask("POST", "/api/files", &headers, &[]);
+    let problem: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    (status >= 400).then(|| problem["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What fills the disk here is what the server itself writes.
+#[test]
+fn photos_fill_the_disk_to_what_is_kept_for_measurements_and_no_further() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (data, county) = (folder.path().join("server"), folder.path().join("county"));
+    let disk = SmallDisk::if_allowed(&data, DISK_MEBIBYTES);
+    xtask::demo::write(&county).unwrap_or_else(|error| panic!("{error}"));
+    // Without a disk of its own the server takes the machine's for too small.
+    let (reserve, fits) = if disk.is_some() { (70 << 20, true) } else { (1 << 60, false) };
+    if !fits {
+        println!(
+            "NOT TESTED: a disk that fills, since nothing can be mounted here; only what the reserve refuses"
+        );
+    }
+    let within = disk.as_ref().map(SmallDisk::within).unwrap_or_default();
+    let start = Start { within, limits: vec![("photo_reserve_bytes", reserve)], ..Start::default() };
+    let mut round = Round::open_in(folder, data, start, &county.join("register.csv"));
+    let desk = Desk { api: round.desk("supervisor", "supervisor"), url: round.url() };
+    round.inspector("second", &[SCHOOL]);
+    let second = Desk { api: Api::login(&round.url(), "second", &password("second")), url: round.url() };
+    let device = round.device("inspector", &[SCHOOL]);
+    let mut taken = Vec::new();
+    let mut number = 7_000_200;
+    while photo_is_refused(&second).is_none() {
+        number += 1;
+        let photo = capture(&round, &device, &number.to_string(), LARGE);
+        let _ = device.run(&["sync"]);
+        taken.push(photo);
+        assert!(taken.len() * LARGE < (DISK_MEBIBYTES as usize) << 20, "the disk is not as small as that");
+    }
+    assert_eq!(photo_is_refused(&second).as_deref(), Some(NO_ROOM));
+    assert_eq!(!taken.is_empty(), fits, "{} photos were taken", taken.len());
+
+    // Measurements come, and the photo with them waits on the device.
+    let waits = capture(&round, &device, "7000299", LARGE);
+    let refused = device.attempt(&["sync", "--timeout", "4"]);
+    assert!(!refused.status.success(), "the photo waits");
+    assert!(desk.has_room("7000299") && !desk.is_whole(&waits));
+    assert_eq!(desk.health()["store"], "ok", "nothing but photos is refused");
+    round.kill();
+    round.start();
+    assert!(desk.has_room("7000299") && taken.iter().all(|photo| desk.is_whole(photo)));
+    assert_eq!(photo_is_refused(&second).as_deref(), Some(NO_ROOM));
+}

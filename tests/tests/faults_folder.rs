@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use duxue_document::PhotoHash;
 use duxue_server::{Config, Server};
 use duxue_tests::deadline::DEADLINE;
-use duxue_tests::round::{ROUND, Round};
+use duxue_tests::processes::Api;
+use duxue_tests::round::{ROUND, Round, password};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use serde_json::Value;
@@ -21,6 +22,8 @@ enum Outcome {
     Same,
     /// It did not start, and said why.
     Refused(String),
+    /// It started and says that an unfinished upload is less far.
+    WentBack,
     /// It started and refuses what is damaged, with this code.
     Told(String),
 }
@@ -42,6 +45,7 @@ const TABLE: [Row; 7] = [
     Row { files: "store/lock", may_refuse: None, may_tell: &[] },
     Row { files: "receipt.key", may_refuse: Some("receipt.key"), may_tell: &[] },
     Row { files: "photos/blobs/", may_refuse: None, may_tell: &["photo.damaged", "broken off"] },
+    // The client is told where to go on, or to begin again ([`Outcome::WentBack`]).
     Row { files: "photos/staging/", may_refuse: None, may_tell: &[] },
     Row { files: "photos/", may_refuse: None, may_tell: &[] },
 ];
@@ -49,10 +53,19 @@ const TABLE: [Row; 7] = [
 /// A real data folder and what its server showed.
 struct Made {
     folder: PathBuf,
-    token: String,
+    tokens: Tokens,
     photo: PhotoHash,
     before: Shown,
     _round: Round,
+}
+
+/// Who looks.
+#[derive(Clone)]
+struct Tokens {
+    desk: String,
+    inspector: String,
+    /// The path of the inspector's unfinished upload.
+    upload: String,
 }
 
 /// What people see of it.
@@ -60,6 +73,8 @@ struct Made {
 struct Shown {
     school: Value,
     photo: Vec<u8>,
+    /// How far the unfinished upload is; nothing if it is to begin again.
+    upload: Option<u64>,
     receipt_key: Vec<u8>,
 }
 
@@ -77,17 +92,52 @@ fn make() -> Made {
     std::fs::write(&sheet, room.to_string()).expect("a sheet");
     let _ = device.run(&["capture", SCHOOL, "--batch", sheet.to_str().expect("a plain path")]);
     let _ = device.run(&["sync"]);
+    round.inspector("uploader", &[SCHOOL]);
+    let api = Api::login(&round.url(), "uploader", &password("uploader"));
+    let upload = begin_upload(&round.url(), api.token());
+    let tokens = Tokens { desk: desk.token().to_owned(), inspector: api.token().to_owned(), upload };
     round.kill();
     let (folder, photo) = (round.path("server"), PhotoHash::of(&bytes));
-    let token = desk.token().to_owned();
     let copy = tempfile::tempdir().expect("a folder");
     copy_folder(&folder, copy.path());
-    let before = match look(copy.path(), &token, &photo) {
+    let before = match look(copy.path(), &tokens, &photo) {
         Ok(shown) => shown,
         Err(outcome) => panic!("the folder is sound: {outcome:?}"),
     };
-    assert_eq!(before.photo, bytes);
-    Made { folder, token, photo, before, _round: round }
+    assert_eq!((&before.photo, before.upload), (&bytes, Some(UPLOADED)));
+    Made { folder, tokens, photo, before, _round: round }
+}
+
+/// Bytes of the unfinished upload that the server has acknowledged.
+const UPLOADED: u64 = 6_000;
+
+/// Sends the first part of a photo and gives the upload's path.
+fn begin_upload(url: &str, token: &str) -> String {
+    use base64::Engine;
+    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let bytes = [&[0xff, 0xd8, 0xff, 0xe0][..], &[9; 9_996]].concat();
+    let pairs =
+        [("sha256", PhotoHash::of(&bytes).to_string()), ("round", ROUND.into()), ("school", SCHOOL.into())];
+    let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(&value))).join(",");
+    let authorized = format!("Bearer {token}");
+    let created = ureq::post(format!("{url}/api/files"))
+        .header("authorization", &authorized)
+        .header("tus-resumable", "1.0.0")
+        .header("upload-length", bytes.len().to_string())
+        .header("upload-metadata", metadata)
+        .send_empty()
+        .expect("an upload");
+    let place = created.headers()["location"].to_str().expect("a plain address").to_owned();
+    let path = place.strip_prefix(url).unwrap_or(&place).to_owned();
+    let part = usize::try_from(UPLOADED).expect("a few");
+    ureq::patch(format!("{url}{path}"))
+        .header("authorization", &authorized)
+        .header("tus-resumable", "1.0.0")
+        .header("upload-offset", "0")
+        .header("content-type", "application/offset+octet-stream")
+        .send(&bytes[..part])
+        .expect("a part");
+    path
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -115,7 +165,7 @@ fn files(folder: &Path, below: &Path, found: &mut Vec<String>) {
 }
 
 /// Starts a server on a folder and looks at what people see.
-fn look(folder: &Path, token: &str, photo: &PhotoHash) -> Result<Shown, Outcome> {
+fn look(folder: &Path, tokens: &Tokens, photo: &PhotoHash) -> Result<Shown, Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let config = Config { data: folder.to_owned(), ..Config::default() };
@@ -126,16 +176,17 @@ fn look(folder: &Path, token: &str, photo: &PhotoHash) -> Result<Shown, Outcome>
     let address = listener.local_addr().expect("a bound socket");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = runtime.spawn(server.run(listener, async { drop(stopped.await) }));
-    let shown = see(&format!("http://{address}"), token, photo);
+    let shown = see(&format!("http://{address}"), tokens, photo);
     drop(stop);
     let _ = runtime.block_on(running);
-    let (school, photo) = shown?;
-    Ok(Shown { school, photo, receipt_key })
+    let (school, photo, upload) = shown?;
+    Ok(Shown { school, photo, upload, receipt_key })
 }
 
-fn see(url: &str, token: &str, photo: &PhotoHash) -> Result<(Value, Vec<u8>), Outcome> {
+fn see(url: &str, tokens: &Tokens, photo: &PhotoHash) -> Result<(Value, Vec<u8>, Option<u64>), Outcome> {
     let get = |path: String| {
-        let request = ureq::get(format!("{url}{path}")).header("authorization", format!("Bearer {token}"));
+        let request = ureq::get(format!("{url}{path}"));
+        let request = request.header("authorization", format!("Bearer {}", tokens.desk));
         let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
         // An answer that breaks off before its length is a refusal too.
         let broken_off = |_| Outcome::Told("broken off".to_owned());
@@ -149,7 +200,16 @@ fn see(url: &str, token: &str, photo: &PhotoHash) -> Result<(Value, Vec<u8>), Ou
     };
     let school = get(format!("/api/rounds/{ROUND}/schools/{SCHOOL}"))?;
     let school: Value = serde_json::from_slice(&school).unwrap_or_default();
-    Ok((school["consolidated"].clone(), get(format!("/api/photos/{photo}"))?))
+    Ok((school["consolidated"].clone(), get(format!("/api/photos/{photo}"))?, offset(url, tokens)))
+}
+
+/// How far the server says that the unfinished upload is.
+fn offset(url: &str, tokens: &Tokens) -> Option<u64> {
+    let request = ureq::head(format!("{url}{}", tokens.upload)).header("tus-resumable", "1.0.0");
+    let request = request.header("authorization", format!("Bearer {}", tokens.inspector));
+    let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+    let answer = request.call().expect("an answer");
+    answer.headers().get("upload-offset")?.to_str().ok()?.parse().ok()
 }
 
 /// What is done to a file.
@@ -200,7 +260,7 @@ fn every_damaged_file_is_noticed_mended_or_refused() {
             let outcome = on_a_copy(&made, name, &damaged);
             let what = format!("seed {seed}, {name}, {damage:?}: {outcome:?}");
             match &outcome {
-                Outcome::Same => {}
+                Outcome::Same | Outcome::WentBack => {}
                 Outcome::Refused(why) => {
                     let word = row.may_refuse.unwrap_or_else(|| panic!("{what}"));
                     assert!(why.contains(word) || why.contains("was acknowledged"), "{what}");
@@ -209,6 +269,7 @@ fn every_damaged_file_is_noticed_mended_or_refused() {
             }
             let told = match outcome {
                 Outcome::Same => "as before".to_owned(),
+                Outcome::WentBack => "an upload went back".to_owned(),
                 Outcome::Refused(_) => "refused to start".to_owned(),
                 Outcome::Told(code) => code,
             };
@@ -218,7 +279,7 @@ fn every_damaged_file_is_noticed_mended_or_refused() {
     for (kind, outcomes) in &seen {
         println!("{kind}: {outcomes:?}");
     }
-    for kind in ["store/journal/", "store/index/", "receipt.key", "photos/blobs/"] {
+    for kind in ["store/journal/", "store/index/", "receipt.key", "photos/blobs/", "photos/staging/"] {
         assert!(seen.contains_key(kind), "there is no {kind} in {all:?}");
     }
 }
@@ -227,7 +288,17 @@ fn on_a_copy(made: &Made, name: &str, damaged: &[u8]) -> Outcome {
     let copy = tempfile::tempdir().expect("a folder");
     copy_folder(&made.folder, copy.path());
     std::fs::write(copy.path().join(name), damaged).expect("a damaged file");
-    match look(copy.path(), &made.token, &made.photo) {
+    match look(copy.path(), &made.tokens, &made.photo) {
+        Ok(shown) if name.starts_with("photos/staging/") => {
+            assert_eq!(
+                shown.upload.max(made.before.upload),
+                made.before.upload,
+                "{name}: more than was sent"
+            );
+            let went_back = shown.upload != made.before.upload;
+            assert_eq!(Shown { upload: made.before.upload, ..shown }, made.before, "{name}");
+            if went_back { Outcome::WentBack } else { Outcome::Same }
+        }
         Ok(shown) => {
             assert_eq!(shown, made.before, "{name}: something else is shown, and nobody is told");
             Outcome::Same

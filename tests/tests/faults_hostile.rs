@@ -2,13 +2,18 @@
 //! stable code, the server's memory stays bounded, and a bystander syncs on.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use automerge::Automerge;
+use automerge::sync::{self, SyncDoc};
+use automerge::transaction::Transactable;
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, genesis};
 use duxue_tests::deadline::DEADLINE;
 use duxue_tests::hostile::{self, Attacker, chunk, message, short_change_of};
-use duxue_tests::processes::Api;
+use duxue_tests::processes::{Api, Start};
 use duxue_tests::round::{ROUND, Round, password};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A school of the demonstration county.
@@ -17,6 +22,11 @@ const SCHOOL: &str = "9901010012";
 /// what it used before: a frame of 4 MiB, 32 MiB that it inflates to, and as
 /// much again for what the allocator keeps.
 const MEMORY_MAX_KIB: u64 = 72 << 10;
+/// The same with all of it at once, where the peak was 202 MiB in all: one person has 8 MiB of messages worked on
+/// at a time, and of each chunk in them 8 MiB are inflated; the frames of 4 MiB come beside them.
+const MEMORY_AT_ONCE_MAX_KIB: u64 = 256 << 10;
+/// What the bystander has to bring under all attacks at once.
+const VALUES_UNDER_ATTACK: i64 = 30;
 
 fn survey() -> DocumentId {
     let round = ROUND.parse().expect("an id");
@@ -55,65 +65,206 @@ fn frames() -> Vec<(&'static str, Sent, &'static str)> {
     ]
 }
 
+#[derive(Clone)]
 enum Sent {
     Frame(Message),
     Sync(Vec<u8>),
     Join,
 }
 
-/// Puts a value and syncs until the server has said that it has it.
-async fn syncs_on(bystander: &mut Attacker, doc: &mut Automerge, value: i64) {
-    use automerge::sync::{self, SyncDoc};
-    use automerge::transaction::Transactable;
-    let mut transaction = doc.transaction();
-    transaction.put(automerge::ROOT, "bystander", value).expect("a put");
-    transaction.commit();
-    let mut state = sync::State::new();
-    let heads = doc.get_heads();
-    loop {
-        if let Some(own) = doc.generate_sync_message(&mut state) {
-            bystander.sync(survey(), own.encode()).await;
+/// Someone who works on while others attack.
+struct Bystander {
+    socket: Attacker,
+    doc: Automerge,
+    state: sync::State,
+    stop: watch::Receiver<bool>,
+    /// How often the server has said that it has the last value.
+    synced: watch::Sender<i64>,
+}
+
+impl Bystander {
+    /// Puts a value and syncs until the server has it, again and again. Gives
+    /// the document.
+    async fn work(mut self) -> Automerge {
+        while !*self.stop.borrow() {
+            let mut transaction = self.doc.transaction();
+            transaction.put(automerge::ROOT, "bystander", *self.synced.borrow()).expect("a put");
+            transaction.commit();
+            self.sync().await;
+            self.synced.send_modify(|count| *count += 1);
         }
-        let Some(duxue_protocol::wire::Message::Sync { data, .. }) = bystander.hear().await else {
-            panic!("the bystander was not heard");
-        };
-        let theirs = sync::Message::decode(&data).expect("a sync message");
-        let there = heads.iter().all(|head| theirs.heads.contains(head));
-        doc.receive_sync_message(&mut state, theirs).expect("changes that apply");
-        if there {
-            return;
+        self.doc
+    }
+
+    async fn sync(&mut self) {
+        let heads = self.doc.get_heads();
+        loop {
+            if let Some(own) = self.doc.generate_sync_message(&mut self.state) {
+                self.socket.sync(survey(), own.encode()).await;
+            }
+            let Some(duxue_protocol::wire::Message::Sync { data, .. }) = self.socket.hear().await else {
+                panic!("the bystander was not heard");
+            };
+            let theirs = sync::Message::decode(&data).expect("a sync message");
+            let there = heads.iter().all(|head| theirs.heads.contains(head));
+            self.doc.receive_sync_message(&mut self.state, theirs).expect("changes that apply");
+            if there {
+                return;
+            }
         }
     }
 }
 
-#[tokio::test]
+/// A bystander at work.
+struct Standing {
+    work: JoinHandle<Automerge>,
+    stop: watch::Sender<bool>,
+    synced: watch::Receiver<i64>,
+}
+
+impl Standing {
+    async fn by(round: &Round) -> Self {
+        round.inspector("bystander", &[SCHOOL]);
+        let api = Api::login(&round.url(), "bystander", &password("bystander"));
+        let socket = Attacker::join(round.address(), api.token(), "bystander-1").await;
+        let (doc, state) = (
+            genesis::document(DocumentKind::Survey, automerge::ActorId::from([3_u8; 16])),
+            sync::State::new(),
+        );
+        let ((stop, stopped), (count, synced)) = (watch::channel(false), watch::channel(0));
+        let bystander = Bystander { socket, doc, state, stop: stopped, synced: count };
+        Self { work: tokio::spawn(bystander.work()), stop, synced }
+    }
+
+    /// Waits until so many more values are at the server.
+    async fn goes_on(&mut self, values: i64, during: &str) {
+        let wanted = *self.synced.borrow() + values;
+        let synced = tokio::time::timeout(DEADLINE, self.synced.wait_for(|count| *count >= wanted)).await;
+        assert!(synced.is_ok_and(|alive| alive.is_ok()), "the bystander waits: {during}");
+    }
+
+    /// Ends its work; the server has all of it.
+    async fn ends(self) {
+        self.stop.send(true).expect("a bystander at work");
+        self.work.await.expect("the bystander was heard to the end");
+    }
+}
+
+/// Sends it on a connection of its own and gives what is said to it.
+async fn attack(address: SocketAddr, token: &str, name: &str, sent: Sent) -> Option<String> {
+    let mut attacker = Attacker::join(address, token, name).await;
+    match sent {
+        Sent::Frame(frame) => attacker.send(frame).await,
+        Sent::Sync(data) => attacker.sync(survey(), data).await,
+        Sent::Join => attacker.join_again().await,
+    }
+    tokio::time::timeout(DEADLINE, attacker.told()).await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_frames_are_told_why_and_cost_nobody_else_anything() {
     let round = Round::open();
-    for name in ["attacker", "bystander"] {
-        round.inspector(name, &[SCHOOL]);
-    }
-    let log_in = |name: &str| Api::login(&round.url(), name, &password(name));
-    let (attacking, standing_by) = (log_in("attacker"), log_in("bystander"));
-    let mut bystander = Attacker::join(round.address(), standing_by.token(), "bystander-1").await;
-    let mut doc = genesis::document(DocumentKind::Survey, automerge::ActorId::from([3_u8; 16]));
+    round.inspector("attacker", &[SCHOOL]);
+    let attacking = Api::login(&round.url(), "attacker", &password("attacker"));
+    let mut bystander = Standing::by(&round).await;
     let before = hostile::peak_memory_kib(&round.path("server")).expect("Linux tells");
     for (number, (name, sent, code)) in frames().into_iter().enumerate() {
-        let own_name = format!("attacker-{number}");
-        let mut attacker = Attacker::join(round.address(), attacking.token(), &own_name).await;
-        match sent {
-            Sent::Frame(frame) => attacker.send(frame).await,
-            Sent::Sync(data) => attacker.sync(survey(), data).await,
-            Sent::Join => attacker.join_again().await,
-        }
-        let told = tokio::time::timeout(DEADLINE, attacker.told()).await.expect("an answer");
+        let told = attack(round.address(), attacking.token(), &format!("attacker-{number}"), sent).await;
         assert!(told.as_deref().is_some_and(|told| told.starts_with(code)), "{name}: {told:?}");
-        let number = i64::try_from(number).expect("a few");
-        tokio::time::timeout(DEADLINE, syncs_on(&mut bystander, &mut doc, number))
-            .await
-            .unwrap_or_else(|_| panic!("the bystander waits after {name}"));
+        bystander.goes_on(2, name).await;
     }
     let peak = hostile::peak_memory_kib(&round.path("server")).expect("Linux tells");
-    println!("peak memory of the server: {} MiB before and {} MiB after", before >> 10, peak >> 10);
+    println!("one by one: peak memory {} MiB before and {} MiB after", before >> 10, peak >> 10);
+    assert!(peak - before < MEMORY_MAX_KIB, "{before} KiB before, {peak} KiB after");
+
+    // All of them at once, again and again, as long as the bystander works.
+    let attackers: Vec<_> = frames()
+        .into_iter()
+        .enumerate()
+        .map(|(number, (name, sent, code))| {
+            let (address, token) = (round.address(), attacking.token().to_owned());
+            let synced = bystander.synced.clone();
+            let enough = *synced.borrow() + VALUES_UNDER_ATTACK;
+            tokio::spawn(async move {
+                let mut attacks = 0;
+                while *synced.borrow() < enough || attacks == 0 {
+                    let told = attack(address, &token, &format!("again-{number}"), sent.clone()).await;
+                    assert!(told.as_deref().is_some_and(|told| told.starts_with(code)), "{name}: {told:?}");
+                    attacks += 1;
+                }
+                attacks
+            })
+        })
+        .collect();
+    bystander.goes_on(VALUES_UNDER_ATTACK, "under all attacks at once").await;
+    let mut attacks = 0;
+    for attacker in attackers {
+        attacks += attacker.await.expect("an attacker who was told why");
+    }
+    bystander.ends().await;
+    let peak = hostile::peak_memory_kib(&round.path("server")).expect("Linux tells");
+    println!("{attacks} attacks at once: peak memory {} MiB", peak >> 10);
+    assert!(peak - before < MEMORY_AT_ONCE_MAX_KIB, "{before} KiB before, {peak} KiB after");
+}
+
+/// A grey PNG that says it is so large and holds so many black pixels.
+fn png(width: u32, height: u32, pixels: usize) -> Vec<u8> {
+    let part = |name: &[u8; 4], data: &[u8]| {
+        let mut sum = flate2::Crc::new();
+        sum.update(name);
+        sum.update(data);
+        let length = u32::try_from(data.len()).expect("a short part").to_be_bytes();
+        [&length[..], name, data, &sum.sum().to_be_bytes()].concat()
+    };
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&vec![0; pixels]).expect("memory takes everything");
+    let packed = packed.finish().expect("memory takes everything");
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let mut image = vec![0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
+    for (name, data) in [(b"IHDR", &head[..]), (b"IDAT", &packed), (b"IEND", &[])] {
+        image.extend(part(name, data));
+    }
+    image
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bombs_of_pixels_are_kept_and_cost_nobody_else_anything() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (data, county) = (folder.path().join("server"), folder.path().join("county"));
+    xtask::demo::write(&county).unwrap_or_else(|error| panic!("{error}"));
+    let limits = vec![("image_pixels", 10_000_000), ("image_memory_bytes", 16 << 20)];
+    let start = Start { limits, ..Start::default() };
+    let round = Round::open_in(folder, data, start, &county.join("register.csv"));
+    round.inspector("attacker", &[SCHOOL]);
+    let api = Api::login(&round.url(), "attacker", &password("attacker"));
+    let upload = Upload { api: &api, url: round.url() };
+    let mut bystander = Standing::by(&round).await;
+    let before = hostile::peak_memory_kib(&round.path("server")).expect("Linux tells");
+    let bombs = [
+        ("60 000 pixels a side", png(60_000, 60_000, 100)),
+        ("144 million pixels", png(12_000, 12_000, 12_001 * 12_000)),
+        ("more pixels than it says", png(100, 100, 200 << 20)),
+        ("fewer pixels than it says", png(3_000, 3_000, 1_000)),
+    ];
+    let bombs = bombs.map(|(name, bytes)| (name, upload.whole(&bytes), bytes));
+    let good = png(640, 480, 641 * 480);
+    let picture = upload.whole(&good);
+    bystander.goes_on(2, "after all bombs").await;
+    // Thumbnails are made in the order of arrival, so the bombs were first.
+    let begun = std::time::Instant::now();
+    while upload.read(&format!("/api/photos/{picture}/thumbnail")).0 != 200 {
+        assert!(begun.elapsed() < DEADLINE, "no thumbnail after the bombs");
+        bystander.goes_on(1, "while thumbnails are made").await;
+    }
+    for (name, photo, bytes) in bombs {
+        assert!(upload.read(&format!("/api/photos/{photo}")) == (200, bytes), "{name}: the photo is kept");
+        let (status, _) = upload.read(&format!("/api/photos/{photo}/thumbnail"));
+        println!("{name}: thumbnail {status}");
+        assert!(status == 404 || name == "more pixels than it says", "{name}: {status}");
+    }
+    bystander.ends().await;
+    let peak = hostile::peak_memory_kib(&round.path("server")).expect("Linux tells");
+    println!("bombs of pixels: peak memory {} MiB before and {} MiB after", before >> 10, peak >> 10);
     assert!(peak - before < MEMORY_MAX_KIB, "{before} KiB before, {peak} KiB after");
 }
 
@@ -148,11 +299,42 @@ impl Upload<'_> {
         let code = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
         (answer.status().as_u16(), code["code"].as_str().unwrap_or_default().to_owned(), location)
     }
+
+    /// Uploads a photo whole.
+    fn whole(&self, bytes: &[u8]) -> PhotoHash {
+        let photo = PhotoHash::of(bytes);
+        let tus = ("tus-resumable", "1.0.0".to_owned());
+        let length = ("upload-length", bytes.len().to_string());
+        let about = ("upload-metadata", metadata(&photo.to_string()));
+        let (status, code, location) = self.send("POST", "/api/files", &[tus.clone(), length, about], &[]);
+        assert_eq!(status, 201, "{code}");
+        let path = location.strip_prefix(&self.url).unwrap_or(&location);
+        let kind = ("content-type", "application/offset+octet-stream".to_owned());
+        let (status, code, _) =
+            self.send("PATCH", path, &[tus, kind, ("upload-offset", "0".to_owned())], bytes);
+        assert_eq!(status, 204, "{code}");
+        photo
+    }
+
+    /// What is at an address.
+    fn read(&self, path: &str) -> (u16, Vec<u8>) {
+        let request = ureq::get(format!("{}{path}", self.url));
+        let request = request.header("authorization", format!("Bearer {}", self.api.token()));
+        let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+        let mut answer = request.call().expect("an answer");
+        (answer.status().as_u16(), answer.body_mut().read_to_vec().expect("a body"))
+    }
 }
 
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// tus metadata of a photo of the school.
+fn metadata(hash: &str) -> String {
+    let pair = |(name, value): (&str, &str)| format!("{name} {}", base64(value.as_bytes()));
+    [("sha256", hash), ("round", ROUND), ("school", SCHOOL)].map(pair).join(",")
 }
 
 #[test]
@@ -164,10 +346,6 @@ fn hostile_uploads_are_told_why() {
     let photo = [&[0xff, 0xd8, 0xff, 0xe0][..], &[7; 996]].concat();
     let hash = PhotoHash::of(&photo).to_string();
     let tus = || vec![("tus-resumable", "1.0.0".to_owned())];
-    let metadata = |hash: &str| {
-        let pair = |(name, value): (&str, &str)| format!("{name} {}", base64(value.as_bytes()));
-        [("sha256", hash), ("round", ROUND), ("school", SCHOOL)].map(pair).join(",")
-    };
     let create = |length: &str, metadata: String| {
         let more = vec![("upload-length", length.to_owned()), ("upload-metadata", metadata)];
         upload.send("POST", "/api/files", &[tus(), more].concat(), &[])

@@ -99,7 +99,8 @@ impl Ledger {
         for (document, promised) in &mut self.acknowledged {
             let Durable { applied, held } = self.documents.entry(*document).or_default();
             if restored {
-                promised.retain(|hash| applied.contains(hash) || held.contains(hash));
+                // What is held again may be decided otherwise this time.
+                promised.retain(|hash| applied.contains(hash));
             }
             let lost = promised.iter().filter(|hash| !applied.contains(hash) && !held.contains(hash));
             for hash in lost {
