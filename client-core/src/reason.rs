@@ -60,7 +60,7 @@ pub const BAD_MESSAGE: Problem = Problem::new(
 
 /// The codes with which the server ends a connection, as `docs/sync.md` lists
 /// them, with what they mean to the person with the device.
-const SERVER: [(&str, &str, &str); 17] = [
+const SERVER: [(&str, &str, &str); 18] = [
     ("session.", "登录已失效", "the log-in has ended"),
     (
         "held.",
@@ -99,6 +99,11 @@ const SERVER: [(&str, &str, &str); 17] = [
     ),
     ("restart", "服务器正在重启，稍后自动重新连接", "the server restarts; connecting again soon"),
     ("store.", "服务器暂时无法保存，稍后再试", "the server cannot store anything now; trying again later"),
+    (
+        "document.heads",
+        "这份资料在多台设备上各自修改过多：请让其他设备先同步，稍后再试",
+        "too many devices changed this document without knowing of each other: let the others sync first, then try again",
+    ),
     (
         "document.full",
         "服务器不接收这份资料：内容超过限额，请告诉管理员",

@@ -151,19 +151,23 @@ limits! {
     document_events = 64;
     /// Documents that one connection may subscribe to. A desk of a large county follows some two thousand.
     documents_per_connection = 4_096;
-    /// Bytes of sync messages, inflated, that are worked on at once; what is over it waits in the sockets.
+    /// Bytes of sync messages, inflated, that are worked on at once. What is over it waits: one message of each connection,
+    /// as it came, and all that is behind it in the socket.
     in_flight_bytes = 64 << 20;
     /// The part of it that one person may take, as large as the largest message: somebody's term of work goes message by
     /// message, beside everybody else's edits.
     in_flight_bytes_per_person = 8 << 20;
+    /// Bytes of a message before a log-in: a `join` has some two hundred.
+    stranger_frame_bytes = 4 << 10;
     /// Bytes of the `senderId` that a socket joins with; automerge-repo's have 30.
     sender_bytes = 128;
     /// Frames that may wait for one socket. What does not fit is not queued: it is computed again when there is room.
     outbound_frames = 8;
-    /// Bytes of frames that may wait for one socket before no more are computed. A single message may be larger.
+    /// Bytes of frames that may wait for one socket before no more are computed. A single message may be larger, and it is
+    /// computed alone where it may be a whole document.
     outbound_bytes = 1 << 20;
-    /// Bytes that one socket may hold while a frame is written: the largest document that can be sent whole.
-    socket_write_bytes = 32 << 20;
+    /// Bytes that one socket may hold while a part of a message is written, which has 16 KiB.
+    socket_write_bytes = 256 << 10;
     /// Bytes of a socket's read buffer; it is resident for each idle client, and most frames are smaller.
     socket_read_bytes = 1 << 10;
     /// Bytes of an ephemeral message: a cursor or a presence.
@@ -181,7 +185,15 @@ limits! {
     /// Operations of one document: each takes some 700 bytes in memory where it is open, and devices take 400 000 at
     /// once. The survey of a school with 200 rooms, each measured four times, has some 100 000.
     document_operations = 300_000;
-    /// Bytes of one document, of which a new client gets everything in one message: less than a socket may hold.
+    /// Changes of one document: each takes some 600 bytes in memory even if there is nothing in it. The same survey has some
+    /// 20 000.
+    document_changes = 100_000;
+    /// Actors that wrote one document: one for each device and log-in, for npm clients one for each start.
+    document_actors = 5_000;
+    /// Heads of one document: changes that do not know of each other. The next change of anyone depends on all of them, and
+    /// has to stay below `scan_deps` wherever it goes.
+    document_heads = 256;
+    /// Bytes of one document, of which a new client gets everything in one message.
     document_bytes = 24 << 20;
     /// Changes of one document that wait for others which have not come. Whoever sends in order has none; every change
     /// that is applied looks through them.
@@ -309,6 +321,9 @@ impl Limits {
             handshake: Duration::from_secs(self.join_seconds),
             of_document: DocumentMax {
                 operations: size(self.document_operations),
+                changes: size(self.document_changes),
+                actors: size(self.document_actors),
+                heads: size(self.document_heads),
                 bytes: size(self.document_bytes),
                 waiting: size(self.document_waiting_changes),
             },
@@ -401,6 +416,7 @@ impl Limits {
             frame_bytes: size(self.frame_bytes),
             read_buffer_bytes: size(self.socket_read_bytes),
             write_buffer_bytes: size(self.socket_write_bytes),
+            stranger_bytes: size(self.stranger_frame_bytes),
         }
     }
 

@@ -23,6 +23,11 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .and(transport::ws(stop.clone(), app.sockets()))
         .map(|app: Arc<App>, token: Token, query: Query, upgrade: Upgrade| {
             let admission = admission(&app, token, &query);
+            let upgrade = match &admission {
+                Admission::Caller { .. } => upgrade,
+                // All that is heard of a stranger is its first word.
+                Admission::Stranger => upgrade.within(app.sockets().stranger_bytes),
+            };
             upgrade.run(move |socket, progress, mut stopping| async move {
                 let stopping = async move { stopping.wait().await };
                 app.hub.session(admission, Arc::clone(&app.accounts), socket, progress, stopping).await;

@@ -95,8 +95,14 @@ pub struct HubLimits {
 /// What one document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentMax {
-    /// Operations.
+    /// Operations, deletions too.
     pub operations: usize,
+    /// Changes.
+    pub changes: usize,
+    /// Actors.
+    pub actors: usize,
+    /// Heads.
+    pub heads: usize,
     /// Bytes, as stored.
     pub bytes: usize,
     /// Changes that wait for what they depend on.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use duxue_document::DocumentId;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Caller;
@@ -30,14 +30,28 @@ pub struct Closing {
 /// Room for one frame in a peer's outbox.
 pub struct Place<'a> {
     peer: &'a Peer,
-    permit: mpsc::Permit<'a, Vec<u8>>,
+    permit: Option<mpsc::Permit<'a, Vec<u8>>>,
+    /// Bytes that were counted for the frame before it was there.
+    about: usize,
 }
 
 impl Place<'_> {
     /// Fills the place.
-    pub fn send(self, frame: Vec<u8>) {
+    pub fn send(mut self, frame: Vec<u8>) {
         self.peer.queued.fetch_add(frame.len(), Ordering::AcqRel);
-        self.permit.send(frame);
+        if let Some(permit) = self.permit.take() {
+            permit.send(frame);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.peer.queued.fetch_sub(self.about, Ordering::AcqRel);
+        if self.permit.is_some() {
+            // Nothing came of it, and others may have been turned away for it.
+            self.peer.freed.notify_one();
+        }
     }
 }
 
@@ -53,6 +67,7 @@ pub struct Peer {
     /// Bytes in the outbox, and of the frame that the socket is sending.
     queued: AtomicUsize,
     queued_max: usize,
+    freed: Notify,
     blocked: Mutex<BTreeSet<DocumentId>>,
     closing: OnceLock<Closing>,
     closed: CancellationToken,
@@ -76,6 +91,7 @@ impl Peer {
             outbox,
             queued: AtomicUsize::new(0),
             queued_max: limits.outbound_bytes,
+            freed: Notify::new(),
             blocked: Mutex::default(),
             closing: OnceLock::new(),
             closed: CancellationToken::new(),
@@ -83,25 +99,27 @@ impl Peer {
         (peer, frames)
     }
 
-    /// A place in the outbox. Without one, the document is remembered and
-    /// gets [`Peer::unblocked`] once there is room.
-    pub fn reserve(&self, document: DocumentId) -> Option<Place<'_>> {
-        if let Some(place) = self.place() {
+    /// A place in the outbox for a frame of about so many bytes. Without one, the
+    /// document is remembered and gets [`Peer::unblocked`] once there is room.
+    pub fn reserve(&self, document: DocumentId, about: usize) -> Option<Place<'_>> {
+        if let Some(place) = self.place(about) {
             return Some(place);
         }
         self.lock().insert(document);
         // The socket may have made room before it could see the entry.
-        let place = self.place()?;
+        let place = self.place(about)?;
         self.lock().remove(&document);
         Some(place)
     }
 
-    fn place(&self) -> Option<Place<'_>> {
-        let over = if self.queued() >= self.queued_max {
+    fn place(&self, about: usize) -> Option<Place<'_>> {
+        let room = |queued| (queued < self.queued_max).then_some(queued + about);
+        let over = if self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_err() {
             "outbound_bytes"
         } else if let Ok(permit) = self.outbox.try_reserve() {
-            return Some(Place { peer: self, permit });
+            return Some(Place { peer: self, permit: Some(permit), about });
         } else {
+            self.queued.fetch_sub(about, Ordering::AcqRel);
             "outbound_frames"
         };
         refused(over);
@@ -110,7 +128,7 @@ impl Peer {
 
     /// Sends what may be lost, such as ephemeral messages.
     pub fn offer(&self, frame: Vec<u8>) {
-        if let Some(place) = self.place() {
+        if let Some(place) = self.place(frame.len()) {
             place.send(frame);
         }
     }
@@ -118,7 +136,7 @@ impl Peer {
     /// Sends what must not be lost, waiting for room; for the session itself.
     pub async fn send(&self, frame: Vec<u8>) {
         if let Ok(permit) = self.outbox.reserve().await {
-            Place { peer: self, permit }.send(frame);
+            Place { peer: self, permit: Some(permit), about: 0 }.send(frame);
         }
     }
 
@@ -137,6 +155,11 @@ impl Peer {
     #[must_use]
     pub fn queued_frames(&self) -> usize {
         self.outbox.max_capacity() - self.outbox.capacity()
+    }
+
+    /// Done when room was given back without a frame.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// A document that waits for room, taken off the list.
@@ -204,7 +227,7 @@ mod tests {
             let (peer, mut socket) = peer(&limits);
             let mut sent = 0;
             for _ in 0..2_000 {
-                if let Some(place) = peer.reserve(document) {
+                if let Some(place) = peer.reserve(document, 10) {
                     place.send(vec![0; 10]);
                     sent += 1;
                 }
@@ -217,7 +240,20 @@ mod tests {
                 peer.sent(frame.len());
             }
             assert_eq!(peer.queued(), 0);
-            assert!(peer.reserve(document).is_some());
+            assert!(peer.reserve(document, 10).is_some());
         }
+    }
+
+    #[tokio::test]
+    async fn a_large_message_is_counted_before_it_is_there() {
+        let (one, other) = (DocumentId([1; 16]), DocumentId([2; 16]));
+        let (peer, _socket) = peer(&Limits::default());
+        let large = peer.reserve(one, 24 << 20).expect("a place");
+        assert!(peer.reserve(other, 24 << 20).is_none(), "two at once would be 48 MiB");
+        drop(large);
+        peer.freed().await;
+        assert_eq!(peer.unblocked(), Some(other), "asked again when nothing came of the first");
+        assert!(peer.reserve(other, 24 << 20).is_some());
+        assert_eq!(peer.queued(), 0);
     }
 }

@@ -28,6 +28,10 @@ use super::task::{Event, heavy};
 use super::turns::{Apart, Share};
 use super::{Hub, Inner, count};
 
+/// Bytes that a socket must take in a second while something is sent to it: the
+/// slowest mobile network does better.
+const LEAST: u64 = 512;
+
 /// A WebSocket on which a session runs.
 pub trait Socket:
     Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + 'static
@@ -235,10 +239,11 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
         let message = tokio::select! {
             biased;
             () = peer.closed() => break,
+            () = peer.freed() => None,
             frame = frames.recv() => match frame {
                 Some(frame) => {
                     bytes = frame.len();
-                    Message::Binary(frame.into())
+                    Some(Message::Binary(frame.into()))
                 }
                 None => break,
             },
@@ -252,18 +257,21 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
                     peer.close(1001, "ping.unanswered");
                     continue;
                 }
-                Message::Ping(Vec::new().into())
+                Some(Message::Ping(Vec::new().into()))
             }
         };
-        let sent = tokio::select! {
-            sent = send(&mut sink, message, &life, hub.limits.send) => sent,
-            () = peer.closed() => break,
-        };
-        if !sent {
-            peer.close(1001, "");
-            return;
+        if let Some(message) = message {
+            let sent = tokio::select! {
+                sent = send(&mut sink, message, &life, hub.limits.send) => sent,
+                () = peer.closed() => break,
+            };
+            if !sent {
+                refused("send_seconds");
+                peer.close(1001, "");
+                return;
+            }
+            peer.sent(bytes);
         }
-        peer.sent(bytes);
         while let Some(document) = peer.unblocked() {
             hub.send_if_open(&document, Event::Room { session: peer.id }).await;
         }
@@ -273,7 +281,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
     let _ = timeout(hub.limits.send, Box::pin(goodbye)).await;
 }
 
-/// Sends a message for as long as the socket takes something of it.
+/// Sends a message for as long as the socket takes enough of it.
 async fn send<S: Sink<Message, Error = Error> + Unpin>(
     sink: &mut S,
     message: Message,
@@ -285,7 +293,7 @@ async fn send<S: Sink<Message, Error = Error> + Unpin>(
         let before = life.written();
         match timeout(within, sending.as_mut()).await {
             Ok(sent) => return sent.is_ok(),
-            Err(_) if life.written() == before => return false,
+            Err(_) if life.written() - before < within.as_secs() * LEAST => return false,
             Err(_) => {}
         }
     }

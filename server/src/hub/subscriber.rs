@@ -43,6 +43,13 @@ impl Subscriber {
         self.access
     }
 
+    /// Whether nothing is known of what the peer has, so that the next message
+    /// may hold the whole document.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.state.shared_heads.is_empty()
+    }
+
     /// Until when a message should wait for the peer's answer to the last one,
     /// so that what comes meanwhile goes out together.
     #[must_use]
@@ -156,7 +163,7 @@ mod tests {
                 sent = subscriber.generate(&ours, &recent);
                 assert_eq!(subscriber.gathers_until(), Some(Instant::now() + GATHER));
             }
-            for bytes in sent.take() {
+            if let Some(bytes) = sent.take() {
                 let message = Message::decode(&bytes).expect("a message");
                 theirs.receive_sync_message(&mut state, message).expect("taken");
             }

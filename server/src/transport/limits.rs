@@ -75,11 +75,13 @@ pub struct SocketLimits {
     /// Resident for each socket from its first read, so it decides what an
     /// idle client costs; tungstenite's own choice is 128 KiB.
     pub read_buffer_bytes: usize,
-    /// Bytes that wait to be written before sending fails, and so the largest
-    /// document that can be sent whole. Sending flushes, so a slow reader
-    /// holds one message here; what comes after it waits in the session,
-    /// which can compute it again.
+    /// Bytes that wait to be written before sending fails. Messages are sent in
+    /// parts, so a slow reader holds one part here and the rest of one message
+    /// beside it; what comes after waits in the session, which can compute it
+    /// again.
     pub write_buffer_bytes: usize,
+    /// Bytes of a message of someone without a token that stands.
+    pub stranger_bytes: usize,
 }
 
 impl Default for SocketLimits {
@@ -89,7 +91,8 @@ impl Default for SocketLimits {
             message_bytes,
             frame_bytes: message_bytes,
             read_buffer_bytes: 1 << 10,
-            write_buffer_bytes: 32 << 20,
+            write_buffer_bytes: 256 << 10,
+            stranger_bytes: 4 << 10,
         }
     }
 }

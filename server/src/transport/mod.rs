@@ -17,6 +17,7 @@ mod files;
 mod layers;
 mod limits;
 mod listen;
+mod parts;
 mod progress;
 mod stop;
 mod stuck;

@@ -22,11 +22,12 @@ use warp::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
 use super::layers::{Slot, problem};
+use super::parts::Parts;
 use super::progress::{Counted, Progress};
 use super::{SocketLimits, Stop, Stopping};
 
 /// An open WebSocket.
-pub type Socket = WebSocketStream<Counted<TokioIo<Upgraded>>>;
+pub type Socket = Parts<WebSocketStream<Counted<TokioIo<Upgraded>>>>;
 
 /// The version of the WebSocket protocol; there is no other.
 const VERSION: &str = "13";
@@ -58,6 +59,14 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
+    /// Takes no larger messages than this, whatever else the limits say.
+    #[must_use]
+    pub fn within(mut self, bytes: usize) -> Self {
+        self.limits.message_bytes = self.limits.message_bytes.min(bytes);
+        self.limits.frame_bytes = self.limits.frame_bytes.min(bytes);
+        self
+    }
+
     /// Answers the upgrade and runs `session` on the socket, in a task that
     /// the server waits for when it stops. `session` has until the deadline
     /// after [`Stopping::wait`] returns; see [`close_for_restart`].
@@ -92,7 +101,7 @@ async fn open(connection: Counted<TokioIo<Upgraded>>, limits: SocketLimits) -> S
         .max_write_buffer_size(limits.write_buffer_bytes.max(1))
         .max_message_size(Some(limits.message_bytes))
         .max_frame_size(Some(limits.frame_bytes));
-    WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await
+    Parts::new(WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await)
 }
 
 /// Tells the peer that the server restarts (1012) and waits until it has

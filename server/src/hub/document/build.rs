@@ -20,6 +20,7 @@ use super::held::Held;
 use super::intake::depending;
 use super::numbers::Numbers;
 use super::shared::Shared;
+use super::size::Size;
 
 /// A chunk that could not be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Document {
         let set_aside: HashSet<ChangeHash> =
             rows.set_aside.iter().filter_map(|row| hash_from_hex(&row.hash)).collect();
         let never = |hash: &ChangeHash| set_aside.contains(hash) || held.is_left_out(hash);
-        let Built { doc, numbers, failed, operations, .. } = build_without(&name, stored, never);
+        let Built { doc, numbers, failed, operations, size, .. } = build_without(&name, stored, never);
         let mut document = Self {
             id: name.id(),
             name,
@@ -68,6 +69,7 @@ impl Document {
             held,
             set_aside,
             numbers,
+            size,
             snapshot_bytes: stored.snapshot.as_ref().map_or(0, Vec::len),
             chunk_operations: operations,
             chunk_bytes: stored.chunks.iter().map(|(_, bytes)| bytes.len()).sum(),
@@ -146,6 +148,7 @@ pub(super) struct Built {
     pub failed: Vec<Failed>,
     /// Operations in its chunks.
     operations: usize,
+    size: Size,
     /// The changes of each record, of which some wait for what they depend on.
     waiting: Vec<(JournalNumber, Vec<Change>)>,
 }
@@ -187,8 +190,14 @@ pub(super) fn build(name: &DocumentName, stored: &StoredDocument) -> Built {
     numbers.add(changes, |hash| doc.get_change_meta_by_hash(hash).is_some());
     let operations = units.iter().flat_map(|(_, changes)| changes).map(Change::len).sum();
     let waits = |change: &Change| numbers.waits(&change.hash());
+    let mut size = Size::of(&doc);
+    units
+        .iter()
+        .flat_map(|(_, changes)| changes)
+        .filter(|change| waits(change))
+        .for_each(|change| size.add(change));
     units.retain(|(number, changes)| *number != JournalNumber(0) && changes.iter().any(waits));
-    Built { doc, numbers, failed, operations, waiting: units }
+    Built { doc, numbers, failed, operations, size, waiting: units }
 }
 
 /// A document with those of the chunks that can be applied; the others are

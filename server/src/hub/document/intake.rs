@@ -17,6 +17,7 @@ use super::Document;
 use super::build::hash_from_hex;
 use super::numbers::{Apart, Planned};
 use super::plan::{Contribution, Plan, Refusal};
+use super::size::Size;
 
 /// What deciding depends on beside the document.
 pub struct Intake<'a> {
@@ -42,15 +43,20 @@ struct Before {
     seen: HashSet<ChangeHash>,
     held: HashSet<ChangeHash>,
     held_amount: Amount,
+    /// Changes that are set aside.
+    aside: u64,
     numbers: Planned,
     grown: Growth,
 }
 
 /// By how much taken changes make a document grow.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone)]
 struct Growth {
-    operations: usize,
+    size: Size,
     bytes: usize,
+    /// The heads that it has once everything has come that is waited for;
+    /// nothing before anything is taken.
+    heads: HashSet<ChangeHash>,
     /// Changes that have to wait for what they depend on.
     waiting: usize,
 }
@@ -67,6 +73,9 @@ struct Sorted {
     own: HashSet<ChangeHash>,
     /// Whether some of what is taken waits for what it depends on.
     waits: bool,
+    /// Whether it repeats what another one of the same batch has brought, and
+    /// shares its fate.
+    repeats: bool,
 }
 
 impl Sorted {
@@ -74,10 +83,16 @@ impl Sorted {
         self.hold.iter().flat_map(|(changes, _)| changes)
     }
 
-    fn amount(&self) -> Amount {
-        let one = |change: &Change| Amount { changes: 1, bytes: change.raw_bytes().len() as u64 };
-        self.held().map(one).fold(Amount::default(), |all, one| all + one)
+    /// What is held, and what is set aside.
+    fn amounts(&self) -> (Amount, Amount) {
+        let aside = self.aside.iter().map(|(change, _)| change);
+        (amount(self.held()), amount(aside))
     }
+}
+
+fn amount<'a>(changes: impl Iterator<Item = &'a Change>) -> Amount {
+    let one = |change: &Change| Amount { changes: 1, bytes: change.raw_bytes().len() as u64 };
+    changes.map(one).fold(Amount::default(), |all, one| all + one)
 }
 
 impl Document {
@@ -93,7 +108,7 @@ impl Document {
                 continue;
             }
             let mut sorted = self.sort(changes, &delivery, write, intake, &before);
-            match self.grown(&sorted.take, intake, &before) {
+            match self.grown(&sorted, intake, &before) {
                 Ok(grown) => {
                     sorted.waits = grown.waiting > before.grown.waiting;
                     before.grown = grown;
@@ -104,10 +119,10 @@ impl Document {
                 }
             }
             match self.room(&sorted, &delivery.person, intake, &before) {
-                Ok(amount) if amount == Amount::default() => {}
-                Ok(amount) => {
-                    before.held_amount += amount;
-                    plan.reserved.push((delivery.person.clone(), amount));
+                Ok((held, aside)) => {
+                    before.held_amount += held;
+                    before.aside += aside.changes;
+                    plan.reserved.push((delivery.person.clone(), held + aside));
                 }
                 Err((limit, code)) => {
                     plan.refused.push(Refusal { session, limit, code });
@@ -146,12 +161,15 @@ impl Document {
         let (mut take, mut hold, mut other) = (Vec::new(), Vec::new(), Vec::new());
         let (mut seen, mut held, mut own) = (HashSet::new(), HashSet::new(), HashSet::new());
         let mut fresh: HashMap<Vec<u8>, ActorRow> = HashMap::new();
+        let mut repeats = false;
         for change in changes {
             let (hash, actor) = (change.hash(), change.actor_id().to_bytes());
             let brought_by_owner =
                 self.held.is_relayed(&hash) && self.actors.get(actor).is_some_and(|owner| owner.is(delivery));
             let known = self.knows(&hash) && !brought_by_owner;
-            if known || before.seen.contains(&hash) || !seen.insert(hash) {
+            let came_with_others = before.seen.contains(&hash);
+            repeats |= came_with_others;
+            if known || came_with_others || !seen.insert(hash) {
                 continue;
             }
             if brought_by_owner {
@@ -187,63 +205,98 @@ impl Document {
         let hold = [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
         let never = |hash: &ChangeHash| self.is_never_applied(hash) && !own.contains(hash);
         let Apart { take, aside, numbers } = self.numbers.apart(take, &before.numbers, never);
-        Sorted { take, aside, numbers, hold, fresh, own, waits: false }
+        Sorted { take, aside, numbers, hold, fresh, own, waits: false, repeats }
     }
 
     /// How much the document has grown once these are taken, or the limit that
     /// it would be over.
     fn grown(
         &self,
-        take: &[Change],
+        sorted: &Sorted,
         intake: &Intake<'_>,
         before: &Before,
     ) -> Result<Growth, (&'static str, &'static str)> {
-        let mut grown = before.grown;
+        let (take, most) = (&sorted.take, intake.document_max);
+        let mut grown = before.grown.clone();
+        if self.actors.len() + before.fresh.len() + sorted.fresh.len() > most.actors {
+            return Err(("document_actors", "document.full"));
+        }
         if take.is_empty() {
             return Ok(grown);
         }
         let own: HashSet<ChangeHash> = take.iter().map(Change::hash).collect();
         let there = |hash: &ChangeHash| own.contains(hash) || before.seen.contains(hash) || self.has(hash);
         for change in take {
-            grown.operations += change.len();
+            grown.size.add(change);
             grown.bytes += change.raw_bytes().len();
         }
         if !take.iter().flat_map(Change::deps).all(there) {
             grown.waiting += depending(take, |dep| !there(dep)).len();
         }
-        let most = intake.document_max;
-        if self.operations() + grown.operations > most.operations {
+        if grown.heads.is_empty() {
+            grown.heads = self.heads_to_come();
+        }
+        grown.heads.extend(own);
+        for dep in take.iter().flat_map(Change::deps) {
+            grown.heads.remove(dep);
+        }
+        if self.size.operations + grown.size.operations > most.operations {
             return Err(("document_operations", "document.full"));
         }
-        if self.snapshot_bytes + self.chunk_bytes + grown.bytes > most.bytes {
+        if self.size.changes + grown.size.changes > most.changes {
+            return Err(("document_changes", "document.full"));
+        }
+        if self.bytes() + grown.bytes > most.bytes {
             return Err(("document_bytes", "document.full"));
         }
         if self.numbers.waiting() + grown.waiting > most.waiting {
             return Err(("document_waiting_changes", "document.waits"));
         }
+        if grown.heads.len() > most.heads {
+            return Err(("document_heads", "document.heads"));
+        }
         Ok(grown)
     }
 
-    /// Takes room for what a contribution would leave in the held area, or
-    /// names the limit that it is over.
+    /// The heads that the document has once everything has come that is waited
+    /// for.
+    fn heads_to_come(&self) -> HashSet<ChangeHash> {
+        let mut heads: HashSet<ChangeHash> = self.doc.read().get_heads().into_iter().collect();
+        if self.numbers.waiting() > 0 {
+            heads.extend(self.numbers.waiting_heads());
+            for dep in self.numbers.all_waiting() {
+                heads.remove(dep);
+            }
+        }
+        heads
+    }
+
+    /// Takes room for what a contribution would leave outside the document, or
+    /// names the limit that it is over. What is set aside counts for whoever
+    /// brought it until the server starts again: nobody decides about it.
     fn room(
         &self,
         sorted: &Sorted,
         person: &PersonId,
         intake: &Intake<'_>,
         before: &Before,
-    ) -> Result<Amount, (&'static str, &'static str)> {
-        let amount = sorted.amount();
-        if amount == Amount::default() {
-            return Ok(amount);
+    ) -> Result<(Amount, Amount), (&'static str, &'static str)> {
+        let (held, aside) = sorted.amounts();
+        if held + aside == Amount::default() {
+            return Ok((held, aside));
         }
-        if !(self.held.amount() + before.held_amount + amount).within(intake.held_max) {
+        let of_document = self.held.amount() + before.held_amount + held;
+        let set_aside = self.set_aside.len() as u64 + before.aside + aside.changes;
+        if of_document.changes > intake.held_max.changes || set_aside > intake.held_max.changes {
             return Err(("held_changes_per_document", "held.document_full"));
         }
-        if !(intake.reserve)(person, amount) {
+        if of_document.bytes > intake.held_max.bytes {
+            return Err(("held_bytes_per_document", "held.document_full"));
+        }
+        if !(intake.reserve)(person, held + aside) {
             return Err(("held_changes_per_person", "held.person_full"));
         }
-        Ok(amount)
+        Ok((held, aside))
     }
 
     fn add(
@@ -256,6 +309,9 @@ impl Document {
         before: &Before,
     ) -> Result<(), StoreError> {
         plan.moved.extend(&sorted.own);
+        if sorted.repeats {
+            plan.sessions.insert(session);
+        }
         // What waits gets chunks of its own: it may have to be set aside.
         let (now, later) = if sorted.waits {
             let there = sorted.take.iter().map(Change::hash).collect::<HashSet<_>>();

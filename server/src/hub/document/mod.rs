@@ -12,6 +12,7 @@ mod intake;
 mod numbers;
 mod plan;
 mod shared;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::sync::Message;
-use automerge::{Change, ChangeHash, ReadDoc};
+use automerge::{Change, ChangeHash};
 use duxue_document::DocumentId;
 
 use crate::rounds::DocumentName;
@@ -38,6 +39,7 @@ pub use shared::Shared;
 use build::apply_guarded;
 use held::Held;
 use numbers::Numbers;
+use size::Size;
 
 /// Σ chunks below which no snapshot is made, in bytes. A snapshot costs a walk
 /// over the whole history three times, so one for every hundred changes would
@@ -68,6 +70,7 @@ pub struct Document {
     held: Held,
     set_aside: HashSet<ChangeHash>,
     numbers: Numbers,
+    size: Size,
     snapshot_bytes: usize,
     chunk_bytes: usize,
     /// Σ of the operations in them.
@@ -126,6 +129,7 @@ impl Document {
             self.chunk_bytes += unit.changes.iter().map(|change| change.raw_bytes().len()).sum::<usize>();
             self.chunk_operations += unit.changes.iter().map(Change::len).sum::<usize>();
         }
+        changes.iter().for_each(|change| self.size.add(change));
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
         self.held.forget(&hashes);
         let mut doc = self.doc.write();
@@ -196,17 +200,12 @@ impl Document {
         self.set_aside.contains(hash)
     }
 
-    /// Operations in the document.
-    fn operations(&self) -> usize {
-        usize::try_from(self.doc.read().stats().num_ops).unwrap_or(usize::MAX)
-    }
-
     /// The last chunk record that the document holds, if it is time for a
     /// snapshot through it: chunks can be small and hold much.
     #[must_use]
     pub fn snapshot_due(&self) -> Option<JournalNumber> {
         let outgrown = self.chunk_bytes >= (2 * self.snapshot_bytes).max(SNAPSHOT_FLOOR);
-        let many = self.chunk_operations >= self.operations().max(2 * SNAPSHOT_OPERATIONS) / 2;
+        let many = self.chunk_operations >= self.size.operations.max(2 * SNAPSHOT_OPERATIONS) / 2;
         (outgrown || many).then_some(self.through)
     }
 
@@ -246,6 +245,12 @@ impl Document {
     pub fn generate(&self, subscriber: &mut Subscriber) -> Result<Option<Vec<u8>>, ()> {
         let doc = self.doc.read();
         catch_unwind(AssertUnwindSafe(|| subscriber.generate(&doc, &self.recent))).map_err(|_| ())
+    }
+
+    /// Bytes of the document as stored.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.snapshot_bytes + self.chunk_bytes
     }
 
     /// Σ of the chunks that no snapshot holds, in bytes.

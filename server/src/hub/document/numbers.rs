@@ -119,6 +119,12 @@ impl Numbers {
         self.waiting.values().flat_map(|waiting| &waiting.deps)
     }
 
+    /// The waiting changes that no other one depends on.
+    pub fn waiting_heads(&self) -> impl Iterator<Item = &ChangeHash> {
+        let inner: HashSet<&ChangeHash> = self.all_waiting().collect();
+        self.waiting.keys().filter(move |hash| !inner.contains(hash))
+    }
+
     /// What a waiting change waits for, directly or through others that wait.
     pub fn waits_for(&self, hash: &ChangeHash) -> HashSet<ChangeHash> {
         let (mut open, mut found) = (vec![*hash], HashSet::new());

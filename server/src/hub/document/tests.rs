@@ -103,7 +103,14 @@ impl World {
             journal: 0,
             numbers,
             held_max: PLENTY,
-            document_max: DocumentMax { operations: 10_000, bytes: 1 << 20, waiting: 10 },
+            document_max: DocumentMax {
+                operations: 10_000,
+                changes: 1_000,
+                actors: 20,
+                heads: 8,
+                bytes: 1 << 20,
+                waiting: 10,
+            },
             person_max: PLENTY,
             quotas: Quotas::default(),
         }
@@ -263,9 +270,10 @@ fn a_delivery_over_a_quota_is_refused_whole() {
 
 #[test]
 fn a_document_takes_what_fits_and_no_more() {
-    let (most, first) = (World::new().document_max, World::new().document.operations());
+    let (most, first) = (World::new().document_max, World::new().document.size);
     let cases = [
-        (DocumentMax { operations: first + 5, ..most }, false, "document.full"),
+        (DocumentMax { operations: first.operations + 5, ..most }, false, "document.full"),
+        (DocumentMax { changes: first.changes + 5, ..most }, false, "document.full"),
         (DocumentMax { bytes: 300, ..most }, false, "document.full"),
         (DocumentMax { waiting: 2, ..most }, true, "document.waits"),
     ];
@@ -280,6 +288,46 @@ fn a_document_takes_what_fits_and_no_more() {
         assert!(world.bring("a", vec![changes[0].clone()]).is_empty());
         assert!(world.document.has(&changes[0].hash()), "{code}: what fits is taken");
     }
+}
+
+#[test]
+fn changes_that_do_not_know_of_each_other_are_taken_up_to_a_bound_and_can_always_be_joined() {
+    let mut world = World::new();
+    let apart: Vec<Change> = (1..=9).map(|actor| change(actor, "k")).collect();
+    let codes = |plan: &Plan| plan.refused.iter().map(|refusal| refusal.code).collect::<Vec<_>>();
+    let plan = world.plan(vec![contribution(7, "a", Writing::Yes, apart.clone())], &|_| Writing::Yes);
+    assert_eq!(codes(&plan), ["document.heads"]);
+    assert!(plan.is_empty(), "nothing of it is kept");
+    // The same in two deliveries of one batch, and while they wait for another change.
+    let (first, last) = (apart[..8].to_vec(), apart[8..].to_vec());
+    let two =
+        vec![contribution(7, "a", Writing::Yes, first.clone()), contribution(8, "b", Writing::Yes, last)];
+    assert_eq!(codes(&world.plan(two, &|_| Writing::Yes)), ["document.heads"]);
+    assert!(world.bring("a", first).is_empty(), "what fits is taken");
+    let joined = edit(&mut world.device(1), "joined");
+    assert_eq!(joined.deps().len(), 8);
+    let with_the_last = [joined, apart[8].clone()].to_vec();
+    assert!(world.bring("a", with_the_last).is_empty(), "who knows of all heads is heard");
+}
+
+#[test]
+fn what_is_set_aside_counts_for_whoever_brought_it() {
+    let mut world = World { person_max: Amount { changes: 1, ..PLENTY }, ..World::new() };
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    for (again, refused) in [("b", vec![]), ("c", vec!["held.person_full"])] {
+        let plan =
+            world.plan(vec![contribution(7, "a", Writing::Yes, vec![change(1, again)])], &|_| Writing::Yes);
+        assert_eq!(plan.refused.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), refused, "{again}");
+        world.commit(plan);
+    }
+}
+
+#[test]
+fn who_repeats_what_came_in_the_same_batch_shares_its_fate() {
+    let world = World::new();
+    let both = [7, 8].map(|session| contribution(session, "a", Writing::Yes, vec![change(1, "a")]));
+    let plan = world.plan(both.into(), &|_| Writing::Yes);
+    assert_eq!(plan.sessions, std::collections::HashSet::from([7, 8]));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Owner {
                 continue;
             }
             if !access.any() {
-                if let Some(place) = subscriber.peer.reserve(self.id) {
+                if let Some(place) = subscriber.peer.reserve(self.id, 0) {
                     place.send(self.hub.unavailable(&subscriber.peer, &self.id));
                     gone.push(*session);
                 }
@@ -69,7 +69,8 @@ impl Owner {
                 continue;
             }
             let peer = Arc::clone(&subscriber.peer);
-            let Some(place) = peer.reserve(self.id) else { continue };
+            let about = if subscriber.is_new() { self.document.bytes() } else { 0 };
+            let Some(place) = peer.reserve(self.id, about) else { continue };
             match self.document.generate(subscriber) {
                 Ok(Some(data)) => {
                     spoke = true;

@@ -25,7 +25,13 @@ pub(super) async fn load(hub: &Inner, name: &DocumentName) -> Result<Document, S
         (document, failed) = build(hub, name, from_journal(hub, id).await?).await?;
     }
     if !failed.is_empty() {
-        keep_aside(hub, &mut document, failed).await?;
+        match keep_aside(hub, &mut document, failed).await {
+            // The next load finds them again; reading must go on meanwhile.
+            Err(StoreError::Full) => {
+                tracing::warn!(document = %id, "the disk is too full to note what is set aside");
+            }
+            other => other?,
+        }
     }
     Ok(document)
 }
