@@ -286,6 +286,8 @@ pub enum Sub {
         #[arg(long, conflicts_with_all = ["admit", "leave"])]
         show: Option<u64>,
     },
+    /// 服务器保留但无法使用的更改 / changes that the server keeps and can never use
+    SetAside,
     /// 验证一份回执文件 / verify a receipt file
     VerifyReceipt {
         /// 回执 JSON / receipt JSON

@@ -8,6 +8,7 @@
 
 mod account;
 mod args;
+mod aside;
 mod batch;
 mod by_hand;
 mod capture;
@@ -126,6 +127,7 @@ async fn run(args: Args, out: &Out) -> Result<(), Failure> {
             let decide = admit.map(|number| (number, true)).or(leave.map(|number| (number, false)));
             desk::held(cx, decide).await
         }
+        Sub::SetAside => aside::list(cx).await,
         Sub::VerifyReceipt { .. } => Ok(()),
     }
 }

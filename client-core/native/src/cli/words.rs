@@ -63,6 +63,21 @@ pub fn held<'a>(out: &Out, reason: &'a str) -> &'a str {
     }
 }
 
+/// Why a change was set aside.
+pub fn aside<'a>(out: &Out, reason: &'a str) -> &'a str {
+    match reason {
+        "change.number_used" => {
+            out.say("同一标识和序号已有另一项更改", "its actor has another change with this number")
+        }
+        "change.author_twice" => out.say("同一标识两次声明作者", "its actor names its author twice"),
+        "change.depends" => out.say("依赖于不能使用的更改", "it depends on a change that cannot be used"),
+        "chunk.not_applicable" | "chunk.panic" | "chunk.unreadable" => {
+            out.say("无法读入", "it cannot be applied")
+        }
+        other => other,
+    }
+}
+
 /// Why something in a document cannot be used, with what is there.
 pub fn finding(out: &Out, finding: &Finding) -> String {
     let (about, what) = finding.code.split_once('.').unwrap_or((&finding.code, ""));

@@ -126,7 +126,10 @@ async fn kept_changes(
             |hash: &&ChangeHash| found.get(id).is_some_and(|doc| doc.get_change_meta_by_hash(hash).is_some());
         kept += hashes.iter().filter(has).count();
     }
-    Ok(if count == 0 { 1.0 } else { number(kept) / number(count) })
+    if count == 0 {
+        return Err("nothing was acknowledged before the kill, so nothing was shown".to_owned());
+    }
+    Ok(number(kept) / number(count))
 }
 
 /// Asks for documents until all are here or refused, or the server is silent.
