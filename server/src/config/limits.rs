@@ -166,6 +166,8 @@ limits! {
     /// Bytes of frames that may wait for one socket before no more are computed. A single message may be larger, and it is
     /// computed alone where it may be a whole document.
     outbound_bytes = 1 << 20;
+    /// Bytes of documents that may wait whole for all sockets together; who comes when there are so many waits a moment.
+    outbound_bytes_in_all = 256 << 20;
     /// Bytes that one socket may hold while a part of a message is written, which has 16 KiB.
     socket_write_bytes = 256 << 10;
     /// Bytes of a socket's read buffer; it is resident for each idle client, and most frames are smaller.
@@ -309,6 +311,7 @@ impl Limits {
             documents: size(self.documents_per_connection),
             events: size(self.document_events),
             in_flight: size(self.in_flight_bytes),
+            outbound_all: size(self.outbound_bytes_in_all),
             in_flight_per_person: size(self.in_flight_bytes_per_person),
             sender_bytes: size(self.sender_bytes),
             send: Duration::from_secs(self.send_seconds),

@@ -30,7 +30,7 @@ use automerge::ChangeHash;
 use duxue_document::{DocumentId, PersonId, RoundId};
 use duxue_protocol::scan::ScanLimits;
 use duxue_protocol::wire::{self, Limits};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,6 +64,8 @@ pub struct HubLimits {
     pub events: usize,
     /// Bytes of sync messages that are being worked on, inflated.
     pub in_flight: usize,
+    /// Bytes of documents that may wait whole for all sockets.
+    pub outbound_all: usize,
     /// The part of it that one person may take.
     pub in_flight_per_person: usize,
     /// Bytes of a `senderId`.
@@ -139,6 +141,8 @@ pub struct Inner {
     /// How many sessions each person has, and what these share.
     people: Mutex<HashMap<PersonId, (usize, Share)>>,
     turns: Turns,
+    /// Bytes of documents that may wait whole for their readers.
+    whole: Arc<Semaphore>,
     quotas: Quotas,
     next_session: AtomicU64,
     next_held: AtomicU64,
@@ -173,6 +177,7 @@ impl Hub {
         }
         let largest = usize::try_from(limits.scan.inflated_bytes).unwrap_or(usize::MAX);
         let turns = Turns::new(limits.in_flight, largest);
+        let whole = Arc::new(Semaphore::new(limits.outbound_all.min(Semaphore::MAX_PERMITS)));
         Ok(Self(Arc::new(Inner {
             store,
             rounds,
@@ -183,6 +188,7 @@ impl Hub {
             peers: Mutex::default(),
             people: Mutex::default(),
             turns,
+            whole,
             quotas,
             next_session: AtomicU64::new(1),
             next_held: AtomicU64::new(last + 1),
@@ -302,6 +308,10 @@ impl Hub {
         let most = |of: fn(&Peer) -> usize| peers.iter().map(|peer| of(peer)).max().unwrap_or(0);
         in_use("outbound_frames", most(Peer::queued_frames));
         in_use("outbound_bytes", most(Peer::queued));
+        in_use(
+            "outbound_bytes_in_all",
+            hub.limits.outbound_all.saturating_sub(hub.whole.available_permits()),
+        );
         metrics::gauge!("duxue_sync_outbound_bytes").set(count(peers.iter().map(|peer| peer.queued()).sum()));
         let people = hub.people.lock().unwrap_or_else(PoisonError::into_inner);
         in_use("connections_per_person", people.values().map(|(sessions, _)| *sessions).max().unwrap_or(0));

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use duxue_document::DocumentId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Caller;
@@ -50,6 +50,7 @@ impl Drop for Place<'_> {
         self.peer.queued.fetch_sub(self.about, Ordering::AcqRel);
         if self.permit.is_some() {
             // Nothing came of it, and others may have been turned away for it.
+            self.peer.release_whole();
             self.peer.freed.notify_one();
         }
     }
@@ -68,6 +69,8 @@ pub struct Peer {
     queued: AtomicUsize,
     queued_max: usize,
     freed: Notify,
+    /// What the document that waits whole takes of all that may wait so.
+    whole: Mutex<Option<OwnedSemaphorePermit>>,
     blocked: Mutex<BTreeSet<DocumentId>>,
     closing: OnceLock<Closing>,
     closed: CancellationToken,
@@ -92,6 +95,7 @@ impl Peer {
             queued: AtomicUsize::new(0),
             queued_max: limits.outbound_bytes,
             freed: Notify::new(),
+            whole: Mutex::default(),
             blocked: Mutex::default(),
             closing: OnceLock::new(),
             closed: CancellationToken::new(),
@@ -126,6 +130,24 @@ impl Peer {
         None
     }
 
+    /// Whether a document of so many bytes may wait whole for this peer, beside
+    /// those that wait for all others. It needs a place of its own first.
+    pub fn may_hold_whole(&self, bytes: usize, all: &Arc<Semaphore>) -> bool {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let permit = Arc::clone(all).try_acquire_many_owned(bytes).ok();
+        let may = permit.is_some();
+        if may {
+            *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        } else {
+            refused("outbound_bytes_in_all");
+        }
+        may
+    }
+
+    fn release_whole(&self) {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Sends what may be lost, such as ephemeral messages.
     pub fn offer(&self, frame: Vec<u8>) {
         if let Some(place) = self.place(frame.len()) {
@@ -142,7 +164,10 @@ impl Peer {
 
     /// Notes that the socket has taken a frame of so many bytes.
     pub fn sent(&self, bytes: usize) {
-        self.queued.fetch_sub(bytes, Ordering::AcqRel);
+        let before = self.queued.fetch_sub(bytes, Ordering::AcqRel);
+        if before - bytes < self.queued_max {
+            self.release_whole();
+        }
     }
 
     /// Bytes that wait for the socket.
@@ -255,5 +280,20 @@ mod tests {
         assert_eq!(peer.unblocked(), Some(other), "asked again when nothing came of the first");
         assert!(peer.reserve(other, 24 << 20).is_some());
         assert_eq!(peer.queued(), 0);
+    }
+
+    #[test]
+    fn whole_documents_that_wait_for_slow_readers_are_bounded_over_all() {
+        let limits = Limits::default();
+        let ((one, mut socket), (other, _socket)) = (peer(&limits), peer(&limits));
+        let (document, all) = (DocumentId([1; 16]), Arc::new(Semaphore::new(3_000_000)));
+        let large = one.reserve(document, 2_000_000).expect("a place");
+        assert!(one.may_hold_whole(2_000_000, &all));
+        large.send(vec![0; 2_000_000]);
+        let second = other.reserve(document, 2_000_000).expect("a place of its own");
+        assert!(!other.may_hold_whole(2_000_000, &all), "there is not enough for two");
+        drop(second);
+        one.sent(socket.try_recv().expect("the frame").len());
+        assert!(other.may_hold_whole(2_000_000, &all), "once the first is sent");
     }
 }

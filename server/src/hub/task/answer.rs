@@ -10,7 +10,7 @@ use duxue_protocol::wire;
 use tokio::time::Instant;
 
 use crate::hub::document::Received;
-use crate::hub::pace::pause;
+use crate::hub::pace::{GATHER, pause};
 use crate::hub::subscriber::Subscriber;
 use crate::store::{Delivery, StoreError};
 
@@ -71,6 +71,10 @@ impl Owner {
             let peer = Arc::clone(&subscriber.peer);
             let about = if subscriber.is_new() { self.document.bytes() } else { 0 };
             let Some(place) = peer.reserve(self.id, about) else { continue };
+            if about > 0 && !peer.may_hold_whole(about, &self.hub.whole) {
+                self.gathered = Some(now + GATHER);
+                continue;
+            }
             match self.document.generate(subscriber) {
                 Ok(Some(data)) => {
                     spoke = true;
