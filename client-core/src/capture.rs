@@ -1,6 +1,6 @@
 //! Commands that write the survey.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use automerge::ReadDoc;
 

@@ -1,6 +1,6 @@
 //! What the user can ask of the engine, and the answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,9 +121,10 @@ pub struct Seen {
     pub verdicts: BTreeSet<DecisionId>,
 }
 
-/// Something the user wants.
+/// Something the user wants. As JSON `{"put_claims": {…}}`: with the name among
+/// the fields, reading it would cost a phone twice the code.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Joins a server with a one-time code.
     Enrol {

@@ -5,7 +5,7 @@
 //! without knowing of each other, both values stand until one of them, or
 //! anyone of the bureau, writes it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 

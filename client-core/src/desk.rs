@@ -1,6 +1,6 @@
 //! Commands of the desk: verdicts and rulings, written into documents too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::decision::{self, Outcome, Ruling, RulingChoice, Verdict};
 use duxue_document::{DecisionId, DocumentKind, EntryPath, write};

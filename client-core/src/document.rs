@@ -5,7 +5,9 @@
 //! if a change left the device before it was on disk, a crash would let the
 //! same actor and sequence number be used twice, and such changes never merge.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
+
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use automerge::sync::SyncDoc;
 use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ReadDoc};

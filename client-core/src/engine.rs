@@ -1,6 +1,6 @@
 //! The engine's state and its one entry point.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use rand_core::Rng;
 

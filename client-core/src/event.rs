@@ -3,7 +3,7 @@
 //! Everything is plain data. Effects that answer carry an id; the shell
 //! reports the outcome, failure included, as an event with the same id.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@
 //! reported and left alone; only a store of a newer version, or one whose
 //! `meta` is unreadable, is refused whole.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 

@@ -1,6 +1,6 @@
 //! The offline indicator preview.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use automerge::ActorId;
 use serde::Serialize;

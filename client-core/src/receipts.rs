@@ -5,7 +5,7 @@
 //! lacks: what it calls missing waits to be sent once more. That goes for freed
 //! photos too; one whose bytes have gone from here as well is shown as stuck.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::{DocumentId, PhotoHash};
 use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};

@@ -4,7 +4,7 @@
 //! which document the message was. That one is left in peace for a while,
 //! longer each time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::DocumentId;
 use duxue_protocol::problem::Problem;

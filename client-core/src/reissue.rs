@@ -7,7 +7,7 @@
 //! that a supervisor left out. The document is built again without those
 //! changes, and what they stated is stated again in new changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash};
 

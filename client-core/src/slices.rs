@@ -7,6 +7,7 @@
 //! carries the next. Changes go in causal order, so that none of a slice waits
 //! for one that was not sent.
 
+// Automerge's own, whatever ours is.
 use std::collections::BTreeSet;
 
 use automerge::sync::{ChunkList, Message, MessageVersion, State, SyncDoc};

@@ -1,6 +1,6 @@
 //! Small records of the client's store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

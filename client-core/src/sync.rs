@@ -4,7 +4,9 @@
 //! in memory, so nothing is queued for sending and nothing can be sent twice
 //! or forgotten. The state of the exchange begins anew with each connection.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
+
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use automerge::{ChangeHash, sync};
 

@@ -1,6 +1,6 @@
 //! The uploads: one at a time, small photos first, after the measurements.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use duxue_document::PhotoHash;
 use duxue_protocol::problem::Problem;

@@ -1,6 +1,6 @@
 //! Queries: what there is to show, computed from the state and changing nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

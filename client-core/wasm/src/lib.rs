@@ -10,7 +10,7 @@ mod query;
 mod strip;
 mod typed;
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use duxue_client_core::error::unreachable;
 use duxue_client_core::{

@@ -1,6 +1,6 @@
 //! What the screens ask for: read from the engine, as JSON.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use duxue_client_core::views::LinkView;
 use duxue_client_core::{CommandError, Engine, Statement, Subject};
@@ -14,7 +14,7 @@ use crate::{strip, typed};
 
 /// A question of a screen.
 #[derive(Deserialize)]
-#[serde(tag = "query", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Query {
     /// Who and where, and how the connection is.
     Status,
@@ -93,11 +93,10 @@ struct ReceiptView {
 /// # Errors
 /// What is malformed.
 pub fn read(text: &str) -> Result<Query, String> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut query: Query = serde_json::from_value(json.clone()).map_err(|error| error.to_string())?;
+    let mut query: Query = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
     if let Query::Strip { claims, .. } = &mut query {
         // What is being typed need not fit yet; then it does not count yet.
-        let raw = json["claims"].as_array().cloned().unwrap_or_default();
+        let raw = typed::fields(text)?["claims"].as_array().cloned().unwrap_or_default();
         *claims = std::mem::take(claims)
             .into_iter()
             .zip(raw)

@@ -3,7 +3,7 @@
 //! In JSON a room's number `"007"` and a length `"9.20"` look alike. The
 //! schema says which is text, so the values of claims are read by it.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use duxue_client_core::{Command, Statement};
 use duxue_document::decision::{self, RulingChoice};
@@ -17,8 +17,8 @@ use serde_json::Value as Json;
 /// # Errors
 /// What is malformed.
 pub fn command(text: &str) -> Result<Command, String> {
-    let json: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut command: Command = serde_json::from_value(json.clone()).map_err(|error| error.to_string())?;
+    let mut command: Command = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
+    let json = fields(text)?;
     match &mut command {
         Command::PutClaims { claims: put, .. } | Command::PutCounty { claims: put, .. } => {
             claims(put, &json["claims"])?;
@@ -34,6 +34,16 @@ pub fn command(text: &str) -> Result<Command, String> {
         _ => {}
     }
     Ok(command)
+}
+
+/// What a command or a query brings, `{"name": {…}}`, as it was written.
+///
+/// # Errors
+/// Text that is not JSON.
+pub fn fields(text: &str) -> Result<Json, String> {
+    let json: Json = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
+    let Json::Object(named) = json else { return Ok(Json::Null) };
+    Ok(named.into_iter().next().map_or(Json::Null, |(_, fields)| fields))
 }
 
 /// Types the values of claims by their raw JSON, `[[path, statement], …]`.
@@ -80,10 +90,10 @@ mod tests {
 
     #[test]
     fn digits_are_text_or_a_number_as_the_field_says() {
-        let text = r#"{"command":"add_item","subject":{"round":"r","school":"9901010012"},"kind":"rooms","fields":{
+        let text = r#"{"add_item":{"subject":{"round":"r","school":"9901010012"},"kind":"rooms","fields":{
             "identity":{"value":{"building":"1","number":"007","purpose":"music"}},
             "size":{"value":{"length_m":"9.20","width_m":"8"}},
-            "multimedia":{"value":{"value":true}}}}"#;
+            "multimedia":{"value":{"value":true}}}}}"#;
         let Command::AddItem { fields, .. } = command(text).unwrap() else { panic!("another command") };
         let scalar = |field: &str, name: &str| {
             fields[&field.parse::<FieldId>().unwrap()].value[&name.parse::<FieldId>().unwrap()].clone()
@@ -97,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_ruled_value_is_typed_like_a_claim() {
-        let text = r#"{"command":"rule","subject":{"round":"r","school":"9901010012"},"rulings":[],"reason":"x",
+        let text = r#"{"rule":{"subject":{"round":"r","school":"9901010012"},"rulings":[],"reason":"x",
             "about":{"subject":"entry","path":"rooms/a/identity","saw":["1@aa"],"verdicts":[],
-                "choice":{"choice":"set","with":{"building":"1","number":"007","purpose":"music"}}}}"#;
+                "choice":{"choice":"set","with":{"building":"1","number":"007","purpose":"music"}}}}}"#;
         let Command::Rule {
             about: decision::Subject::Entry { choice: RulingChoice::Set(value), .. }, ..
         } = command(text).unwrap()

@@ -1,6 +1,8 @@
 //! Which parts of a document a change touches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
+
+use crate::collections::{BTreeMap, BTreeSet};
 
 use automerge::{Automerge, Change, ChangeHash, ObjId, Prop, ReadDoc, legacy};
 

@@ -1,6 +1,6 @@
 //! Claims: what one person stated about an entry at one moment.
 
-use std::collections::BTreeMap;
+use crate::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 

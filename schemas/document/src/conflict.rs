@@ -1,6 +1,6 @@
 //! Open conflicts, and what the data would be if one were settled.
 
-use std::collections::BTreeSet;
+use crate::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! The one reading of survey, verdicts, rulings and declared figures that
 //! everything downstream uses (DESIGN §2.4, §4). Plain data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

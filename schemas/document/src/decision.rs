@@ -3,7 +3,7 @@
 //! A decision is appended under a random id and put whole; it is never edited.
 //! It is taken back or changed by a later decision that supersedes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use automerge::Automerge;
 use serde::{Deserialize, Serialize};

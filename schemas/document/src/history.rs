@@ -1,6 +1,6 @@
 //! Everything that was ever stated about an entry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use automerge::{Automerge, ChangeHash, ObjId, ReadDoc, legacy};
 use serde::{Deserialize, Serialize};

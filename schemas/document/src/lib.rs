@@ -8,6 +8,7 @@
 
 pub mod changed;
 pub mod claim;
+pub mod collections;
 pub mod conflict;
 pub mod consolidate;
 pub mod consolidated;

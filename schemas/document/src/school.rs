@@ -1,6 +1,6 @@
 //! Schools, stages and declared figures: what is known before anyone looks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What changes state, one by one: for whoever decides about changes before
 //! they are in a document.
 
-use std::collections::BTreeMap;
+use crate::collections::BTreeMap;
 
 use automerge::{Automerge, Change, ChangeHash, ScalarValue, legacy};
 

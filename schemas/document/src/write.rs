@@ -3,7 +3,7 @@
 //! Nothing here deletes. In Automerge a delete hides what it saw, and a put
 //! silently wins over a concurrent delete; a removal is a claim instead.
 
-use std::collections::BTreeSet;
+use crate::collections::BTreeSet;
 
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue};

@@ -47,7 +47,7 @@
 //! Every other request carries `Authorization: Bearer <token>`. An entry's
 //! path in an address is one percent-encoded segment: `rooms%2F01J%2Fsize`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Receipts: the server's signed statement that these heads and photos were
 //! durable at this time (DESIGN §1, §6.10).
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl Receipt {
         let signature = Signature::from_bytes(&from_hex::<64>(&self.signature)?);
         key.verify(self.statement.as_bytes(), &signature).map_err(|_| ReceiptError::BadSignature)?;
         let statement: Statement =
-            serde_json::from_str(&self.statement).map_err(|_| ReceiptError::Malformed)?;
+            serde_json::from_slice(self.statement.as_bytes()).map_err(|_| ReceiptError::Malformed)?;
         if statement.purpose == PURPOSE { Ok(statement) } else { Err(ReceiptError::Malformed) }
     }
 }

@@ -17,7 +17,7 @@ mod document;
 mod envelope;
 mod reader;
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 use std::io::Read;
 
 use automerge::{ActorId, ChangeHash};

@@ -16,7 +16,7 @@ mod ser;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use duxue_document::{DocumentId, IdError};
 

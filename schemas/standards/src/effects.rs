@@ -1,7 +1,7 @@
 //! What each way to settle an open conflict would do: the assessment with that
 //! one choice fixed and all else open (DESIGN §4).
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -181,7 +181,8 @@ fn results(assessor: &Assessor, school: &SchoolId) -> Results {
 /// The results that are not the same in all cases.
 fn differing(cases: &[Results]) -> BTreeMap<String, Vec<Shown>> {
     let nothing = Shown { outcome: None, value: None };
-    let places: std::collections::BTreeSet<&String> = cases.iter().flat_map(BTreeMap::keys).collect();
+    let places: duxue_document::collections::BTreeSet<&String> =
+        cases.iter().flat_map(BTreeMap::keys).collect();
     places
         .into_iter()
         .filter_map(|place| {

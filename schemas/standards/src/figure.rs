@@ -5,7 +5,7 @@
 //! of them fixed, some dependent on variables. Bounds of a figure under a
 //! partial choice of options hold for every completion of that choice.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! What if: the same assessment on changed inputs.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

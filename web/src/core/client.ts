@@ -18,6 +18,12 @@ interface Open {
 
 type Asked = ToWorker extends infer One ? (One extends { id: number } ? Omit<One, 'id'> : never) : never
 
+/** As the core reads it: the name alone, or with what it is about. */
+function named(name: string, whole: Command | Query): string {
+  const fields = Object.entries(whole).filter(([field]) => field !== 'command' && field !== 'query')
+  return JSON.stringify(fields.length > 0 ? { [name]: Object.fromEntries(fields) } : name)
+}
+
 /** A worker that breaks so often in a row is not started again. */
 const STARTS_MOST = 3
 
@@ -36,11 +42,11 @@ export class Core {
   }
 
   command(command: Command): Promise<Reply> {
-    return this.ask({ ask: 'command', json: JSON.stringify(command) })
+    return this.ask({ ask: 'command', json: named(command.command, command) })
   }
 
   query<Q extends Query>(query: Q): Promise<Answers[Q['query']]> {
-    return this.ask({ ask: 'query', json: JSON.stringify(query) })
+    return this.ask({ ask: 'query', json: named(query.query, query) })
   }
 
   /** Stores a photo; unless the original is kept, its long side is limited first. */

@@ -40,7 +40,7 @@ function problemOf(error: unknown): string {
   return JSON.stringify(problem('store.failed', '没有保存', 'it was not saved', String(error)))
 }
 
-const records = (driver: Driver): PhotoRecord[] => JSON.parse(driver.query('{"query":"photos"}')) as PhotoRecord[]
+const records = (driver: Driver): PhotoRecord[] => JSON.parse(driver.query('"photos"')) as PhotoRecord[]
 const named = (driver: Driver): Set<string> => new Set(records(driver).map(({ photo }) => photo))
 
 /** Photos that a receipt covers: another device need not bring them. */
@@ -50,14 +50,14 @@ function receipted(driver: Driver): Set<string> {
 }
 
 function sweepOff(driver: Driver, store: Store): void {
-  const { drafts } = JSON.parse(driver.query('{"query":"status"}')) as Status
+  const { drafts } = JSON.parse(driver.query('"status"')) as Status
   // What stays costs room only.
   sweep(store, named(driver), Object.values(drafts), Date.now()).catch(() => undefined)
 }
 
 /** What the engine knows that the disk may not, for the rescue file. */
 function extra(driver: Driver, drafts: [string, string][]): Extra {
-  const { items } = JSON.parse(driver.query('{"query":"outbox"}')) as Outbox
+  const { items } = JSON.parse(driver.query('"outbox"')) as Outbox
   const changes = items.reduce((sum, { what }) => sum + (what.what === 'changes' ? what.count : 0), 0)
   return { memory: driver.inMemory(), drafts, changes, without: receipted(driver) }
 }

@@ -1,6 +1,6 @@
 //! When candidates agree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use super::Settings;
 use crate::consolidated::fields;

@@ -1,6 +1,6 @@
 //! Consolidation by changed entry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use automerge::Automerge;
 

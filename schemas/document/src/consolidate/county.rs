@@ -1,6 +1,6 @@
 //! The county's own figures and answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use automerge::Automerge;
 

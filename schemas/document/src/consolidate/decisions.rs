@@ -1,6 +1,6 @@
 //! Decisions by what they are about, and which of them are superseded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Ruling, Subject, Verdict};
 use crate::path::ItemKey;

@@ -1,6 +1,6 @@
 //! The two states of an entry: its value and its review.
 
-use std::collections::BTreeSet;
+use crate::collections::BTreeSet;
 
 use super::Settings;
 use super::agree::{Agreement, agreement, same};

@@ -1,6 +1,6 @@
 //! Which items are one thing, by the rulings that merge and separate.
 
-use std::collections::BTreeSet;
+use crate::collections::BTreeSet;
 
 use super::decisions::{Decisions, Target};
 use crate::decision::{Ruling, Subject};

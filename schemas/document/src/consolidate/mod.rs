@@ -11,7 +11,7 @@ pub(crate) mod natural;
 mod removal;
 mod tally;
 
-use std::collections::BTreeMap;
+use crate::collections::BTreeMap;
 
 use automerge::Automerge;
 use serde::{Deserialize, Serialize};

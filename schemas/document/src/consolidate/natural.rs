@@ -1,6 +1,6 @@
 //! Natural keys: what makes two items look like the same thing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use crate::consolidated::{Duplicate, Item, Removal, ValueState, fields};
 use crate::path::{ItemKey, ItemKind};

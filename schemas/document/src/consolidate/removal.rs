@@ -1,6 +1,6 @@
 //! Whether an item is still there.
 
-use std::collections::BTreeSet;
+use crate::collections::BTreeSet;
 
 use crate::consolidated::{Candidate, Entry, Removal, ReviewState, ValueState, fields};
 use crate::read::{Fields, edits_of};

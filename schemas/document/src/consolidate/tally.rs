@@ -1,6 +1,6 @@
 //! A sorted list in which the same thing may have several reasons to be.
 
-use std::collections::BTreeMap;
+use crate::collections::BTreeMap;
 
 /// Keeps a sorted list without repetition equal to what several parts of a
 /// document put into it, each of which may take its own back.

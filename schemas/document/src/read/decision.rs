@@ -1,6 +1,6 @@
 //! Verdicts and rulings as they are found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use automerge::ObjId;

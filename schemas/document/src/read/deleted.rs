@@ -1,6 +1,6 @@
 //! What foreign clients have deleted. Nothing of ours deletes.
 
-use std::collections::BTreeSet;
+use crate::collections::BTreeSet;
 
 use automerge::ObjId;
 

@@ -6,7 +6,7 @@ pub(crate) mod decision;
 mod deleted;
 mod raw;
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::collections::{BTreeMap, BTreeSet};
 
 use automerge::{ObjId, Prop, ROOT, ReadDoc};
 

@@ -1,7 +1,7 @@
 //! CBOR to messages. The whole frame is read into one flat struct of optional
 //! fields, because an internally tagged enum would buffer everything first.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 

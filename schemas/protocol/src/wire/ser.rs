@@ -1,6 +1,6 @@
 //! Messages to CBOR.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};

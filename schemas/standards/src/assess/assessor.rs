@@ -1,7 +1,7 @@
 //! The assessment kept up to date: one changed school re-computes that school
 //! and changes the county's sums by the difference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use duxue_document::SchoolId;

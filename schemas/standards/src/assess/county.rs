@@ -1,6 +1,6 @@
 //! The county: all dimensions over all schools.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! One indicator, decided over everything that is open, with its details.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 
 use duxue_document::school::FigureKey;
 

@@ -1,7 +1,7 @@
 //! Quantities summed over all schools, changed by one school's difference.
 
+use duxue_document::collections::{BTreeMap, BTreeSet};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::SchoolId;
 use duxue_document::school::Part;

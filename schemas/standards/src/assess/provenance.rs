@@ -1,6 +1,6 @@
 //! What an assessment was made from (DESIGN §2.7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What an assessment says of one indicator.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 
 use serde::Serialize;
 

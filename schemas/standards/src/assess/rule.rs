@@ -324,7 +324,7 @@ fn yes_no<'a>(case: &Case, scope: Scope, question: &duxue_document::QuestionId, 
 /// funds × pupils ≥ 100 × Σ norm × pupils of the stage.
 fn funded_as<'a>(
     case: &Case,
-    (funds, norm, as_if): (&Named, &std::collections::BTreeMap<Stage, Named>, Amount),
+    (funds, norm, as_if): (&Named, &duxue_document::collections::BTreeMap<Stage, Named>, Amount),
     lack: Option<&'a Lack>,
 ) -> Reading<'a> {
     let funds = (0..case.unit.campuses.len())

@@ -1,7 +1,7 @@
 //! The county's tallies, changed by one school's difference: what a school
 //! added can be taken out again, so no change walks the other schools.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::SchoolId;
 use duxue_document::school::Stage;

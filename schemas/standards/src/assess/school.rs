@@ -1,6 +1,6 @@
 //! One school: its rows (one for each stage) and its own indicators.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use serde::Serialize;
 

@@ -160,7 +160,7 @@ fn migrants_above(case: &Case, share: Amount) -> Holds {
 
 impl Standard {
     /// The weights of the split as whole numbers in the same proportion.
-    pub(crate) fn whole_weights(&self) -> &std::collections::BTreeMap<Part, i128> {
+    pub(crate) fn whole_weights(&self) -> &duxue_document::collections::BTreeMap<Part, i128> {
         &self.weights
     }
 }

@@ -1,7 +1,7 @@
 //! One school with its branch sites, under a partial choice of what is open.
 
+use duxue_document::collections::BTreeSet;
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duxue_document::school::{FigureKey, Part, School, Stage};

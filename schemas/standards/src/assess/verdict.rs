@@ -2,7 +2,7 @@
 //! [`school::assess`](super::school::assess) gives the same results with
 //! figures, gaps and words, which are worked out only for who reads them.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 
 use duxue_document::SchoolId;
 use duxue_document::school::{FigureKey, Stage};

@@ -1,6 +1,6 @@
 //! One entry as options of a variable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use duxue_document::consolidated::{Entry, ReviewState, ValueState};
 use duxue_document::{Decimal, EntryPath, Scalar, Value};

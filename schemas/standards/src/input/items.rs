@@ -1,7 +1,7 @@
 //! Figures made of items: rooms, classes, grounds, equipment. Removals,
 //! duplicates and conflicts in their fields become variables.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 
 use duxue_document::consolidated::{ConsolidatedSchool, Item, Removal, fields};
 use duxue_document::path::{ItemKey, ItemKind};

@@ -1,7 +1,7 @@
 //! Whether a section's items count: its mark says complete, says not, or is
 //! open, and then both are possible.
 
-use std::collections::BTreeSet;
+use duxue_document::collections::BTreeSet;
 
 use duxue_document::consolidated::{Entry, ReviewState};
 use duxue_document::path::Section;

@@ -5,7 +5,7 @@ mod entry;
 mod items;
 mod mark;
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

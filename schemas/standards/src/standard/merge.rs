@@ -2,7 +2,7 @@
 
 mod rules;
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest;
 

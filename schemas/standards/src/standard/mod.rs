@@ -5,7 +5,7 @@ mod named;
 mod read;
 mod rule;
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Reading a standard file with all of its errors, each with its line.
 
+use duxue_document::collections::BTreeSet;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;

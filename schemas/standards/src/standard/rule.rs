@@ -1,6 +1,6 @@
 //! The types of conditions, whom they are for, and the reliefs from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Conditions, reliefs and the changes that overlays make to them.
 
-use std::collections::BTreeMap;
+use duxue_document::collections::BTreeMap;
 
 use toml::Spanned;
 use toml::de::DeValue;
