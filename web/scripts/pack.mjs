@@ -10,7 +10,7 @@ import { brotliCompressSync, constants } from 'node:zlib'
 const folder = process.argv[2]
 const TEXT = /\.(js|css|html|wasm|svg|json|webmanifest)$/
 /** Loaded by the service worker afterwards, or only when it is asked for. */
-const LATER = /^(sw|workbox)|icon-512|Scan-|decode-/
+const LATER = /^(sw|workbox)|icon-512|Scan-|decode-|salvage-/
 
 const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
 for (const name of names.filter((name) => name.endsWith('.br'))) rmSync(join(folder, name))

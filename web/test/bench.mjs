@@ -23,7 +23,7 @@ const SCHOOLS = 40
 const ROOMS = 200
 /** Rooms of each of the other schools. */
 const FEW = 10
-const TARGETS = { compressed_kb: '< 450', warm_offline_start_ms: '< 1000', keystroke_to_strip_ms: '< 50' }
+const TARGETS = { compressed_kb: '< 450', warm_offline_start_ms: '< 1000', warm_engine_ready_ms: '< 1000', keystroke_to_strip_ms: '< 50' }
 
 const figures = {}
 const note = (name, value) => (figures[name] ??= []).push(value)
@@ -89,7 +89,8 @@ async function arrive(world, ids, run) {
   return phone
 }
 
-/** The app put away and opened again without network, with forty schools on the phone. */
+/** The app put away and opened again without network, with forty schools on the
+ * phone: until they are to be seen, and until the engine answers for them. */
 async function warmStart(phone) {
   await phone.page.close()
   phone.page = await phone.context.newPage()
@@ -98,6 +99,8 @@ async function warmStart(phone) {
   await phone.at('')
   await phone.page.locator('.van-cell', { hasText: '/6 部分' }).first().waitFor()
   note('warm_offline_start_ms', performance.now() - began)
+  await phone.page.locator('main[aria-busy="false"]').waitFor()
+  note('warm_engine_ready_ms', performance.now() - began)
 }
 
 /** One keystroke in the largest school. */

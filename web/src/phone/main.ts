@@ -1,3 +1,5 @@
+// First, before the app's own parts.
+import './engine'
 import { createApp } from 'vue'
 import App from './App.vue'
 import { begin, state } from './state'
@@ -16,5 +18,5 @@ function mistaken(error: unknown): void {
 }
 app.config.errorHandler = mistaken
 addEventListener('unhandledrejection', (event) => mistaken(event.reason))
-app.mount('#app')
 begin()
+app.mount('#app')

@@ -4,8 +4,9 @@ import { showToast } from 'vant'
 import 'vant/es/toast/style'
 import type { Holds } from '../core/rescue'
 import { draftRecords } from './draft'
+import { STORE } from './engine'
 import { t } from './i18n'
-import { core, state, STORE } from './state'
+import { core, state } from './state'
 
 /** What a file holds, in words. */
 function told({ changes, drafts, photos, unnamed }: Holds): string {

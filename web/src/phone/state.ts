@@ -3,11 +3,14 @@
 import { reactive, shallowReactive, watch } from 'vue'
 import { Core, Failed } from '../core/client'
 import type { Notice, Outbox, Problem, Receipt, Round, SchoolProgress, Status, Subject } from '../core/types'
+import { engineWorker } from './engine'
 import { paused } from './metered'
 import { lookAtRoom } from './storage'
 
 export interface State {
   phase: 'starting' | 'waiting' | 'ready' | 'broken'
+  /** Rounds and schools are what was shown last; the engine has not read the store yet. */
+  remembered: boolean
   problem: Problem | null
   /** The last trouble that came by itself; a tap hides it. */
   trouble: Problem | null
@@ -30,13 +33,40 @@ export interface State {
   savedLate: number
 }
 
-/** The worker's name, and its store's. */
-export const STORE = 'duxue'
-
 const CONTACT = 'duxue-last-contact'
+
+const LAST = 'duxue-today'
+/** This person's schools only: the others are below them. */
+type Last = Pick<State, 'rounds' | 'schools'>
+
+/** What the start page showed last, so that it is there before the engine is. */
+function last(): Last | null {
+  try {
+    return JSON.parse(localStorage.getItem(LAST) ?? 'null') as Last | null
+  } catch {
+    return null
+  }
+}
+
+let written = ''
+function remember(): void {
+  const mine = state.schools.filter(({ assigned }) => assigned)
+  const text = JSON.stringify(state.status?.person ? ({ rounds: state.rounds, schools: mine } satisfies Last) : null)
+  if (text === written) return
+  try {
+    localStorage.setItem(LAST, text)
+    written = text
+  } catch {
+    // No room: an old page that shows for a moment would be wrong, none is not.
+    localStorage.removeItem(LAST)
+  }
+}
+
+const before = last()
 
 export const state: State = shallowReactive<State>({
   phase: 'starting',
+  remembered: before !== null,
   problem: null,
   trouble: null,
   loginNeeded: false,
@@ -44,8 +74,8 @@ export const state: State = shallowReactive<State>({
   offline: null,
   noPacket: null,
   status: null,
-  rounds: [],
-  schools: [],
+  rounds: before?.rounds ?? [],
+  schools: before?.schools ?? [],
   outbox: { items: [], bytes: 0 },
   receipts: [],
   version: 0,
@@ -59,8 +89,7 @@ export const sent = reactive(new Map<string, number>())
 export let core: Core
 
 export function begin(): void {
-  const worker = (): Worker => new Worker(new URL('../core/worker.ts', import.meta.url), { type: 'module', name: 'duxue' })
-  core = new Core(worker, noticed, () => {
+  core = new Core(engineWorker, noticed, () => {
     state.phase = 'waiting'
   })
   addEventListener('online', () => void nudge())
@@ -192,7 +221,16 @@ export async function refresh(): Promise<void> {
     core.query({ query: 'outbox' }),
     core.query({ query: 'receipts' }),
   ])
-  Object.assign(state, { status, rounds, schools, outbox, receipts, version: state.version + 1 })
+  Object.assign(state, { status, rounds, schools, outbox, receipts, remembered: false, version: state.version + 1 })
+  remember()
+}
+
+/** Safe on the server, whatever becomes of it. */
+const DELIVERED = new Set(['held', 'left_out', 'set_aside'])
+
+/** How much is on this device only. */
+export function onlyHere(): number {
+  return state.outbox.items.filter(({ reason }) => !DELIVERED.has(reason.why)).length
 }
 
 export function schoolOf(subject: Subject): SchoolProgress | undefined {
