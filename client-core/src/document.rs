@@ -13,7 +13,7 @@ use automerge::sync::SyncDoc;
 use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ReadDoc};
 use serde::{Deserialize, Serialize};
 
-use duxue_document::{DocumentId, DocumentKind, PhotoHash, RoundId, SchoolId, genesis};
+use duxue_document::{Claim, DocumentId, DocumentKind, EntryPath, PhotoHash, RoundId, SchoolId, genesis};
 use duxue_protocol::scan::{self, ScanLimits};
 
 use crate::clock::is_due;
@@ -289,6 +289,11 @@ impl LocalDocument {
         puts.push((key, bytes));
         self.unsaved.push_back(Unsaved { puts, deletes, replies: Vec::new(), late: false });
         true
+    }
+
+    /// What a supervisor left out of it, as it was stated.
+    pub fn left_out(&self, gone: &Gone) -> Vec<(EntryPath, Claim)> {
+        crate::reissue::left_out(&self.doc, self.about.kind, gone)
     }
 
     /// The puts and deletes of the next write, if one is due. Everything unsaved goes in

@@ -25,7 +25,7 @@ use crate::receipts::ReceiptRound;
 use crate::refusal::Refusals;
 use crate::reissue::Gone;
 use crate::renewal::Renewal;
-use crate::store::{AckedTable, ActorRecord};
+use crate::store::{AckedTable, ActorRecord, LeftOut};
 use crate::sync::Link;
 use crate::upload::Uploads;
 use crate::{keys, store};
@@ -99,6 +99,7 @@ pub struct Engine {
     pub(crate) photos: BTreeMap<PhotoHash, PhotoRecord>,
     pub(crate) receipts: BTreeMap<Key, Receipt>,
     pub(crate) acked: AckedTable,
+    pub(crate) left_out: BTreeMap<Key, LeftOut>,
     pub(crate) drafts: BTreeMap<String, String>,
     /// Documents whose state may have something to write or to send.
     pub(crate) dirty: BTreeSet<DocumentId>,
@@ -163,6 +164,7 @@ impl Engine {
             documents: BTreeMap::new(),
             photos: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             acked: AckedTable::new(),
             drafts: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -523,15 +525,28 @@ impl Engine {
         if known.as_ref().is_none_or(|record| record.person != identity.person) {
             return false;
         }
-        let (actor, puts) = self.new_actor(document, &identity, turn);
+        let record = self.left_out_of(&document, gone, &identity.person);
+        let (actor, mut puts) = self.new_actor(document, &identity, turn);
+        puts.extend(record.iter().map(|(key, record)| (key.clone(), json(record))));
         let local = self.documents.get_mut(&document);
         let done = local.is_some_and(|local| local.write_again(gone, &actor, puts));
         if done {
+            self.left_out.extend(record);
             self.dirty.insert(document);
         } else {
             self.actors.extend(known.map(|record| (document, record)));
         }
         done
+    }
+
+    /// What a supervisor left out of a document, for the person who stated it.
+    fn left_out_of(&self, document: &DocumentId, gone: &Gone, person: &PersonId) -> Option<(Key, LeftOut)> {
+        let local = self.documents.get(document)?;
+        let (claims, about) = (local.left_out(gone), &local.about);
+        let at_ms = self.acked.get(document)?.at_ms;
+        let (round, school) = (about.round.clone(), about.school.clone());
+        let record = LeftOut { person: person.clone(), round, school, at_ms, claims };
+        (!record.claims.is_empty()).then(|| (keys::left_out(at_ms, document), record))
     }
 
     /// Whether the person may write a document.

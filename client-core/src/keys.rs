@@ -13,6 +13,7 @@
 //! | `aside/<document>/<sha256>` | a whole document as it was before it was written again |
 //! | `photo/<sha256>` | [`crate::photo::PhotoRecord`] as JSON |
 //! | `receipt/<time>-<signature>` | a receipt as JSON |
+//! | `left_out/<time>-<document>` | [`crate::store::LeftOut`] as JSON |
 //! | `acked` | [`crate::store::Acked`] by document as JSON |
 //! | `draft/<form>` | what was being typed |
 
@@ -61,6 +62,10 @@ pub fn photo(photo: &PhotoHash) -> Key {
 
 pub fn receipt(time_ms: i64, signature: &str) -> Key {
     format!("receipt/{time_ms:015}-{}", &signature[..signature.len().min(16)])
+}
+
+pub fn left_out(time_ms: i64, document: &DocumentId) -> Key {
+    format!("left_out/{time_ms:015}-{document}")
 }
 
 pub fn draft(form: &str) -> Key {

@@ -154,6 +154,9 @@ fn record(key: &str, bytes: &[u8], engine: &mut Engine) -> Option<()> {
         "receipt" => {
             engine.receipts.insert(key.to_owned(), read(bytes)?);
         }
+        "left_out" => {
+            engine.left_out.insert(key.to_owned(), read(bytes)?);
+        }
         "draft" => {
             engine.drafts.insert(name.to_owned(), String::from_utf8(bytes.to_vec()).ok()?);
         }

@@ -80,6 +80,17 @@ pub fn again(
     Ok(new)
 }
 
+/// What a supervisor left out of a document, as it was stated there, in the
+/// order in which it was written.
+#[must_use]
+pub fn left_out(old: &Automerge, kind: DocumentKind, gone: &Gone) -> Vec<(EntryPath, Claim)> {
+    let changes: Vec<Change> =
+        old.get_changes(&[]).into_iter().filter(|change| gone.is_left_out(change)).collect();
+    let mut stated = claims(old, kind, &changes);
+    let of = |change: &Change| stated.remove(&change.hash().to_string()).unwrap_or_default();
+    changes.iter().flat_map(of).map(|(_, path, claim)| (path, claim)).collect()
+}
+
 /// What can stay, and what cannot, each in causal order.
 fn split(old: &Automerge, gone: &Gone) -> (Vec<Change>, Vec<Change>) {
     let mut lost: BTreeSet<ChangeHash> = BTreeSet::new();

@@ -4,7 +4,7 @@ use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use duxue_document::{DeviceId, DocumentId, PersonId};
+use duxue_document::{Claim, DeviceId, DocumentId, EntryPath, PersonId, RoundId, SchoolId};
 
 use crate::reissue::Gone;
 
@@ -75,6 +75,22 @@ impl Acked {
         let hashes = |texts: &BTreeSet<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
         Gone::Outside { set_aside: hashes(&self.set_aside), left_out: hashes(&self.left_out) }
     }
+}
+
+/// What a supervisor left out of this device's work in one document. The
+/// changes are gone from the document; what they stated stays readable here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Who stated it.
+    pub person: PersonId,
+    /// The round.
+    pub round: RoundId,
+    /// The school; absent for the county document.
+    pub school: Option<SchoolId>,
+    /// Server time of the receipt that said so.
+    pub at_ms: i64,
+    /// What was stated, in the order in which it was written.
+    pub claims: Vec<(EntryPath, Claim)>,
 }
 
 /// By document.

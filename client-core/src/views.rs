@@ -23,7 +23,7 @@ use crate::identity::Identity;
 use crate::keys;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::receipts::heads_of;
-use crate::store::Acked;
+use crate::store::{Acked, LeftOut};
 use crate::sync::Link;
 
 /// A school with how far its survey is.
@@ -206,6 +206,12 @@ impl Engine {
     /// Photos that this device took.
     pub fn photos(&self) -> impl Iterator<Item = &PhotoRecord> {
         self.photos.values()
+    }
+
+    /// What a supervisor left out of this person's work on this device, newest first.
+    pub fn left_out(&self) -> impl Iterator<Item = &LeftOut> {
+        let person = self.identity.as_ref().map(|identity| &identity.person);
+        self.left_out.values().rev().filter(move |record| Some(&record.person) == person)
     }
 
     /// Receipts, oldest first.

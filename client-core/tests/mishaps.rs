@@ -5,6 +5,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_client_core::photo::PhotoState;
+use duxue_client_core::store::LeftOut;
 use duxue_client_core::views::{OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Reply, Seen, Statement};
 use duxue_document::decision::Outcome;
@@ -189,7 +190,7 @@ fn what_is_kept_outside_is_not_sent_for_ever() {
 
 #[test]
 fn what_was_left_out_goes_and_what_was_set_aside_is_stated_again() {
-    for (fate, arrives, said) in
+    for (fate, arrives, code) in
         [(Fate::LeftOut, false, "sync.left_out"), (Fate::SetAside, true, "sync.stated_again")]
     {
         let mut world = World::new(5, 1);
@@ -203,13 +204,25 @@ fn what_was_left_out_goes_and_what_was_set_aside_is_stated_again() {
         assert_eq!(waits(&world, DocumentKind::Survey), None);
         let entries = world.devices[0].engine.survey(&subject()).unwrap().consolidated.entries;
         assert_eq!(entries.len(), usize::from(arrives));
-        assert_eq!(troubles(&world, said), 1);
+        assert_eq!(troubles(&world, code), 1);
         assert!(world.devices[0].disk.keys().any(|key| key.starts_with("aside/")), "the old data is kept");
         // What comes after it is taken as ever.
         world.done(0, pupils(2)).unwrap();
         minutes(&mut world, 5);
         assert_eq!(waits(&world, DocumentKind::Survey), None);
         assert_eq!(world.connections, 2);
+        // What went can still be read, also after a restart.
+        for _ in 0..2 {
+            let stated = |record: &LeftOut| {
+                let values = record.claims.iter().map(|(path, claim)| (path.clone(), claim.value.clone()));
+                (record.school.clone(), values.collect::<Vec<_>>())
+            };
+            let found: Vec<_> = world.devices[0].engine.left_out().map(stated).collect();
+            let claims = vec![(path("quantities/pupils:primary"), said(1).value)];
+            assert_eq!(found, if arrives { vec![] } else { vec![(Some(subject().school), claims)] });
+            world.crash(0);
+            world.run(20);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ if (!url || !duxue || !folder || !browser) {
   process.exit(1)
 }
 
-const SCENARIOS = ['main', 'photos', 'forms', 'enrol', 'returned', 'conflict', 'link', 'update', 'full', 'rescue', 'words', 'speed']
+const SCENARIOS = ['main', 'photos', 'forms', 'enrol', 'returned', 'conflict', 'link', 'update', 'full', 'rescue', 'metered', 'left-out', 'scan', 'words', 'speed']
 const chosen = process.argv.slice(2)
 const here = dirname(fileURLToPath(import.meta.url))
 const results = join(here, '../test-results')

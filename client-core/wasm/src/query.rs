@@ -42,6 +42,8 @@ pub enum Query {
     Outbox,
     /// The server's signed statements, newest first.
     Receipts,
+    /// What a supervisor left out of what this person stated, newest first.
+    LeftOut,
     /// Photos that this device took.
     Photos,
 }
@@ -130,6 +132,7 @@ pub fn answer(engine: &Engine, query: &Query) -> Result<String, Problem> {
         }
         Query::Outbox => json(&engine.outbox()),
         Query::Receipts => json(&receipts(engine)),
+        Query::LeftOut => json(&engine.left_out().collect::<Vec<_>>()),
         Query::Photos => json(&engine.photos().collect::<Vec<_>>()),
     }
 }

@@ -269,6 +269,15 @@ export interface Receipt {
   photos: number
 }
 
+/** What a supervisor left out of this person's work in one document. */
+export interface LeftOut {
+  round: string
+  school: string | null
+  /** By the server's clock. */
+  at_ms: number
+  claims: [path: string, claim: { value: Value; photos: string[]; note: string | null }][]
+}
+
 /** Questions with their answers. */
 export interface Answers {
   status: Status
@@ -278,11 +287,12 @@ export interface Answers {
   strip: Strip
   outbox: Outbox
   receipts: Receipt[]
+  left_out: LeftOut[]
   photos: PhotoRecord[]
 }
 
 export type Query =
-  | { query: 'status' | 'schools' | 'outbox' | 'receipts' | 'photos' }
+  | { query: 'status' | 'schools' | 'outbox' | 'receipts' | 'left_out' | 'photos' }
   | { query: 'school'; subject: Subject }
   | { query: 'standard'; round: string }
   | { query: 'strip'; subject: Subject; claims: ClaimOf[] }

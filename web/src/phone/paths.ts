@@ -1,6 +1,6 @@
 // Entries as people call them, and where they are captured.
 
-import type { Item, ItemKind, OpenPoint, Section, Standard, Subject, SurveyView } from '../core/types'
+import type { Item, ItemKind, OpenPoint, Scalar, Section, Standard, Subject, SurveyView, Value } from '../core/types'
 import { standing } from './forms'
 import { said, t, te } from './i18n'
 import type { Route } from './route'
@@ -14,8 +14,10 @@ const ORDER = ['stage', 'grade', 'building', 'name', 'number', 'code', 'purpose'
 const word = (code: string): string => (te(`choice.${code}`) ? t(`choice.${code}`) : code)
 
 /** An item's name: `艺术楼 · 007 · 音乐`. */
-export function itemTitle(item: Item | undefined): string {
-  const value = standing(item?.fields.identity)
+export const itemTitle = (item: Item | undefined): string => identityTitle(standing(item?.fields.identity))
+
+/** The same from the value of its identity. */
+export function identityTitle(value: Value | null): string {
   if (!value) return '—'
   return ORDER.filter((name) => value[name] !== undefined && value[name] !== '')
     .map((name) => word(String(value[name])))
@@ -28,12 +30,27 @@ export function itemOf(survey: SurveyView, kind: string, id: string): Item | und
   return items[`${kind}/${id}`] ?? Object.values(items).find((item) => item.kind === kind && item.members.includes(id))
 }
 
-/** An entry's name in words. */
-export function entryTitle(path: string, survey: SurveyView, standard: Standard | null): string {
+/** A value in words: `长 9.2 · 宽 8`. */
+export function valueTitle(value: Value): string {
+  const one = ([name, scalar]: [string, Scalar]): string => {
+    const said = typeof scalar === 'boolean' ? t(scalar ? 'answer.yes' : 'answer.no') : word(String(scalar))
+    return name === 'value' || !te(`field.${name}`) ? said : `${t(`field.${name}`)} ${said}`
+  }
+  // What a removal saw is for the machine.
+  return Object.entries(value).filter(([name]) => name !== 'saw').map(one).join(' · ')
+}
+
+/** An entry's name in words; `itemNamed` where the survey does not have its item. */
+export function entryTitle(
+  path: string,
+  survey: SurveyView | null,
+  standard: Standard | null,
+  itemNamed = (kind: string, id: string): string => itemTitle(survey ? itemOf(survey, kind, id) : undefined),
+): string {
   const [head = '', second = '', third = ''] = path.split('/')
   if (KINDS.includes(head)) {
     const field = te(`field.${third}`) ? t(`field.${third}`) : third
-    return `${t(`section.${head}`)} · ${itemTitle(itemOf(survey, head, second))} · ${field}`
+    return `${t(`section.${head}`)} · ${itemNamed(head, second)} · ${field}`
   }
   if (head === 'quantities') {
     const [id = '', part = ''] = second.split(':')

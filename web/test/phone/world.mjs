@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core'
 /** The longest wait for one thing; a machine that does much else needs more. */
 const PATIENCE_MS = Number(process.env.DUXUE_PATIENCE_MS ?? 30_000)
 export const ROUND = 'demo-2026'
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+export const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 /** The browser's words for a network that the scenario took away, and for a disk that it filled. */
 const EXPECTED = /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_FAILED|WebSocket connection|net::ERR_/
 
@@ -38,7 +38,8 @@ export class World {
       ...(body && { body: JSON.stringify(body) }),
     })
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
-    return answer.json()
+    const text = await answer.text()
+    return text === '' ? null : JSON.parse(text)
   }
 
   /** A school as the bureau sees it, as text to look into. */
