@@ -11,8 +11,14 @@ const SECONDS: &str = "900";
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// Each on a server of its own, so that none sees what another left. The first
 /// clears the folder of pictures.
-const TESTS: [&str; 5] =
-    ["test/phone.mjs", "test/board.mjs", "test/admin.mjs", "test/desk.mjs", "test/forms.mjs"];
+const TESTS: [&str; 6] = [
+    "test/phone.mjs",
+    "test/board.mjs",
+    "test/admin.mjs",
+    "test/desk.mjs",
+    "test/forms.mjs",
+    "test/windows.mjs",
+];
 /// The browser, and a small font with Chinese characters for the pictures.
 const PACKAGES: [&str; 2] = ["chromium", "fonts-wqy-microhei"];
 

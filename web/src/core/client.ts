@@ -81,6 +81,11 @@ export class Core {
     return found
   }
 
+  /** Asks the window that holds the store to hand it over. */
+  takeOver(): void {
+    this.worker.postMessage({ ask: 'take_over' } satisfies ToWorker)
+  }
+
   private ask<T>(asked: Asked): Promise<T> {
     const id = this.next++
     return new Promise<T>((resolve, reject) => {

@@ -22,6 +22,10 @@ export class Driver {
   private readonly sockets = new Map<bigint, WebSocket>()
   private timer: ReturnType<typeof setTimeout> | undefined
   private dead = false
+  /** Writes and commands that are not answered yet. */
+  private writing = 0
+  private readonly unanswered = new Set<number>()
+  private atRest: (() => void) | undefined
 
   constructor(
     private readonly client: Client,
@@ -34,13 +38,22 @@ export class Driver {
   }
 
   command(id: number, json: string): void {
+    this.unanswered.add(id)
     // Text that is no command is our own mistake: answered, never thrown on.
     try {
       this.act(this.client.command(now(), BigInt(id), json) as Effect[])
     } catch (error) {
-      if (typeof error === 'string') this.outside.reply(id, undefined, error)
+      if (typeof error === 'string') this.reply(id, undefined, error)
       else this.die(error)
     }
+  }
+
+  /** Leaves the store to somebody else: what is being written gets to its end,
+   * and what waits for the network is answered with this problem. */
+  async end(problem: string): Promise<void> {
+    if (this.writing > 0) await new Promise<void>((resolve) => (this.atRest = resolve))
+    this.silence()
+    for (const id of this.unanswered) this.reply(id, undefined, problem)
   }
 
   query(json: string): string {
@@ -64,10 +77,27 @@ export class Driver {
 
   private die(error: unknown): void {
     if (this.dead) return
+    this.silence()
+    this.outside.broke(String(error))
+    this.atRest?.()
+  }
+
+  private silence(): void {
     this.dead = true
     clearTimeout(this.timer)
     for (const socket of this.sockets.values()) socket.close()
-    this.outside.broke(String(error))
+  }
+
+  private reply(id: number, reply: string | undefined, problem: string | undefined): void {
+    this.unanswered.delete(id)
+    this.outside.reply(id, reply, problem)
+  }
+
+  /** A write ended: what the engine writes next has begun by now. */
+  private written(step: () => void): void {
+    step()
+    this.writing -= 1
+    if (this.writing === 0) this.atRest?.()
   }
 
   private act(effects: Effect[]): void {
@@ -84,9 +114,10 @@ export class Driver {
         break
       case 'write':
         // Begun at once, so that transactions have the order of the effects.
+        this.writing += 1
         this.store.write(effect.puts, effect.deletes).then(
-          () => this.feed(() => this.client.written(now(), effect.id)),
-          (error: unknown) => this.storageFailed(effect.id, error),
+          () => this.written(() => this.feed(() => this.client.written(now(), effect.id))),
+          (error: unknown) => this.written(() => this.storageFailed(effect.id, error)),
         )
         break
       case 'connect':
@@ -113,7 +144,7 @@ export class Driver {
         this.store.freePhoto(effect.photo).catch(() => undefined)
         break
       case 'reply':
-        this.outside.reply(Number(effect.id), effect.reply, effect.problem)
+        this.reply(Number(effect.id), effect.reply, effect.problem)
         break
       case 'notice':
         this.outside.notice(effect.notice)

@@ -4,6 +4,8 @@ import type { Holds } from './rescue'
 import type { AddedPhoto } from './types'
 
 export type ToWorker =
+  /** This window wants the store; whichever has it hands it over. */
+  | { ask: 'take_over' }
   | { ask: 'command'; id: number; json: string }
   | { ask: 'query'; id: number; json: string }
   | { ask: 'add_photo'; id: number; file: Blob; keepOriginal: boolean }
@@ -14,7 +16,7 @@ export type ToWorker =
   | { ask: 'read_back'; id: number; file: Blob }
 
 export type FromWorker =
-  /** Another window holds the store; this one waits for it. */
+  /** Another window holds the store, or took it over; this one waits for it. */
   | { say: 'waiting' }
   | { say: 'answer'; id: number; json?: string; problem?: string }
   | { say: 'photo_added'; id: number; photo: AddedPhoto }

@@ -53,6 +53,10 @@ export class Store {
     return new Store(db, stamp)
   }
 
+  close(): void {
+    this.db.close()
+  }
+
   async load(prefix: string): Promise<[string[], Uint8Array[]]> {
     const range = prefix === '' ? null : IDBKeyRange.bound(prefix, prefix + '\uffff')
     const tx = this.db.transaction('records')

@@ -1,6 +1,6 @@
 // The worker that holds the engine and the store. It has the store alone: a
-// Web Lock keeps every other window out for as long as it lives. The worker's
-// name names the store.
+// Web Lock keeps every other window out until this one ends or hands it over.
+// The worker's name names the store.
 
 import init, { Client, report_panics } from '../generated/duxue'
 import wasm from '../generated/duxue_bg.wasm?url'
@@ -16,9 +16,22 @@ const NAME = self.name || 'duxue'
 
 const say = (message: FromWorker): void => postMessage(message)
 
-const asked: ToWorker[] = []
-let answer: (message: ToWorker) => void = (message) => void asked.push(message)
-onmessage = (event: MessageEvent<ToWorker>) => answer(event.data)
+const LOCK = `${NAME}-store`
+
+type Question = Exclude<ToWorker, { ask: 'take_over' }>
+const asked: Question[] = []
+const later = (message: Question): void => void asked.push(message)
+let answer = later
+onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.ask === 'take_over') windows.postMessage('mine')
+  else answer(data)
+}
+
+/** Between the windows that use this store: one says that it wants it. */
+const windows = new BroadcastChannel(LOCK)
+/** What this worker does then: hand the store over, or stand back in the queue. */
+let giveWay: () => void = () => undefined
+windows.onmessage = () => giveWay()
 
 const NOT_RESCUED: Record<NotRescued['code'], [zh: string, en: string]> = {
   not_empty: ['本机已有数据：救援文件只能读入空的设备', 'there is data on this device: a rescue file is read only into an empty one'],
@@ -39,6 +52,13 @@ function problemOf(error: unknown): string {
   }
   return JSON.stringify(problem('store.failed', '没有保存', 'it was not saved', String(error)))
 }
+
+/** To what waited for the network when the store went to another window. */
+const HANDED_OVER = JSON.stringify({
+  code: 'client.handed_over',
+  message_zh: '已交给另一个窗口处理，请在那里再试一次',
+  message_en: 'another window has taken over: try again there',
+} satisfies Problem)
 
 const records = (driver: Driver): PhotoRecord[] => JSON.parse(driver.query('"photos"')) as PhotoRecord[]
 const named = (driver: Driver): Set<string> => new Set(records(driver).map(({ photo }) => photo))
@@ -62,14 +82,19 @@ function extra(driver: Driver, drafts: [string, string][]): Extra {
   return { memory: driver.inMemory(), drafts, changes, without: receipted(driver) }
 }
 
+/** Work on the store beside the engine's. */
+const jobs = new Set<Promise<void>>()
+
 function serve(driver: Driver, store: Store): void {
   answer = (message) => {
     const { id } = message
     const after = <T>(work: Promise<T>, told: (done: T) => FromWorker): void => {
-      work.then(
+      const job = work.then(
         (done) => say(told(done)),
         (error: unknown) => say({ say: 'answer', id, problem: problemOf(error) }),
       )
+      jobs.add(job)
+      void job.then(() => jobs.delete(job))
     }
     switch (message.ask) {
       case 'command':
@@ -109,9 +134,15 @@ function serve(driver: Driver, store: Store): void {
   for (const message of asked.splice(0)) answer(message)
 }
 
+/** Compiled while the lock is asked for and the store opens. */
+const compiled = init({ module_or_path: wasm })
+// Whoever waits for it hears why it failed.
+compiled.catch(() => undefined)
+
 async function run(): Promise<void> {
+  const wanted = new Promise<void>((resolve) => (giveWay = resolve))
   let panic = ''
-  const [, store] = await Promise.all([init({ module_or_path: wasm }), Store.open(NAME)])
+  const [, store] = await Promise.all([compiled, Store.open(NAME)])
   report_panics((text: string) => {
     panic = text
     console.error(text)
@@ -128,15 +159,29 @@ async function run(): Promise<void> {
   })
   serve(driver, store)
   driver.start(true)
-  // The lock is held until this worker ends.
-  await new Promise<never>(() => undefined)
+  // The lock is held until this worker ends, or another window wants the store.
+  await wanted
+  answer = later
+  say({ say: 'waiting' })
+  await driver.end(HANDED_OVER)
+  await Promise.all(jobs)
+  store.close()
+  client.free()
 }
 
-const LOCK = `${NAME}-store`
-navigator.locks
-  .request(LOCK, { ifAvailable: true }, async (lock) => {
-    if (lock) await run()
-    else say({ say: 'waiting' })
-  })
-  .then(() => navigator.locks.request(LOCK, run))
-  .catch((error: unknown) => say({ say: 'broke', reason: String(error) }))
+/** One turn after the other with the store; between them other windows have theirs. */
+async function turns(): Promise<never> {
+  await navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? run() : say({ say: 'waiting' })))
+  for (;;) {
+    const queue = new AbortController()
+    // Whoever asked for the store is behind those who only wait: these stand back.
+    giveWay = () => queue.abort()
+    try {
+      await navigator.locks.request(LOCK, { signal: queue.signal }, run)
+    } catch (error) {
+      if (!queue.signal.aborted) throw error
+    }
+  }
+}
+
+turns().catch((error: unknown) => say({ say: 'broke', reason: String(error) }))

@@ -56,7 +56,7 @@ export function start(opened: Session): void {
       if (core === mine) noticed(notice, opened)
     },
     () => {
-      if (core === mine) engine.phase = 'elsewhere'
+      if (core === mine) elsewhere()
     },
   )
   core = mine
@@ -69,6 +69,18 @@ export function stop(): void {
   worker = undefined
   begun = readiness()
   Object.assign(engine, { phase: 'off', online: false, waiting: 0, problem: null })
+}
+
+/** Another window of this person has the store. Whoever decides here waits for it. */
+function elsewhere(): void {
+  if (engine.phase === 'ready') begun = readiness()
+  engine.phase = 'elsewhere'
+  engine.online = false
+}
+
+/** Has the other window hand the store over to this one. */
+export function takeOver(): void {
+  core?.takeOver()
 }
 
 /** Tries again to open the store. */

@@ -47,7 +47,8 @@ const en: typeof zh = {
   },
   engine: {
     starting: "Opening this computer's store…",
-    elsewhere: "Another window uses this computer's store: decide there, or close it",
+    elsewhere: 'You decide in another window; this one only shows',
+    take_over: 'Decide in this window',
     broken: "This computer's store cannot be opened: nothing can be decided here now",
     waiting: '{n} decisions to be delivered',
     sent: 'Every decision was delivered and receipted',

@@ -45,7 +45,8 @@ export default {
   },
   engine: {
     starting: '正在打开本机保存区…',
-    elsewhere: '另一个窗口正在使用本机保存区：请在那个窗口里审核和裁决，或将它关闭',
+    elsewhere: '您在另一个窗口里审核和裁决；这个窗口只能查看',
+    take_over: '改在这个窗口处理',
     broken: '本机保存区打不开，暂时不能审核和裁决',
     waiting: '{n} 项决定待送达',
     sent: '所有决定均已送达服务器并签收',
