@@ -94,7 +94,7 @@ pub fn stored_record(bytes: &[u8]) {
 /// # Panics
 /// If a decoder does, or the thumbnail of a picture is not one.
 pub fn picture(bytes: &[u8]) {
-    let limits = Decoder { side: 4_000, pixels: 1_000_000, memory_bytes: 16 << 20 };
+    let limits = Decoder { side: 4_000, pixels: 1_000_000, memory_bytes: 48 << 20 };
     let (facts, thumbnail) = photos::derive(bytes, limits);
     assert_eq!(facts.derivation.is_done(), thumbnail.is_some());
     if let Some(jpeg) = thumbnail {

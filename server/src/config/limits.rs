@@ -222,6 +222,8 @@ limits! {
     upload_idle_seconds = 60;
     /// Bytes kept of uploads whose hash did not match.
     upload_aside_bytes = 1 << 30;
+    /// Files kept of them, two for each upload: a mismatch is a fault, and a thousand tell what it is.
+    upload_aside_files = 2_000;
     /// Bytes of the disk that photos leave free: four times what the journal does, so that measurements come in long after
     /// photos have to wait. In use is what is free.
     photo_reserve_bytes = 256 << 20;
@@ -235,8 +237,9 @@ limits! {
     image_side = 12_000;
     /// Pixels of a picture that is decoded: twice the largest sensors of phones count as one would expect.
     image_pixels = 100_000_000;
-    /// Bytes that decoding one picture may take: four for each pixel. As many pictures as there are cores are decoded
-    /// at once.
+    /// Bytes that decoding may take, of all pictures at once: of each its file three times, 8 MiB for its decoder, its
+    /// pixels, and what the decoder keeps of all of these. Pictures wait for each other; one that takes more alone is
+    /// kept without a thumbnail. A phone's 50 million pixels take some 200 MiB.
     image_memory_bytes = 400 << 20;
 
     /// Failed log-ins with one name from one address within `login_seconds` before it has to wait.
@@ -433,6 +436,7 @@ impl Limits {
             expiry_ms: i64::try_from(self.upload_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX),
             idle: Duration::from_secs(self.upload_idle_seconds),
             aside_bytes: self.upload_aside_bytes,
+            aside_files: self.upload_aside_files,
             remembered: size(self.uploads_remembered),
             reserve_bytes: self.photo_reserve_bytes,
             photos_per_person: self.photos_per_person,
@@ -449,8 +453,7 @@ impl Limits {
     /// Shows every limit in the metrics, and a count of refusals from zero.
     pub fn show(&self) {
         for (name, value) in self.all() {
-            let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
-            metrics::gauge!("duxue_limit", "limit" => name).set(value);
+            metrics::gauge!("duxue_limit", "limit" => name).set(shown(value));
             metrics::counter!("duxue_limit_refused_total", "limit" => name).increment(0);
         }
     }
@@ -476,8 +479,14 @@ fn size(value: u64) -> usize {
 /// Shows how much of a limit is in use: what is counted over all, or the most
 /// that one connection, person or document has.
 pub fn in_use(limit: &'static str, value: usize) {
-    let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
+    let value = shown(u64::try_from(value).unwrap_or(u64::MAX));
     metrics::gauge!("duxue_limit_in_use", "limit" => limit).set(value);
+}
+
+/// A number as metrics take it: exact up to 2^53.
+fn shown(value: u64) -> f64 {
+    let half = |value: u64| f64::from(u32::try_from(value & u64::from(u32::MAX)).unwrap_or(u32::MAX));
+    half(value >> 32) * 4_294_967_296.0 + half(value)
 }
 
 /// Counts that something was over a limit, by the limit's name here.
@@ -507,6 +516,13 @@ mod tests {
         let (ours, theirs) = (limits.photos(PathBuf::new()), photos::Settings::new(PathBuf::new()));
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
         assert_eq!(limits.import(), import::Limits::default());
+    }
+
+    #[test]
+    fn metrics_show_large_numbers_as_they_are() {
+        for value in [0, 1, u64::from(u32::MAX), 1 << 32, 64 << 30, (1 << 53) - 1] {
+            assert_eq!(format!("{}", shown(value)), value.to_string());
+        }
     }
 
     #[test]

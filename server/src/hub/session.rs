@@ -175,8 +175,11 @@ async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
                 if !known && !supported_protocol_versions.is_empty() {
                     return Err(close(1002, "join.version"));
                 }
-                let fits =
-                    (1..=hub.limits.sender_bytes).contains(&sender_id.len()) && sender_id != hub.server_id;
+                if sender_id.len() > hub.limits.sender_bytes {
+                    refused("sender_bytes");
+                    return Err(close(1008, "join.sender"));
+                }
+                let fits = !sender_id.is_empty() && sender_id != hub.server_id;
                 if fits { Ok(sender_id) } else { Err(close(1008, "join.sender")) }
             }
             Ok(_) => Err(close(1008, "join.missing")),

@@ -10,10 +10,12 @@ use sha2::Digest;
 use tokio::io::AsyncWriteExt;
 use warp::http::StatusCode;
 
+use crate::config::refused;
 use crate::fault::{self, Fault};
 
 use super::body::{self, Body};
 use super::files::PartFile;
+use super::room::Promise;
 use super::staging::{Turn, Upload};
 use super::{Photos, faults};
 
@@ -106,12 +108,12 @@ async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> 
         body::drain(body).await;
         return Err(faults::offset().with_detail(offset.to_string()));
     }
-    photos.check_space(upload.info.length.saturating_sub(part.offset)).await?;
+    let room = photos.room.promise(upload.info.length.saturating_sub(part.offset)).await?;
     // Bytes behind the offset were never acknowledged; they are of a request
     // that did not live to flush them.
     let file = photos.staging.files().open(photos.staging.part(upload), part.offset).await;
     let mut file = file.map_err(|error| faults::io(&error))?;
-    let stream = Stream { photos, upload, turn: &turn };
+    let stream = Stream { photos, upload, turn: &turn, room };
     stream.take(&mut *file, part, &mut body).await?;
     settle(photos, upload).await
 }
@@ -137,6 +139,8 @@ pub(super) struct Stream<'a, 'b> {
     pub photos: &'a Photos,
     pub upload: &'a Upload,
     pub turn: &'a Turn<'b>,
+    /// For what is not yet flushed.
+    pub room: Promise,
 }
 
 impl Stream<'_, '_> {
@@ -190,6 +194,7 @@ impl Stream<'_, '_> {
             self.photos.staging.keep(self.upload).await?;
         }
         self.upload.set_offset(end);
+        self.room.shrink(self.upload.info.length.saturating_sub(end));
         Ok(())
     }
 
@@ -226,7 +231,10 @@ impl Stream<'_, '_> {
                 next = tokio::time::timeout(self.photos.settings.idle, body.next()) => next,
             };
             let bytes = match next {
-                Err(_) => return Err(Stopped::Body(faults::idle())),
+                Err(_) => {
+                    refused("upload_idle_seconds");
+                    return Err(Stopped::Body(faults::idle()));
+                }
                 Ok(None) => return Ok(()),
                 Ok(Some(Err(_))) => return Err(Stopped::Body(faults::broken_off())),
                 Ok(Some(Ok(bytes))) => bytes,

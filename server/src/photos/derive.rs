@@ -1,53 +1,37 @@
 //! Thumbnails and EXIF, in the background. A photo that cannot be decoded
 //! keeps its original and gets the reason; nothing here is needed for the
 //! acknowledgement.
+//!
+//! What anyone may send is decoded by libraries, so it may take the whole
+//! server down. All pictures share one amount of memory, which each takes
+//! before it is read and again, by its headers, before it is decoded. And each
+//! attempt is noted first: a photo with an attempt that did not come back is
+//! tried once more, last and alone, and then no more.
 
-use std::io::{self, Cursor};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duxue_document::PhotoHash;
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::config::refused;
-use crate::store::Store;
+use crate::config::in_use;
+use crate::store::{Store, StoreError};
 
 use super::blobs::{BlobError, Blobs};
 use super::files::Files;
-use super::rows::{self, Derivation, PhotoFacts};
-use super::{exif, sniff};
+use super::picture::{self, Decoder, Look, Thumbnail, too_large, undecodable};
+use super::rows::{self, Derivation, Exif, PhotoFacts};
 
 /// Photos waiting in memory. More than that are found in the store.
 const QUEUE: usize = 256;
-const THUMBNAIL_SIDE: u32 = 320;
-const THUMBNAIL_QUALITY: u8 = 80;
+/// Attempts that do not come back before a photo is given up.
+pub(super) const ATTEMPTS: u32 = 2;
 
 /// The lowest priority that a thread can have.
 #[cfg(target_os = "linux")]
 const LAST: i32 = 19;
-
-/// What decoding one picture may cost. The reasons stand in the settings'
-/// section `[limits]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decoder {
-    /// Pixels of a side.
-    pub side: u32,
-    /// Pixels in all.
-    pub pixels: u64,
-    /// Bytes of memory.
-    pub memory_bytes: u64,
-}
-
-impl Default for Decoder {
-    fn default() -> Self {
-        Self { side: 12_000, pixels: 100_000_000, memory_bytes: 400 << 20 }
-    }
-}
 
 enum Work {
     Photo(PhotoHash),
@@ -60,6 +44,7 @@ pub struct Queue {
     sender: mpsc::Sender<Work>,
     /// Whether some did not fit, so that the store has to be searched.
     overflowed: Arc<AtomicBool>,
+    pub(super) memory: Memory,
 }
 
 impl Queue {
@@ -76,26 +61,106 @@ impl Queue {
             let _ = receiver.await;
         }
     }
+
+    /// Shows in the metrics what is in use of the memory.
+    pub(super) fn show_use(&self) {
+        in_use("image_memory_bytes", self.memory.in_use());
+    }
+}
+
+/// The memory of all pictures that are decoded at once, in KiB.
+#[derive(Clone)]
+pub(super) struct Memory {
+    free: Arc<Semaphore>,
+    total: u32,
+}
+
+impl Memory {
+    fn new(bytes: u64) -> Self {
+        let total = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+        Self { free: Arc::new(Semaphore::new(total as usize)), total }
+    }
+
+    /// Waits until so much is free; `None` if there never is.
+    pub(super) async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(bytes.div_ceil(1 << 10)).ok().filter(|wanted| *wanted <= self.total)?;
+        // The semaphore is never closed.
+        Arc::clone(&self.free).acquire_many_owned(wanted).await.ok()
+    }
+
+    /// Bytes.
+    pub(super) fn in_use(&self) -> usize {
+        (self.total as usize).saturating_sub(self.free.available_permits()) << 10
+    }
 }
 
 /// Starts the worker; it begins with what an earlier run left.
 pub(super) fn start(files: Arc<dyn Files>, store: Arc<dyn Store>, blobs: Blobs, limits: Decoder) -> Queue {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let overflowed = Arc::new(AtomicBool::new(true));
+    let memory = Memory::new(limits.memory_bytes);
     let worker = Worker {
         files,
         store,
         blobs,
-        cores: Arc::new(Semaphore::new(cores())),
+        cores: Arc::new(Semaphore::new(cores() as usize)),
+        memory: memory.clone(),
+        running: Arc::default(),
         overflowed: Arc::clone(&overflowed),
         limits,
     };
     tokio::spawn(worker.run(receiver));
-    Queue { sender, overflowed }
+    Queue { sender, overflowed, memory }
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores).unwrap_or(1)
+}
+
+/// Why a photo cannot be derived now.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Blob(error.into())
+    }
+}
+
+/// A photo that is worked on, until this is dropped.
+struct Running {
+    all: Arc<Mutex<HashSet<PhotoHash>>>,
+    hash: PhotoHash,
+}
+
+impl Running {
+    /// `None` while the photo is worked on already.
+    fn begin(all: &Arc<Mutex<HashSet<PhotoHash>>>, hash: PhotoHash) -> Option<Self> {
+        let is_first = all.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
+        is_first.then(|| Self { all: Arc::clone(all), hash })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash);
+    }
+}
+
+/// A photo that may be decoded, with all that it takes.
+struct Ready {
+    running: Running,
+    attempts: u32,
+    bytes: Vec<u8>,
+    claims: Exif,
+    /// Given back when it is decoded.
+    held: [OwnedSemaphorePermit; 3],
 }
 
 #[derive(Clone)]
@@ -104,6 +169,8 @@ struct Worker {
     store: Arc<dyn Store>,
     blobs: Blobs,
     cores: Arc<Semaphore>,
+    memory: Memory,
+    running: Arc<Mutex<HashSet<PhotoHash>>>,
     overflowed: Arc<AtomicBool>,
     limits: Decoder,
 }
@@ -139,55 +206,115 @@ impl Worker {
         }
     }
 
-    /// Starts one as soon as a core is free: that bounds memory too.
+    /// Starts one as soon as a core and memory are free.
     async fn begin(&self, hash: PhotoHash) {
-        let Ok(permit) = Arc::clone(&self.cores).acquire_owned().await else { return };
-        let worker = self.clone();
-        tokio::spawn(async move {
-            worker.derive_and_store(&hash).await;
-            drop(permit);
-        });
+        let Some(running) = Running::begin(&self.running, hash) else { return };
+        match self.prepare(running).await {
+            Ok(Some(ready)) => {
+                let worker = self.clone();
+                tokio::spawn(async move {
+                    worker.decode(ready).await.unwrap_or_else(|error| put_off(&hash, &error));
+                });
+            }
+            Ok(None) => {}
+            Err(error) => put_off(&hash, &error),
+        }
     }
 
     async fn wait_for_all(&self) {
-        let all = u32::try_from(cores()).unwrap_or(1);
         // The semaphore is never closed.
-        let _ = self.cores.acquire_many(all).await;
+        let _ = self.cores.acquire_many(cores()).await;
     }
 
-    async fn derive_and_store(&self, hash: &PhotoHash) {
-        let facts = match self.derive(hash).await {
-            Ok(facts) => facts,
+    /// Does work on a thread of its own, where others would wait for it.
+    async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        if self.files.waits() { in_background(work).await } else { Ok(work()) }
+    }
+
+    /// Reads a photo and looks at it; `None` if there is nothing to decode.
+    ///
+    /// Only one photo at a time is here, and it alone waits with memory in
+    /// hand: all others have what they need, so they end and give it back.
+    async fn prepare(&self, running: Running) -> Result<Option<Ready>, Failed> {
+        let hash = running.hash;
+        let attempts = rows::attempts(&*self.store, &hash).await?;
+        if attempts >= ATTEMPTS {
+            tracing::error!(photo = %hash, "a photo is not decoded again: it may have ended the server");
+            self.store_facts(&hash, undecodable("gave_up"), Exif::default()).await?;
+            return Ok(None);
+        }
+        let shares = if attempts == 0 { 1 } else { cores() };
+        // The semaphore is never closed.
+        let Ok(core) = Arc::clone(&self.cores).acquire_many_owned(shares).await else { return Ok(None) };
+        let length = self.blobs.length(&hash).await?.ok_or(BlobError::Missing)?;
+        let Some(of_file) = self.memory.take(picture::of_file(length)).await else {
+            self.store_facts(&hash, too_large("image_memory_bytes"), Exif::default()).await?;
+            return Ok(None);
+        };
+        let (bytes, limits) = (self.blobs.get(&hash).await?, self.limits);
+        let looked = self.apart(move || {
+            let look = (PhotoHash::of(&bytes) == hash).then(|| picture::look(&bytes, limits));
+            look.map(|look| (look, bytes)).ok_or(BlobError::Damaged(hash))
+        });
+        let (Look { claims, decoding }, bytes) = looked.await??;
+        let of_pixels = match decoding {
+            // As much as there ever is was checked.
+            Ok(needed) => self.memory.take(needed).await.ok_or_else(|| too_large("image_memory_bytes")),
+            Err(why) => Err(why),
+        };
+        match of_pixels {
+            Ok(of_pixels) => {
+                Ok(Some(Ready { running, attempts, bytes, claims, held: [core, of_file, of_pixels] }))
+            }
+            Err(why) => {
+                self.store_facts(&hash, why, claims).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn decode(&self, ready: Ready) -> Result<(), Failed> {
+        let Ready { running, attempts, bytes, claims, held } = ready;
+        let hash = &running.hash;
+        self.store.commit(vec![rows::put_attempts(hash, attempts + 1)?]).await?;
+        let derivation = match self.put_thumbnail(hash, bytes).await {
+            Ok(derivation) => derivation,
             Err(error) => {
-                // Without a row it is tried again at the next start.
-                tracing::error!(%error, photo = %hash, "a photo could not be derived");
-                return;
+                // It came back, whatever the disk says of its thumbnail.
+                self.store.commit(vec![rows::remove_attempts(hash)]).await?;
+                return Err(error);
             }
         };
-        let stored = match rows::put_facts(hash, &facts) {
-            Ok(record) => self.store.commit(vec![record]).await.map(drop),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = stored {
-            tracing::error!(%error, photo = %hash, "a photo's facts could not be stored");
+        self.store_facts(hash, derivation, claims).await?;
+        drop(held);
+        Ok(())
+    }
+
+    async fn put_thumbnail(&self, hash: &PhotoHash, bytes: Vec<u8>) -> Result<Derivation, Failed> {
+        match self.apart(move || picture::thumbnail(&bytes)).await? {
+            Ok(Thumbnail { width, height, jpeg }) => {
+                self.blobs.put_thumbnail(hash, jpeg).await?;
+                Ok(Derivation::Done { width, height })
+            }
+            Err(why) => Ok(why),
         }
     }
 
-    async fn derive(&self, hash: &PhotoHash) -> Result<PhotoFacts, BlobError> {
-        let bytes = self.blobs.get(hash).await?;
-        let (wanted, limits) = (*hash, self.limits);
-        let work = move || {
-            (PhotoHash::of(&bytes) == wanted)
-                .then(|| derive(&bytes, limits))
-                .ok_or(BlobError::Damaged(wanted))
-        };
-        let derived = if self.files.waits() { in_background(work).await? } else { work() };
-        let (facts, thumbnail) = derived?;
-        if let Some(jpeg) = thumbnail {
-            self.blobs.put_thumbnail(hash, jpeg).await?;
-        }
-        Ok(facts)
+    /// Stores what became of a photo, and that no attempt is open.
+    async fn store_facts(
+        &self,
+        hash: &PhotoHash,
+        derivation: Derivation,
+        claims: Exif,
+    ) -> Result<(), StoreError> {
+        let facts = rows::put_facts(hash, &PhotoFacts { derivation, claims })?;
+        self.store.commit(vec![facts, rows::remove_attempts(hash)]).await.map(drop)
     }
+}
+
+/// Without a row a photo is tried again at the next start.
+fn put_off(hash: &PhotoHash, error: &Failed) {
+    tracing::error!(%error, photo = %hash, "a photo could not be derived");
 }
 
 /// Runs work on a thread that the system serves last: people wait for their
@@ -203,85 +330,4 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
         let _ = sender.send(work());
     })?;
     receiver.await.map_err(io::Error::other)
-}
-
-/// Everything that can be had from a photo's bytes. Never panics.
-#[must_use]
-pub fn derive(bytes: &[u8], limits: Decoder) -> (PhotoFacts, Option<Vec<u8>>) {
-    // The libraries read what anyone may send; a panic is that photo's problem.
-    let claims = catch_unwind(AssertUnwindSafe(|| exif::claims(bytes))).unwrap_or_default();
-    let thumbnail = catch_unwind(AssertUnwindSafe(|| thumbnail(bytes, limits)))
-        .unwrap_or_else(|_| Err(undecodable("malformed")));
-    match thumbnail {
-        Ok((width, height, jpeg)) => {
-            (PhotoFacts { derivation: Derivation::Done { width, height }, claims }, Some(jpeg))
-        }
-        Err(derivation) => (PhotoFacts { derivation, claims }, None),
-    }
-}
-
-fn undecodable(reason: &str) -> Derivation {
-    Derivation::Undecodable { reason: reason.to_owned() }
-}
-
-fn too_large(limit: &'static str) -> Derivation {
-    refused(limit);
-    undecodable("too_large")
-}
-
-/// Width and height of the original and a JPEG of at most 320 pixels a side,
-/// upright, without any metadata.
-fn thumbnail(bytes: &[u8], allowed: Decoder) -> Result<(u32, u32, Vec<u8>), Derivation> {
-    match sniff::media_type(bytes) {
-        "image/jpeg" if !sniff::jpeg_is_complete(bytes) => return Err(undecodable("truncated")),
-        "image/jpeg" | "image/png" | "image/webp" => {}
-        _ => return Err(Derivation::Opaque),
-    }
-    let malformed = |error: image::ImageError| match error {
-        image::ImageError::Limits(_) => too_large("image_memory_bytes"),
-        _ => undecodable("malformed"),
-    };
-    let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| undecodable("malformed"))?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(allowed.memory_bytes);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(malformed)?;
-    let (width, height) = decoder.dimensions();
-    // Before any pixel is decoded: a few hundred bytes can claim gigabytes.
-    if width.max(height) > allowed.side {
-        return Err(too_large("image_side"));
-    }
-    if u64::from(width) * u64::from(height) > allowed.pixels {
-        return Err(too_large("image_pixels"));
-    }
-    // The decoders count what they take beside the pixels, and not these.
-    if decoder.total_bytes() > allowed.memory_bytes {
-        return Err(too_large("image_memory_bytes"));
-    }
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(malformed)?;
-    let small = resize(image.into_rgb8()).ok_or_else(|| undecodable("malformed"))?;
-    let mut small = DynamicImage::ImageRgb8(small);
-    small.apply_orientation(orientation);
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY).encode_image(&small).map_err(malformed)?;
-    Ok((width, height, jpeg))
-}
-
-fn resize(image: RgbImage) -> Option<RgbImage> {
-    let (width, height) = image.dimensions();
-    let longest = width.max(height);
-    if longest <= THUMBNAIL_SIDE {
-        return Some(image);
-    }
-    let scaled = |side: u32| {
-        let side = u64::from(side) * u64::from(THUMBNAIL_SIDE) / u64::from(longest);
-        u32::try_from(side).unwrap_or(1).max(1)
-    };
-    let source = Image::from_vec_u8(width, height, image.into_raw(), PixelType::U8x3).ok()?;
-    let mut small = Image::new(scaled(width), scaled(height), PixelType::U8x3);
-    let lanczos = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(&source, &mut small, &lanczos).ok()?;
-    RgbImage::from_raw(small.width(), small.height(), small.into_vec())
 }

@@ -106,10 +106,7 @@ impl Photos {
         ];
         let event = event("photo.hash_mismatch", &by, (self.now)(), details);
         self.store.commit(vec![event]).await?;
-        self.staging
-            .set_aside(upload, self.settings.aside_bytes)
-            .await
-            .map_err(|error| faults::io(&error))?;
+        self.staging.set_aside(upload, &self.settings).await.map_err(|error| faults::io(&error))?;
         Ok(faults::hash())
     }
 }

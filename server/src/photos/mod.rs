@@ -3,13 +3,14 @@
 //! A photo's only name is the SHA-256 of its bytes. [`tus`] takes bytes in
 //! and flushes them as they come ([`staging`]); [`finish`] checks the hash,
 //! puts the photo among the [`blobs`], commits its row, and only then is it
-//! acknowledged. [`derive`] makes thumbnails and reads EXIF afterwards, and
-//! [`serve`] gives originals and thumbnails to those who may see them.
+//! acknowledged. [`derive`] makes thumbnails and reads EXIF afterwards
+//! ([`picture`]), and [`serve`] gives originals and thumbnails to those who may see them.
 //!
 //! Who may do what is decided elsewhere: the caller passes two functions that
 //! turn a bearer token into an [`Uploader`] and a [`Reader`].
 
 mod append;
+mod aside;
 mod blobs;
 mod body;
 mod brought;
@@ -20,6 +21,9 @@ mod faults;
 pub mod faulty;
 pub mod files;
 mod finish;
+mod layout;
+mod picture;
+mod room;
 mod rows;
 mod serve;
 mod sniff;
@@ -40,13 +44,14 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::config::{in_use, refused};
+use crate::config::in_use;
 use crate::fault::Fault;
 use crate::store::{Store, StoreError};
 
 pub use blobs::{BlobError, Blobs};
 pub use check::Checked;
-pub use derive::{Decoder, Queue, derive};
+pub use derive::Queue;
+pub use picture::{Decoder, derive};
 pub use rows::{Derivation, Exif, LinkRow, PhotoFacts, PhotoRow};
 pub use staging::StagingError;
 
@@ -77,6 +82,8 @@ pub struct Settings {
     /// Bytes kept of uploads whose hash did not match; beyond that the newest
     /// are dropped.
     pub aside_bytes: u64,
+    /// Files of them; two for each upload.
+    pub aside_files: u64,
     /// Finished uploads that can still be asked for; older ones are "not
     /// there", and a client that starts them again is told that the photo is
     /// here.
@@ -87,7 +94,7 @@ pub struct Settings {
     pub photos_per_person: u64,
     /// Bytes of them.
     pub bytes_per_person: u64,
-    /// What decoding one picture may cost.
+    /// What decoding pictures may cost.
     pub decoder: Decoder,
 }
 
@@ -103,6 +110,7 @@ impl Settings {
             expiry_ms: 7 * 24 * 3_600_000,
             idle: Duration::from_secs(60),
             aside_bytes: 1 << 30,
+            aside_files: 2_000,
             remembered: 10_000,
             reserve_bytes: 256 << 20,
             photos_per_person: 20_000,
@@ -163,6 +171,7 @@ pub struct Photos {
     blobs: Blobs,
     staging: staging::Staging,
     queue: Queue,
+    room: room::Room,
     now: Clock,
     /// Held by whoever puts photos, and whole by whoever sets one aside.
     finishing: Semaphore,
@@ -180,8 +189,21 @@ impl Photos {
         store: Arc<dyn Store>,
         now: Clock,
     ) -> Result<Arc<Self>, OpenError> {
+        let free = room::of(Arc::clone(&files), settings.folder.clone());
+        Self::open_on(free, files, settings, store, now).await
+    }
+
+    /// The same on a disk with so much free.
+    async fn open_on(
+        free: room::Free,
+        files: Arc<dyn Files>,
+        settings: Settings,
+        store: Arc<dyn Store>,
+        now: Clock,
+    ) -> Result<Arc<Self>, OpenError> {
         let blobs = Blobs::open(Arc::clone(&files), &settings.folder.join("blobs"))?;
         let staging = staging::Staging::open(Arc::clone(&files), &settings).await?;
+        let room = room::Room::new(Arc::clone(&files), free, settings.reserve_bytes);
         let queue = derive::start(files, Arc::clone(&store), blobs.clone(), settings.decoder);
         let brought = Brought::default();
         for row in rows::all(&*store).await? {
@@ -194,6 +216,7 @@ impl Photos {
             blobs,
             staging,
             queue,
+            room,
             now,
             finishing: Semaphore::new(FINISHING as usize),
         }))
@@ -230,18 +253,6 @@ impl Photos {
         Ok(self.has_bytes(hash, row.length).await?)
     }
 
-    /// Whether so many bytes more leave free what photos are to leave.
-    async fn check_space(&self, bytes: u64) -> Result<(), Fault> {
-        let (folder, reserve) = (self.settings.folder.clone(), self.settings.reserve_bytes);
-        let free = files::apart(self.staging.files(), move |files| files.free_bytes(&folder)).await;
-        let free = free.map_err(|error| faults::io(&error))?;
-        if free < reserve.saturating_add(bytes) {
-            refused("photo_reserve_bytes");
-            return Err(faults::no_room());
-        }
-        Ok(())
-    }
-
     /// Whether the bytes of a photo are here in this length.
     async fn has_bytes(&self, hash: &PhotoHash, length: u64) -> Result<bool, BlobError> {
         Ok(self.blobs.length(hash).await? == Some(length))
@@ -266,6 +277,7 @@ impl Photos {
     /// Shows in the metrics what is in use of the limits here.
     pub fn show_use(&self) {
         self.staging.show_use();
+        self.queue.show_use();
         let most = self.brought.most();
         in_use("photos_per_person", usize::try_from(most.photos).unwrap_or(usize::MAX));
         in_use("photo_bytes_per_person", usize::try_from(most.bytes).unwrap_or(usize::MAX));

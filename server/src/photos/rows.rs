@@ -12,6 +12,7 @@ use crate::store::{Record, Store, StoreError};
 const PHOTOS: Table<PhotoRow> = Table::new("photos");
 const LINKS: Table<LinkRow> = Table::new("photo_links");
 const FACTS: Table<PhotoFacts> = Table::new("photo_facts");
+const ATTEMPTS: Table<Attempts> = Table::new("photo_attempts");
 
 /// A photo whose bytes are durable: how it first came here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +73,8 @@ pub enum Derivation {
     Opaque,
     /// Damaged, or beyond the limits. The original is kept.
     Undecodable {
-        /// Stable code: `truncated`, `too_large`, `malformed`.
+        /// Stable code: `truncated`, `too_large`, `malformed`, or `gave_up`
+        /// where no attempt came back.
         reason: String,
     },
 }
@@ -83,6 +85,13 @@ impl Derivation {
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done { .. })
     }
+}
+
+/// Attempts to decode a photo that did not come back, or not yet: the server
+/// may have ended with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Attempts {
+    began: u32,
 }
 
 /// What EXIF says: easily forged, so shown beside the server's own clock.
@@ -112,6 +121,19 @@ pub(super) fn put_facts(hash: &PhotoHash, row: &PhotoFacts) -> Result<Record, St
     FACTS.put(&hash.0, row)
 }
 
+pub(super) fn put_attempts(hash: &PhotoHash, began: u32) -> Result<Record, StoreError> {
+    ATTEMPTS.put(&hash.0, &Attempts { began })
+}
+
+pub(super) fn remove_attempts(hash: &PhotoHash) -> Record {
+    ATTEMPTS.remove(&hash.0)
+}
+
+/// Attempts to decode a photo that are not known to have come back.
+pub(super) async fn attempts(store: &dyn Store, hash: &PhotoHash) -> Result<u32, StoreError> {
+    Ok(ATTEMPTS.row(store, &hash.0).await?.map_or(0, |attempts| attempts.began))
+}
+
 pub(super) async fn photo(store: &dyn Store, hash: &PhotoHash) -> Result<Option<PhotoRow>, StoreError> {
     PHOTOS.row(store, &hash.0).await
 }
@@ -135,10 +157,16 @@ pub(super) async fn photos(store: &dyn Store, prefix: &[u8]) -> Result<Vec<Photo
     Ok(rows.into_iter().filter_map(|(key, _)| Some(PhotoHash(key.try_into().ok()?))).collect())
 }
 
-/// The photos without facts: what is still to be derived.
+/// The photos without facts: what is still to be derived. Those with an
+/// attempt that did not come back are last, so that the others are done if it
+/// ends the server again.
 pub(super) async fn backlog(store: &dyn Store) -> Result<Vec<PhotoHash>, StoreError> {
     let done = store.rows(FACTS.name(), Vec::new()).await?;
     let done: BTreeSet<Vec<u8>> = done.into_iter().map(|(key, _)| key).collect();
     let photos = photos(store, &[]).await?;
-    Ok(photos.into_iter().filter(|hash| !done.contains(hash.0.as_slice())).collect())
+    let tried = store.rows(ATTEMPTS.name(), Vec::new()).await?;
+    let tried: BTreeSet<Vec<u8>> = tried.into_iter().map(|(key, _)| key).collect();
+    let open = photos.into_iter().filter(|hash| !done.contains(hash.0.as_slice()));
+    let (last, first): (Vec<_>, Vec<_>) = open.partition(|hash| tried.contains(hash.0.as_slice()));
+    Ok([first, last].concat())
 }

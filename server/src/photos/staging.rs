@@ -20,6 +20,7 @@ use tokio::sync::{MutexGuard, watch};
 use crate::config::{in_use, refused};
 use crate::fault::Fault;
 
+use super::aside::{Aside, Kept};
 use super::files::{Files, apart, read_all};
 use super::{Settings, faults};
 
@@ -135,7 +136,7 @@ struct Known {
 pub(super) struct Staging {
     files: Arc<dyn Files>,
     folder: PathBuf,
-    aside: PathBuf,
+    aside: Arc<Aside>,
     remembered: usize,
     known: Mutex<Known>,
 }
@@ -143,15 +144,17 @@ pub(super) struct Staging {
 impl Staging {
     pub async fn open(files: Arc<dyn Files>, settings: &Settings) -> Result<Self, StagingError> {
         let (folder, aside) = (settings.folder.join("staging"), settings.folder.join("aside"));
-        let (staging, unreadable) = (folder.clone(), aside.clone());
-        let uploads = apart(&files, move |files| {
+        let staging = folder.clone();
+        let opened = apart(&files, move |files| {
             files.make_folder(&staging)?;
-            files.make_folder(&unreadable)?;
-            find_uploads(files, &staging, &unreadable)
+            let aside = Aside::open(files, aside)?;
+            let uploads = find_uploads(files, &staging, &aside)?;
+            Ok((aside, uploads))
         });
-        let uploads = uploads.await?.into_iter().map(|upload| (upload.info.id.clone(), upload)).collect();
+        let (aside, uploads) = opened.await?;
+        let uploads = uploads.into_iter().map(|upload| (upload.info.id.clone(), upload)).collect();
         let known = Mutex::new(Known { uploads, finished: VecDeque::new() });
-        Ok(Self { files, folder, aside, remembered: settings.remembered, known })
+        Ok(Self { files, folder, aside: Arc::new(aside), remembered: settings.remembered, known })
     }
 
     pub fn files(&self) -> &Arc<dyn Files> {
@@ -242,6 +245,7 @@ impl Staging {
         };
         in_use("uploads_per_person", most(|(uploads, _)| *uploads as u64));
         in_use("upload_bytes_per_person", most(|(_, bytes)| *bytes));
+        self.aside.show_use();
     }
 
     /// An upload that had nothing to wait for: the photo is here.
@@ -273,22 +277,10 @@ impl Staging {
 
     /// Takes an upload whose bytes are not what was declared out of the way,
     /// whole, as long as there is room for such.
-    pub async fn set_aside(&self, upload: &Upload, room: u64) -> io::Result<()> {
-        let (part, described) = (self.part(upload), self.described(upload));
-        let (aside, name, length) =
-            (self.aside.clone(), self.aside.join(&upload.info.id), upload.info.length);
-        apart(&self.files, move |files| {
-            let mut used = length;
-            for file in files.list(&aside)? {
-                used += files.length(&file)?;
-            }
-            if used <= room {
-                files.rename(&part, &name.with_extension("part"))?;
-                files.rename(&described, &name.with_extension("json"))?;
-            }
-            Ok(())
-        })
-        .await?;
+    pub async fn set_aside(&self, upload: &Upload, settings: &Settings) -> io::Result<()> {
+        let (aside, names) = (Arc::clone(&self.aside), [self.part(upload), self.described(upload)]);
+        let room = Kept { files: settings.aside_files, bytes: settings.aside_bytes };
+        apart(&self.files, move |files| aside.put(files, &names, room)).await?;
         self.forget(upload).await
     }
 
@@ -321,7 +313,7 @@ impl Staging {
 }
 
 /// The uploads that an earlier run left.
-fn find_uploads(files: &dyn Files, staging: &Path, aside: &Path) -> io::Result<Vec<Arc<Upload>>> {
+fn find_uploads(files: &dyn Files, staging: &Path, aside: &Aside) -> io::Result<Vec<Arc<Upload>>> {
     let names = files.list(staging)?;
     let described = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "json");
     let mut uploads = Vec::new();
@@ -353,7 +345,7 @@ fn remove(files: &dyn Files, path: &Path) -> io::Result<()> {
 fn set_unreadable_aside(
     files: &dyn Files,
     described: &Path,
-    aside: &Path,
+    aside: &Aside,
     error: &io::Error,
 ) -> io::Result<()> {
     let part = described.with_extension("part");
@@ -362,12 +354,7 @@ fn set_unreadable_aside(
         return remove(files, &part);
     }
     tracing::error!(%error, path = %described.display(), "an unfinished upload cannot be read; set aside");
-    for path in [described, &part] {
-        if let Some(name) = path.file_name() {
-            files.rename(path, &aside.join(name))?;
-        }
-    }
-    Ok(())
+    aside.put_in_any_case(files, &[described.to_owned(), part])
 }
 
 fn note_finished(known: &mut Known, id: &str, most: usize) {
