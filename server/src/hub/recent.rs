@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use automerge::sync::{
     BloomFilter, Capability, ChunkList, Have, Message, MessageFlags, MessageVersion, State,
 };
-use automerge::{Automerge, Change, ChangeHash};
+use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 
 /// Changes that are kept. A session that is further behind is rare, and
 /// costs no more than it did.
@@ -48,8 +48,6 @@ pub struct Recent {
     bytes: usize,
     /// The document's heads, sorted as Automerge gives them.
     heads: Vec<ChangeHash>,
-    /// Changes that the document has at least.
-    least: usize,
     /// Whether a change came that is not behind all that it depends on.
     broken: bool,
 }
@@ -66,7 +64,6 @@ impl Recent {
             first: 0,
             bytes: 0,
             heads,
-            least: 0,
             broken: false,
         }
     }
@@ -95,8 +92,7 @@ impl Recent {
         // Automerge keeps a change that waits for others out of the document,
         // and takes it in when they come. Then these are not all.
         if self.broken || self.heads != self.heads_of_all() {
-            let least = self.least;
-            *self = Self { least, ..Self::new(doc) };
+            *self = Self::new(doc);
         }
     }
 
@@ -107,7 +103,6 @@ impl Recent {
             self.broken = true;
         }
         self.bytes += chunk.len();
-        self.least += 1;
         let deps = change.deps().iter().map(|dep| Dep { hash: *dep, place: self.places.get(dep).copied() });
         self.changes.push_back(Known { hash: change.hash(), deps: deps.collect(), chunk });
     }
@@ -221,7 +216,8 @@ impl Recent {
             return None;
         }
         let send = self.to_send(have, &state.sent_hashes)?;
-        if send.len() > self.least / 3 {
+        let all = usize::try_from(doc.stats().num_changes).unwrap_or(usize::MAX);
+        if send.len() > all / 3 {
             // Automerge may prefer to send the whole document.
             return None;
         }
