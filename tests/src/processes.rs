@@ -112,18 +112,6 @@ impl Server {
         Self { child, address: address.parse().expect("an address") }
     }
 
-    /// Ends the process as an operator does, and waits until it has flushed
-    /// everything.
-    ///
-    /// # Panics
-    /// If it has ended already, or does not end well.
-    pub fn stop(mut self) {
-        assert!(self.child.try_wait().expect("a child of ours").is_none(), "the server ended by itself");
-        let told = Command::new("kill").arg(self.child.id().to_string()).status().expect("a signal is sent");
-        assert!(told.success(), "the server could not be told to stop");
-        assert!(self.child.wait().expect("a stopped process").success(), "the server did not end well");
-    }
-
     /// Ends the process with SIGKILL: nothing is flushed, nothing is said.
     ///
     /// # Panics

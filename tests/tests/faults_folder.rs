@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use duxue_document::PhotoHash;
 use duxue_server::{Config, Server};
@@ -96,9 +97,8 @@ fn make() -> Made {
     let api = Api::login(&round.url(), "uploader", &password("uploader"));
     let upload = begin_upload(&round.url(), api.token());
     let tokens = Tokens { desk: desk.token().to_owned(), inspector: api.token().to_owned(), upload };
-    // After kill -9 the index may lag a second behind the journal, and could not
-    // prove that what a shortened one lacks was acknowledged.
-    round.stop();
+    work_until_the_index_has_all_of_it(&round);
+    round.kill();
     let (folder, photo) = (round.path("server"), PhotoHash::of(&bytes));
     let copy = tempfile::tempdir().expect("a folder");
     copy_folder(&folder, copy.path());
@@ -108,6 +108,18 @@ fn make() -> Made {
     };
     assert_eq!((&before.photo, before.upload), (&bytes, Some(UPLOADED)));
     Made { folder, tokens, photo, before, _round: round }
+}
+
+/// The index follows the journal within a second, and proves that what a
+/// shortened journal lacks was acknowledged. Nothing that is shown depends on
+/// this work.
+fn work_until_the_index_has_all_of_it(round: &Round) {
+    round.inspector("somebody", &[SCHOOL]);
+    let (index, since) = (round.path("server").join("store/index/sled/db"), SystemTime::now());
+    let modified = || index.metadata().and_then(|file| file.modified()).expect("an index");
+    while modified() <= since {
+        let _ = Api::login(&round.url(), "somebody", &password("somebody"));
+    }
 }
 
 /// Bytes of the unfinished upload that the server has acknowledged.
