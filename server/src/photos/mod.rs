@@ -3,7 +3,7 @@
 //! A photo's only name is the SHA-256 of its bytes. [`tus`] takes bytes in
 //! and flushes them as they come ([`staging`]); [`finish`] checks the hash,
 //! puts the photo among the [`blobs`], commits its row, and only then is it
-//! acknowledged. [`derive`] makes thumbnails and reads EXIF afterwards
+//! acknowledged. [`mod@derive`] makes thumbnails and reads EXIF afterwards
 //! ([`picture`]), and [`serve`] gives originals and thumbnails to those who may see them.
 //!
 //! Who may do what is decided elsewhere: the caller passes two functions that
