@@ -7,16 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use sha2::Digest;
-use tokio::io::AsyncWriteExt;
 use warp::http::StatusCode;
 
 use crate::config::refused;
 use crate::fault::{self, Fault};
 
 use super::body::{self, Body};
-use super::files::PartFile;
+use super::finish::Unfinished;
 use super::room::Promise;
 use super::staging::{Turn, Upload};
+use super::writing::Writing;
 use super::{Photos, faults};
 
 /// Bytes that may be lost by a crash although they were received; what was
@@ -108,30 +108,35 @@ async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> 
         body::drain(body).await;
         return Err(faults::offset().with_detail(offset.to_string()));
     }
-    let room = photos.room.promise(upload.info.length.saturating_sub(part.offset)).await?;
-    // Bytes behind the offset were never acknowledged; they are of a request
-    // that did not live to flush them.
-    let file = photos.staging.files().open(photos.staging.part(upload), part.offset).await;
-    let mut file = file.map_err(|error| faults::io(&error))?;
-    let stream = Stream { photos, upload, turn: &turn, room };
-    stream.take(&mut *file, part, &mut body).await?;
-    settle(photos, upload).await
+    let room = photos.room.promise(upload.info.length.saturating_sub(part.offset))?;
+    let mut stream =
+        Stream { photos, upload, turn: &turn, room, file: Writing::new(photos, upload, part.offset) };
+    let seen = stream.take(part, &mut body).await?;
+    settle(photos, upload, seen).await
 }
 
-/// Makes a photo of an upload that has all its bytes.
-pub(super) async fn settle(photos: &Photos, upload: &Upload) -> Result<(), Fault> {
+/// Makes a photo of an upload that has all its bytes; of this type, if their
+/// hash was seen to be right as they came.
+pub(super) async fn settle(
+    photos: &Photos,
+    upload: &Upload,
+    seen: Option<&'static str>,
+) -> Result<(), Fault> {
     if upload.offset() != upload.info.length || upload.is_complete() {
         return Ok(());
     }
-    let finished = photos.finish(upload).await;
-    if finished.is_err() && !upload.is_complete() {
-        // Its bytes wait for another try. Whether that could be made durable,
-        // too, changes nothing about what the client is told.
-        if let Err(error) = photos.staging.keep(upload).await {
-            tracing::warn!(%error, "an upload that could not be finished may not outlive a power cut");
+    match photos.finish(upload, seen).await {
+        Ok(()) => Ok(()),
+        Err(Unfinished::Refused(fault)) => Err(fault),
+        Err(Unfinished::Waits(fault)) => {
+            // Its bytes wait for another try. Whether that could be made durable,
+            // too, changes nothing about what the client is told.
+            if let Err(error) = photos.staging.keep(upload).await {
+                tracing::warn!(%error, "an upload that could not be finished may not outlive a power cut");
+            }
+            Err(fault)
         }
     }
-    finished
 }
 
 /// A body on its way into an upload's file.
@@ -141,21 +146,23 @@ pub(super) struct Stream<'a, 'b> {
     pub turn: &'a Turn<'b>,
     /// For what is not yet flushed.
     pub room: Promise,
+    pub file: Writing<'a>,
 }
 
 impl Stream<'_, '_> {
     /// Writes a body behind what is there. Whatever ends it, what came is
     /// flushed and counted, except where its checksum does not match, it goes
-    /// beyond the declared length, or the disk fails: a file reports a failed
-    /// write with the next call only, so nobody knows then what is there.
-    pub async fn take(self, file: &mut dyn PartFile, part: Part, body: &mut Body) -> Result<(), Fault> {
-        match self.write(file, part, body).await {
-            Ok(()) => Ok(()),
+    /// beyond the declared length, or the disk fails.
+    ///
+    /// Gives the media type of a whole photo whose hash is right.
+    pub async fn take(&mut self, part: Part, body: &mut Body) -> Result<Option<&'static str>, Fault> {
+        match self.write(part, body).await {
+            Ok(seen) => Ok(seen),
             Err(Stopped::Body(fault)) => Err(fault),
             Err(Stopped::Disk(error)) => {
                 // After a restart the offset is the length of the file. Should
                 // this fail too, the photo's hash still tells.
-                if let Err(error) = file.set_len(self.upload.offset()).await {
+                if let Err(error) = self.file.cut_off(self.upload.offset()).await {
                     tracing::error!(%error, "bytes of a failed write remain");
                 }
                 Err(faults::io(&error))
@@ -163,10 +170,9 @@ impl Stream<'_, '_> {
         }
     }
 
-    async fn write(&self, file: &mut dyn PartFile, mut part: Part, body: &mut Body) -> Result<(), Stopped> {
-        let start = part.offset;
-        let mut end = start;
-        let ended = match self.copy(file, &mut end, &mut part.checksum, body).await {
+    async fn write(&mut self, mut part: Part, body: &mut Body) -> Result<Option<&'static str>, Stopped> {
+        let mut gathered = Vec::new();
+        let ended = match self.gather(&mut part.checksum, body, &mut gathered).await {
             Err(Stopped::Disk(error)) => return Err(error.into()),
             Err(Stopped::Body(fault)) => Err(fault),
             Ok(()) => Ok(()),
@@ -177,48 +183,32 @@ impl Stream<'_, '_> {
         };
         let too_long = matches!(&ended, Err(fault) if fault.status == StatusCode::PAYLOAD_TOO_LARGE);
         if mismatch || too_long {
-            self.upload.set_offset(start);
-            file.flush().await?;
-            file.set_len(start).await?;
-            file.sync().await?;
+            self.upload.set_offset(part.offset);
+            self.file.cut_off(part.offset).await?;
             return Err(Stopped::Body(if mismatch { faults::checksum() } else { faults::too_large() }));
         }
-        self.flush(file, end).await?;
-        ended.map_err(Stopped::Body)
+        // What came before the sender stopped counts too.
+        self.flush(gathered).await?;
+        ended.map_err(Stopped::Body)?;
+        let info = &self.upload.info;
+        let seen = self.file.whole().filter(|(hash, _)| self.file.end() == info.length && *hash == info.hash);
+        Ok(seen.map(|(_, media_type)| media_type))
     }
 
-    async fn flush(&self, file: &mut dyn PartFile, end: u64) -> io::Result<()> {
-        file.flush().await?;
-        file.sync().await?;
-        if end < self.upload.info.length {
+    async fn flush(&mut self, gathered: Vec<u8>) -> io::Result<()> {
+        self.file.flush(gathered).await?;
+        let (end, length) = (self.file.end(), self.upload.info.length);
+        if end < length {
             self.photos.staging.keep(self.upload).await?;
         }
         self.upload.set_offset(end);
-        self.room.shrink(self.upload.info.length.saturating_sub(end));
+        self.room.shrink(length.saturating_sub(end));
         Ok(())
     }
 
-    /// Writes what comes; `end` is behind what was written. What came before
-    /// the sender stopped is written, too.
-    async fn copy(
-        &self,
-        file: &mut dyn PartFile,
-        end: &mut u64,
-        checksum: &mut Option<Checksum>,
-        body: &mut Body,
-    ) -> Result<(), Stopped> {
-        let mut gathered = Vec::new();
-        let ended = self.gather(file, end, checksum, body, &mut gathered).await;
-        if !matches!(ended, Err(Stopped::Disk(_))) {
-            put(file, end, &mut gathered).await?;
-        }
-        ended
-    }
-
+    /// Takes what comes; what is not yet written is in `gathered`.
     async fn gather(
-        &self,
-        file: &mut dyn PartFile,
-        end: &mut u64,
+        &mut self,
         checksum: &mut Option<Checksum>,
         body: &mut Body,
         gathered: &mut Vec<u8>,
@@ -240,7 +230,7 @@ impl Stream<'_, '_> {
                 Ok(Some(Ok(bytes))) => bytes,
             };
             let length = u64::try_from(gathered.len() + bytes.len()).unwrap_or(u64::MAX);
-            if end.saturating_add(length) > self.upload.info.length {
+            if self.file.end().saturating_add(length) > self.upload.info.length {
                 return Err(Stopped::Body(faults::too_large()));
             }
             if let Some(checksum) = checksum {
@@ -250,18 +240,10 @@ impl Stream<'_, '_> {
             if gathered.len() < WRITTEN_AT_ONCE {
                 continue;
             }
-            put(file, end, gathered).await?;
-            if checksum.is_none() && *end - self.upload.offset() >= FLUSH_EVERY {
-                self.flush(file, *end).await?;
+            *gathered = self.file.append(std::mem::take(gathered)).await?;
+            if checksum.is_none() && self.file.end() - self.upload.offset() >= FLUSH_EVERY {
+                self.flush(Vec::new()).await?;
             }
         }
     }
-}
-
-/// Writes what was gathered.
-async fn put(file: &mut dyn PartFile, end: &mut u64, gathered: &mut Vec<u8>) -> io::Result<()> {
-    file.write_all(gathered).await?;
-    *end += u64::try_from(gathered.len()).unwrap_or(u64::MAX);
-    gathered.clear();
-    Ok(())
 }

@@ -112,22 +112,31 @@ impl Blobs {
 
     /// Keeps a flushed file as the photo of this hash; durable when this
     /// returns. The file stays under its own name too, and nobody may write to
-    /// it any more. Gives its media type.
+    /// it any more. It is read, unless it was seen, as it was written, to have
+    /// this hash and the media type `seen`. Gives the media type.
     ///
     /// # Errors
     /// [`BlobError::Damaged`] where the file has another hash.
-    pub async fn adopt(&self, hash: &PhotoHash, file: &FilePath) -> Result<&'static str, BlobError> {
+    pub async fn adopt(
+        &self,
+        hash: &PhotoHash,
+        file: &FilePath,
+        seen: Option<&'static str>,
+    ) -> Result<&'static str, BlobError> {
         let (wanted, path) = (*hash, file.to_owned());
         let name = self.folder.as_ref().map(|folder| folder.join(original(hash).as_ref()));
         let work = apart(&self.files, move |files| {
-            let (found, media_type) = hashed(files, &path)?;
-            let linked = found == wanted && name.is_some_and(|name| link(files, &path, &name).is_ok());
-            Ok((found, media_type, linked))
+            let media_type = match seen {
+                Some(media_type) => media_type,
+                None => match hashed(files, &path)? {
+                    (found, media_type) if found == wanted => media_type,
+                    _ => return Ok(None),
+                },
+            };
+            let linked = name.is_some_and(|name| link(files, &path, &name).is_ok());
+            Ok(Some((media_type, linked)))
         });
-        let (found, media_type, linked) = work.await?;
-        if found != *hash {
-            return Err(BlobError::Damaged(*hash));
-        }
+        let Some((media_type, linked)) = work.await? else { return Err(BlobError::Damaged(*hash)) };
         if !linked {
             // The objects are elsewhere, the name is taken, or this file system
             // has no links: then the bytes are written once more.

@@ -4,9 +4,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -16,12 +14,11 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
 };
-use tokio::io::AsyncWrite;
 
 use crate::store::faulty::SimulatedDisk;
 use crate::store::journal::disk::{Disk, DiskFile};
 
-use super::files::{Doing, Files, PartFile};
+use super::files::{Files, PartFile};
 
 /// Files on a simulated disk, by the path below a folder that is not there.
 #[derive(Clone)]
@@ -89,12 +86,10 @@ impl Files for SimulatedFiles {
         file.write_at(bytes, 0)
     }
 
-    fn open(&self, file: PathBuf, offset: u64) -> Doing<'_, Box<dyn PartFile>> {
-        let opened = self.open_file(&file).and_then(|file| {
-            file.truncate(offset)?;
-            Ok(Box::new(Part { file, at: offset }) as Box<dyn PartFile>)
-        });
-        Box::pin(std::future::ready(opened))
+    fn open(&self, file: &Path, offset: u64) -> io::Result<Box<dyn PartFile>> {
+        let file = self.open_file(file).or_else(|_| self.disk.create(&self.name(file)))?;
+        file.truncate(offset)?;
+        Ok(Box::new(Part { file, at: offset }))
     }
 
     fn sync(&self, file: &Path) -> io::Result<()> {
@@ -132,29 +127,15 @@ struct Part {
     at: u64,
 }
 
-impl AsyncWrite for Part {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.file.write_at(bytes, self.at);
-        self.at += bytes.len() as u64;
-        Poll::Ready(written.map(|()| bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 impl PartFile for Part {
-    fn set_len(&mut self, length: u64) -> Doing<'_, ()> {
-        Box::pin(std::future::ready(self.file.truncate(length)))
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(())
     }
 
-    fn sync(&mut self) -> Doing<'_, ()> {
-        Box::pin(std::future::ready(self.file.sync()))
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
     }
 }
 

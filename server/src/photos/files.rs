@@ -1,27 +1,22 @@
 //! What photos ask of a file system. The real one is here; the one that fails
 //! and loses power is in [`faulty`](super::faulty).
 
-use std::future::Future;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use tokio::io::AsyncWrite;
 
 use crate::store::journal::disk::free_bytes;
 
-/// Something of an open file that takes its time.
-pub type Doing<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
-
 /// A file that grows, part by part.
-pub trait PartFile: AsyncWrite + Unpin + Send {
-    /// Cuts the file off, or fills it up.
-    fn set_len(&mut self, length: u64) -> Doing<'_, ()>;
+pub trait PartFile: Send {
+    /// Writes all bytes behind what is there.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes what was written durable.
-    fn sync(&mut self) -> Doing<'_, ()>;
+    fn sync(&mut self) -> io::Result<()>;
 }
 
 /// Files in folders.
@@ -39,8 +34,9 @@ pub trait Files: Send + Sync + 'static {
     fn read(&self, file: &Path) -> io::Result<Box<dyn Read + Send>>;
     /// Makes a file of these bytes, in the place of one that is there.
     fn write(&self, file: &Path, bytes: &[u8]) -> io::Result<()>;
-    /// Opens a file to write on from this offset; what is behind it goes.
-    fn open(&self, file: PathBuf, offset: u64) -> Doing<'_, Box<dyn PartFile>>;
+    /// Opens a file, made if it is not there, to write on from this offset;
+    /// what is behind it goes.
+    fn open(&self, file: &Path, offset: u64) -> io::Result<Box<dyn PartFile>>;
     /// Makes a file's bytes durable.
     fn sync(&self, file: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
@@ -61,13 +57,13 @@ pub trait Files: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FileSystem;
 
-impl PartFile for tokio::fs::File {
-    fn set_len(&mut self, length: u64) -> Doing<'_, ()> {
-        Box::pin(Self::set_len(self, length))
+impl PartFile for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
     }
 
-    fn sync(&mut self) -> Doing<'_, ()> {
-        Box::pin(self.sync_data())
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
     }
 }
 
@@ -89,33 +85,26 @@ impl Files for FileSystem {
     }
 
     fn read(&self, file: &Path) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(std::fs::File::open(file)?))
+        Ok(Box::new(File::open(file)?))
     }
 
     fn write(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
         std::fs::write(file, bytes)
     }
 
-    fn open(&self, file: PathBuf, offset: u64) -> Doing<'_, Box<dyn PartFile>> {
-        Box::pin(async move {
-            // One change of thread for all three.
-            let opened = tokio::task::spawn_blocking(move || {
-                let mut file = std::fs::OpenOptions::new().write(true).open(file)?;
-                file.set_len(offset)?;
-                file.seek(SeekFrom::Start(offset))?;
-                Ok::<_, io::Error>(file)
-            });
-            let file = opened.await.map_err(io::Error::other)??;
-            Ok(Box::new(tokio::fs::File::from_std(file)) as Box<dyn PartFile>)
-        })
+    fn open(&self, file: &Path, offset: u64) -> io::Result<Box<dyn PartFile>> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(file)?;
+        file.set_len(offset)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file))
     }
 
     fn sync(&self, file: &Path) -> io::Result<()> {
-        std::fs::File::open(file)?.sync_all()
+        File::open(file)?.sync_all()
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        std::fs::File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

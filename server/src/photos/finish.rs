@@ -22,15 +22,30 @@ impl From<BlobError> for Fault {
     }
 }
 
+/// Why an upload that has all its bytes is no photo yet.
+pub(super) enum Unfinished {
+    /// They are not the declared photo, and are set aside.
+    Refused(Fault),
+    /// The disk or the store failed; another try may not.
+    Waits(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for Unfinished {
+    fn from(error: E) -> Self {
+        Self::Waits(error.into())
+    }
+}
+
 impl Photos {
-    /// Makes an upload that has all its bytes a photo. Can be repeated after
+    /// Makes an upload that has all its bytes, flushed, a photo; of this type,
+    /// if they were seen to have the right hash. Can be repeated after
     /// a crash at any point: each step finds what the last run did.
-    pub(super) async fn finish(&self, upload: &Upload) -> Result<(), Fault> {
+    pub(super) async fn finish(&self, upload: &Upload, seen: Option<&'static str>) -> Result<(), Unfinished> {
         let _turn = self.finishing.acquire().await.map_err(|_| faults::disk())?;
         let hash = upload.info.hash;
-        let media_type = match self.blobs.adopt(&hash, &self.staging.part(upload)).await {
+        let media_type = match self.blobs.adopt(&hash, &self.staging.part(upload), seen).await {
             Ok(media_type) => media_type,
-            Err(BlobError::Damaged(_)) => return Err(self.refuse(upload).await?),
+            Err(BlobError::Damaged(_)) => return Err(Unfinished::Refused(self.refuse(upload).await?)),
             Err(error) => return Err(error.into()),
         };
         self.acknowledge(&upload.info, media_type, true).await?;

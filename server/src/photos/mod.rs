@@ -31,6 +31,7 @@ mod staging;
 #[cfg(test)]
 mod tests;
 mod tus;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -203,7 +204,7 @@ impl Photos {
     ) -> Result<Arc<Self>, OpenError> {
         let blobs = Blobs::open(Arc::clone(&files), &settings.folder.join("blobs"))?;
         let staging = staging::Staging::open(Arc::clone(&files), &settings).await?;
-        let room = room::Room::new(Arc::clone(&files), free, settings.reserve_bytes);
+        let room = room::Room::new(free, settings.reserve_bytes);
         let queue = derive::start(files, Arc::clone(&store), blobs.clone(), settings.decoder);
         let brought = Brought::default();
         for row in rows::all(&*store).await? {

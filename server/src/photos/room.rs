@@ -3,16 +3,13 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::refused;
 use crate::fault::Fault;
 
 use super::faults;
-use super::files::{Files, apart};
+use super::files::Files;
 
 /// How many bytes are free now; a parameter, so that a disk that fills up can
 /// be tested.
@@ -24,47 +21,54 @@ pub(super) fn of(files: Arc<dyn Files>, folder: PathBuf) -> Free {
 }
 
 pub(super) struct Room {
-    files: Arc<dyn Files>,
     free: Free,
     reserve: u64,
-    promised: Arc<AtomicU64>,
-    /// Held from the look at the disk to the promise.
-    asking: Mutex<()>,
+    promised: Arc<Promised>,
+}
+
+/// Bytes that running uploads were promised and have not written.
+#[derive(Default)]
+struct Promised(Mutex<u64>);
+
+impl Promised {
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        // A number is whole even where a thread panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Room {
-    pub fn new(files: Arc<dyn Files>, free: Free, reserve: u64) -> Self {
-        Self { files, free, reserve, promised: Arc::default(), asking: Mutex::default() }
+    pub fn new(free: Free, reserve: u64) -> Self {
+        Self { free, reserve, promised: Arc::default() }
     }
 
     /// Promises room for so many bytes, if they and all that is promised
-    /// leave free what photos are to leave.
-    pub async fn promise(&self, bytes: u64) -> Result<Promise, Fault> {
-        let _alone = self.asking.lock().await;
-        let free = Arc::clone(&self.free);
-        let free = apart(&self.files, move |_| free()).await.map_err(|error| faults::io(&error))?;
-        let taken = self.reserve.saturating_add(self.promised.load(Ordering::Acquire));
-        if free < taken.saturating_add(bytes) {
+    /// leave free what photos are to leave. What is free the file system has
+    /// in memory, so nobody waits for a disk here.
+    pub fn promise(&self, bytes: u64) -> Result<Promise, Fault> {
+        let mut promised = self.promised.lock();
+        let free = (self.free)().map_err(|error| faults::io(&error))?;
+        if free < self.reserve.saturating_add(*promised).saturating_add(bytes) {
             refused("photo_reserve_bytes");
             return Err(faults::no_room());
         }
-        self.promised.fetch_add(bytes, Ordering::AcqRel);
-        Ok(Promise { promised: Arc::clone(&self.promised), left: AtomicU64::new(bytes) })
+        *promised += bytes;
+        Ok(Promise { promised: Arc::clone(&self.promised), left: bytes })
     }
 }
 
 /// Room that an upload has not used yet; dropping it gives the rest back.
 pub(super) struct Promise {
-    promised: Arc<AtomicU64>,
-    left: AtomicU64,
+    promised: Arc<Promised>,
+    left: u64,
 }
 
 impl Promise {
     /// Only so many bytes are still to come; the others are on the disk, which
     /// counts them itself.
-    pub fn shrink(&self, left: u64) {
-        let before = self.left.fetch_min(left, Ordering::AcqRel);
-        self.promised.fetch_sub(before.saturating_sub(left), Ordering::AcqRel);
+    pub fn shrink(&mut self, left: u64) {
+        *self.promised.lock() -= self.left.saturating_sub(left);
+        self.left = self.left.min(left);
     }
 }
 
@@ -76,23 +80,24 @@ impl Drop for Promise {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::photos::files::FileSystem;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-    #[tokio::test]
-    async fn what_is_promised_and_not_yet_on_the_disk_counts() {
+    use super::*;
+
+    #[test]
+    fn what_is_promised_and_not_yet_on_the_disk_counts() {
         let free = Arc::new(AtomicU64::new(1_000));
         let disk = Arc::clone(&free);
-        let room = Room::new(Arc::new(FileSystem), Arc::new(move || Ok(disk.load(Ordering::Acquire))), 100);
-        let first = room.promise(500).await.unwrap();
-        let fits = async |bytes| room.promise(bytes).await.is_ok();
-        assert!(fits(400).await && !fits(401).await, "what a promise that ended had is free again");
+        let room = Room::new(Arc::new(move || Ok(disk.load(Ordering::Acquire))), 100);
+        let mut first = room.promise(500).unwrap();
+        let fits = |bytes| room.promise(bytes).is_ok();
+        assert!(fits(400) && !fits(401), "what a promise that ended had is free again");
         // Written to the disk, which has so much less.
         free.store(700, Ordering::Release);
         first.shrink(200);
-        assert!(fits(400).await && !fits(401).await, "nothing counts twice");
+        assert!(fits(400) && !fits(401), "nothing counts twice");
         drop(first);
-        assert!(fits(600).await && !fits(601).await);
-        assert_eq!(room.promised.load(Ordering::Acquire), 0);
+        assert!(fits(600) && !fits(601));
+        assert_eq!(*room.promised.lock(), 0);
     }
 }

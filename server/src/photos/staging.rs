@@ -4,8 +4,8 @@
 //! The offset of an upload is the number of its flushed bytes, so what a
 //! client was told is never taken back. Opening the folder again after a
 //! crash finds every upload where it was. Until bytes wait there for more, an
-//! upload's names are not flushed: most come whole in one request, and who asks
-//! after a power cut for one that had no bytes is told to begin again.
+//! upload is not described: most come whole in one request, and who asks
+//! after a crash for one that had no bytes is told to begin again.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -50,7 +50,7 @@ pub(super) struct Upload {
     pub info: Info,
     flushed: AtomicU64,
     complete: AtomicBool,
-    /// Whether description and names are flushed.
+    /// Whether it is described, and its names are flushed.
     kept: AtomicBool,
     lock: tokio::sync::Mutex<()>,
     /// Counts those who want the upload.
@@ -187,33 +187,23 @@ impl Staging {
     }
 
     /// Begins an upload within a person's limits.
-    pub async fn create(&self, info: Info, settings: &Settings) -> Result<Arc<Upload>, Fault> {
+    pub fn create(&self, info: Info, settings: &Settings) -> Result<Arc<Upload>, Fault> {
         let upload = Upload::new(info, 0, false);
-        {
-            // Counted and inserted under one lock, so that many requests at
-            // once cannot go over the limit together.
-            let mut known = self.known();
-            let open =
-                known.uploads.values().filter(|u| u.info.person == upload.info.person && !u.is_complete());
-            let (count, bytes) =
-                open.fold((0, 0_u64), |(count, bytes), u| (count + 1, bytes.saturating_add(u.info.length)));
-            if count >= settings.uploads_per_person {
-                refused("uploads_per_person");
-                return Err(faults::too_many());
-            }
-            if bytes.saturating_add(upload.info.length) > settings.staged_bytes_per_person {
-                refused("upload_bytes_per_person");
-                return Err(faults::too_many());
-            }
-            known.uploads.insert(upload.info.id.clone(), Arc::clone(&upload));
+        // Counted and inserted under one lock, so that many requests at
+        // once cannot go over the limit together.
+        let mut known = self.known();
+        let open = known.uploads.values().filter(|u| u.info.person == upload.info.person && !u.is_complete());
+        let (count, bytes) =
+            open.fold((0, 0_u64), |(count, bytes), u| (count + 1, bytes.saturating_add(u.info.length)));
+        if count >= settings.uploads_per_person {
+            refused("uploads_per_person");
+            return Err(faults::too_many());
         }
-        let (part, described) = (self.part(&upload), self.described(&upload));
-        let info = upload.info.clone();
-        let written = apart(&self.files, move |files| write_upload(files, &part, &described, &info)).await;
-        if let Err(error) = written {
-            self.known().uploads.remove(&upload.info.id);
-            return Err(faults::io(&error));
+        if bytes.saturating_add(upload.info.length) > settings.staged_bytes_per_person {
+            refused("upload_bytes_per_person");
+            return Err(faults::too_many());
         }
+        known.uploads.insert(upload.info.id.clone(), Arc::clone(&upload));
         Ok(upload)
     }
 
@@ -222,9 +212,9 @@ impl Staging {
         if upload.kept.load(Ordering::Acquire) {
             return Ok(());
         }
-        let (described, folder) = (self.described(upload), self.folder.clone());
+        let (described, folder, info) = (self.described(upload), self.folder.clone(), upload.info.clone());
         apart(&self.files, move |files| {
-            files.sync(&described)?;
+            describe(files, &described, &info)?;
             files.sync_folder(&folder)
         })
         .await?;
@@ -280,7 +270,12 @@ impl Staging {
     pub async fn set_aside(&self, upload: &Upload, settings: &Settings) -> io::Result<()> {
         let (aside, names) = (Arc::clone(&self.aside), [self.part(upload), self.described(upload)]);
         let room = Kept { files: settings.aside_files, bytes: settings.aside_bytes };
-        apart(&self.files, move |files| aside.put(files, &names, room)).await?;
+        let info = upload.info.clone();
+        apart(&self.files, move |files| {
+            describe(files, &names[1], &info)?;
+            aside.put(files, &names, room)
+        })
+        .await?;
         self.forget(upload).await
     }
 
@@ -380,9 +375,10 @@ fn read_upload(files: &dyn Files, path: &Path) -> io::Result<Arc<Upload>> {
     Ok(Upload::new(info, flushed, false))
 }
 
-fn write_upload(files: &dyn Files, part: &Path, described: &Path, info: &Info) -> io::Result<()> {
-    files.write(part, &[])?;
+/// Says in a file what is coming, durably but for its name.
+fn describe(files: &dyn Files, described: &Path, info: &Info) -> io::Result<()> {
     let temporary = described.with_extension("new");
     files.write(&temporary, &serde_json::to_vec(info).map_err(io::Error::other)?)?;
+    files.sync(&temporary)?;
     files.rename(&temporary, described)
 }

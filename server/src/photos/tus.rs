@@ -113,10 +113,10 @@ impl Request {
             return Err(faults::person_full());
         }
         // Only to say so early: what is promised counts from the first byte on.
-        self.photos.room.promise(info.length).await.map(drop)?;
+        self.photos.room.promise(info.length).map(drop)?;
         let with_upload = text(&self.headers, "content-type") == Some(OFFSET_TYPE);
         let part = if with_upload { Some(self.part(0, info.length)?) } else { None };
-        let upload = self.photos.staging.create(info, &self.photos.settings).await?;
+        let upload = self.photos.staging.create(info, &self.photos.settings)?;
         if let (Some(part), Some(body)) = (part, body.take_if(|_| with_upload)) {
             append(Arc::clone(&self.photos), Arc::clone(&upload), part, body).await?;
         }
@@ -191,7 +191,7 @@ impl Request {
         let _turn = upload.turn().await;
         // An offset that equals the length means that the photo is safe. After
         // a crash between the last byte and the row it is not yet.
-        settle(&self.photos, &upload).await?;
+        settle(&self.photos, &upload, None).await?;
         let mut response = empty(StatusCode::OK);
         body::put(&mut response, "upload-offset", &upload.offset().to_string());
         body::put(&mut response, "upload-length", &upload.info.length.to_string());

@@ -9,9 +9,12 @@ use duxue_protocol::problem::Problem;
 use futures_util::{StreamExt, stream};
 
 use crate::fault::Fault;
-use crate::photos::append::{Part, Stream, WRITTEN_AT_ONCE, append};
+use crate::photos::append::{Part, WRITTEN_AT_ONCE, append};
 use crate::photos::body::Body;
+use crate::photos::faulty::SimulatedFiles;
+use crate::photos::files::Files;
 use crate::photos::room;
+use crate::store::faulty::SimulatedDisk;
 
 use super::{Answer, Server, World, code, metadata, noise};
 
@@ -22,6 +25,7 @@ async fn photos_leave_room_on_the_disk() {
     let server = world.open().await;
     let photo = noise(1_000);
     let path = server.create(&photo).await;
+    assert_eq!(server.patch(&path, 0, &photo[..100]).await.status(), 204);
     drop(server);
     world.settings.reserve_bytes = u64::MAX;
     let server = world.open().await;
@@ -30,7 +34,7 @@ async fn photos_leave_room_on_the_disk() {
         (answer.status().as_u16(), problem.code.into_owned())
     };
     let no_room = (507, "photo.no_room".to_owned());
-    assert_eq!(refused(server.patch(&path, 0, &photo).await), no_room);
+    assert_eq!(refused(server.patch(&path, 100, &photo[100..]).await), no_room);
     let metadata = metadata(&PhotoHash::of(b"another"), "2137000001");
     let headers = [("upload-length", "7"), ("upload-metadata", metadata.as_str())];
     assert_eq!(refused(server.send("POST", "/api/files", &headers, b"").await), no_room);
@@ -38,7 +42,7 @@ async fn photos_leave_room_on_the_disk() {
     // What came before goes on once there is room.
     world.settings.reserve_bytes = 0;
     let server = world.open().await;
-    assert_eq!(server.patch(&path, 0, &photo).await.status(), 204);
+    assert_eq!(server.patch(&path, 100, &photo[100..]).await.status(), 204);
 }
 
 /// A disk of so many bytes, of which uploads and photos take theirs.
@@ -109,82 +113,25 @@ async fn uploads_that_run_at_once_leave_room_together() {
     assert_eq!(disk(&world, RESERVE + 500_000)().unwrap(), RESERVE);
 }
 
-/// Loses one write and says so with the next call, as a file of tokio's does.
-struct FailingDisk {
-    bytes: Vec<u8>,
-    good: usize,
-    failed: Option<std::io::Error>,
-}
-
-impl FailingDisk {
-    fn said(&mut self) -> std::io::Result<()> {
-        self.failed.take().map_or(Ok(()), Err)
-    }
-}
-
-impl tokio::io::AsyncWrite for FailingDisk {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        if let Err(error) = self.said() {
-            return std::task::Poll::Ready(Err(error));
-        }
-        match self.good.checked_sub(1) {
-            Some(good) => {
-                self.good = good;
-                self.bytes.extend_from_slice(bytes);
-            }
-            None => self.failed = Some(std::io::ErrorKind::StorageFull.into()),
-        }
-        std::task::Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::task::Poll::Ready(self.said())
-    }
-
-    fn poll_shutdown(
-        self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        self.poll_flush(context)
-    }
-}
-
-impl crate::photos::files::PartFile for FailingDisk {
-    fn set_len(&mut self, length: u64) -> crate::photos::files::Doing<'_, ()> {
-        self.bytes.resize(usize::try_from(length).unwrap(), 0);
-        Box::pin(ready(Ok(())))
-    }
-
-    fn sync(&mut self) -> crate::photos::files::Doing<'_, ()> {
-        Box::pin(ready(Ok(())))
-    }
-}
-
+/// A disk that takes so many of three parts and then is full.
 #[tokio::test]
 async fn a_failed_write_never_raises_the_offset_above_what_is_on_disk() {
-    // How many writes succeed, of three parts.
+    let part = u64::try_from(WRITTEN_AT_ONCE).unwrap();
     for good in 0..3 {
         let world = World::new();
-        let server = world.open().await;
+        let disk = SimulatedDisk::new(good);
+        let files: Arc<dyn Files> = Arc::new(SimulatedFiles::new(disk.clone(), world.folder.path()));
+        let server = world.open_with(Arc::clone(&files), Arc::new(|| Ok(u64::MAX / 2))).await;
         let path = server.create(&noise(3 * WRITTEN_AT_ONCE)).await;
+        disk.set_quota_bytes(disk.used_bytes() + good * part + part / 2);
+        let parts = (0..3).map(|_| Ok::<_, warp::Error>(vec![7; WRITTEN_AT_ONCE]));
+        let body: Body = Box::pin(stream::iter(parts.collect::<Vec<_>>()));
         let id = path.rsplit('/').next().unwrap();
         let upload = server.photos.staging.find(id, &PersonId::new("li").unwrap(), 0).await.unwrap();
-        let turn = upload.turn().await;
-        let parts = (0..3).map(|_| Ok::<_, warp::Error>(vec![7; WRITTEN_AT_ONCE]));
-        let mut body: Body = Box::pin(stream::iter(parts.collect::<Vec<_>>()));
-        let mut disk = FailingDisk { bytes: Vec::new(), good, failed: None };
-        let part = Part { offset: 0, stated: None, checksum: None };
-        let room = server.photos.room.promise(1).await.unwrap();
-        let stream = Stream { photos: &server.photos, upload: &upload, turn: &turn, room };
-        let fault = stream.take(&mut disk, part, &mut body).await.unwrap_err();
+        let whole = Part { offset: 0, stated: None, checksum: None };
+        let fault = append(Arc::clone(&server.photos), Arc::clone(&upload), whole, body).await.unwrap_err();
         assert_eq!(fault.problem.code, "photo.disk_full", "{good} good writes");
-        assert_eq!((upload.offset(), disk.bytes.len()), (0, 0), "{good} good writes");
+        let left = files.length(&server.photos.staging.part(&upload)).unwrap_or(0);
+        assert_eq!((upload.offset(), left), (0, 0), "{good} good writes");
     }
 }

@@ -7,6 +7,7 @@ mod disk;
 mod finish;
 mod tus;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -25,7 +26,7 @@ use warp::reply::Response;
 use crate::fault;
 use crate::store::memory::MemoryStore;
 
-use super::files::FileSystem;
+use super::files::{FileSystem, Files};
 use super::{Authorize, Photos, Reader, Settings, Uploader, faults, room};
 
 type Answer = HttpResponse<hyper::body::Bytes>;
@@ -58,9 +59,13 @@ impl World {
 
     /// The same on a disk with so much free.
     async fn open_on(&self, free: room::Free) -> Server {
+        self.open_with(Arc::new(FileSystem), free).await
+    }
+
+    async fn open_with(&self, files: Arc<dyn Files>, free: room::Free) -> Server {
         let clock = Arc::clone(&self.clock);
         let now: super::Clock = Arc::new(move || clock.load(Ordering::SeqCst));
-        let (files, store) = (Arc::new(FileSystem), Arc::new(self.store.clone()));
+        let store = Arc::new(self.store.clone());
         let photos = Photos::open_on(free, files, self.settings.clone(), store, now).await.unwrap();
         let routes = photos.routes(uploaders(), readers());
         Server { photos, routes }
@@ -176,9 +181,14 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-/// A bound server, because only a real connection breaks off and stalls: what
-/// was sent is on disk, and the connection waits for the rest.
-async fn half_sent(world: &World, server: &Server, photo: &[u8], sent: usize) -> (String, TcpStream) {
+/// A bound server, because only a real connection breaks off and stalls. Gives
+/// the upload's path, its file, and the connection, over which so much was sent.
+async fn half_sent(
+    world: &World,
+    server: &Server,
+    photo: &[u8],
+    sent: usize,
+) -> (String, PathBuf, TcpStream) {
     let path = server.create(photo).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -192,10 +202,14 @@ async fn half_sent(world: &World, server: &Server, photo: &[u8], sent: usize) ->
     connection.write_all(&photo[..sent]).await.unwrap();
     let id = path.rsplit('/').next().unwrap();
     let part = world.folder.path().join("staging").join(id).with_extension("part");
-    while std::fs::metadata(&part).unwrap().len() < u64::try_from(sent).unwrap() {
+    (path, part, connection)
+}
+
+/// Waits until so many bytes are on the disk.
+async fn written(part: &Path, bytes: usize) {
+    while std::fs::metadata(part).map_or(0, |found| found.len()) < u64::try_from(bytes).unwrap() {
         tokio::task::yield_now().await;
     }
-    (path, connection)
 }
 
 /// Where a photo's bytes are.

@@ -8,7 +8,9 @@ use duxue_document::PhotoHash;
 use sha2::Digest;
 use tokio::io::AsyncReadExt;
 
-use super::{Headers, World, code, half_sent, header, metadata, noise};
+use crate::photos::append::WRITTEN_AT_ONCE;
+
+use super::{Headers, World, code, half_sent, header, metadata, noise, written};
 
 /// Method, path, headers and body; status and code.
 type Case<'a> = (&'a str, &'a str, Headers<'a>, &'a [u8], u16, &'a str);
@@ -120,9 +122,17 @@ async fn an_upload_resumes_after_a_crash_at_any_place() {
         }
         drop(server);
         let server = world.open().await;
-        if cut < photo.len() {
-            assert_eq!(server.offset(&path).await, cut);
-            assert_eq!(server.patch(&path, cut, &photo[cut..]).await.status(), 204);
+        match cut {
+            // Of what had no bytes nothing is kept: it begins again.
+            0 => {
+                assert_eq!(server.send("HEAD", &path, &[], b"").await.status(), 404);
+                server.upload(&photo).await;
+            }
+            5_000 => {}
+            _ => {
+                assert_eq!(server.offset(&path).await, cut);
+                assert_eq!(server.patch(&path, cut, &photo[cut..]).await.status(), 204);
+            }
         }
         let hash = PhotoHash::of(&photo);
         server.photos.verify(&hash).await.unwrap();
@@ -137,6 +147,7 @@ async fn a_damaged_description_does_not_keep_the_server_from_starting() {
     let world = World::new();
     let server = world.open().await;
     let good = server.create(&noise(10)).await;
+    assert_eq!(server.patch(&good, 0, &noise(10)[..4]).await.status(), 204);
     drop(server);
     let staging = world.folder.path().join("staging");
     // Of the second nothing was promised, because no byte of it is there.
@@ -150,33 +161,41 @@ async fn a_damaged_description_does_not_keep_the_server_from_starting() {
         std::fs::write(staging.join(name), bytes).unwrap();
     }
     let server = world.open().await;
-    assert_eq!(server.offset(&good).await, 0);
+    assert_eq!(server.offset(&good).await, 4);
     let aside = world.files("aside");
     assert_eq!(aside, ["broken.json", "broken.part"]);
     assert_eq!(world.files("staging").len(), 2, "what is promised to nobody is gone");
 }
 
-/// Whether the connection breaks off, or hangs and is asked to give way.
 #[tokio::test]
-async fn a_connection_that_ends_early_keeps_its_bytes() {
-    for (sent, hangs) in [(90_000, true), (40_000, false)] {
-        let world = World::new();
-        let server = world.open().await;
-        let photo = noise(200_000);
-        let (path, mut connection) = half_sent(&world, &server, &photo, sent).await;
-        if hangs {
-            // Asking for the offset takes the upload from the connection.
-            assert_eq!(server.offset(&path).await, sent);
-            let mut answer = String::new();
-            connection.read_to_string(&mut answer).await.unwrap_or_default();
-            assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("photo.preempted"), "{answer}");
-        } else {
-            drop(connection);
-            assert_eq!(server.offset(&path).await, sent);
-        }
-        assert_eq!(server.patch(&path, sent, &photo[sent..]).await.status(), 204);
-        server.photos.verify(&PhotoHash::of(&photo)).await.unwrap();
-    }
+async fn a_connection_that_breaks_off_keeps_its_bytes() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = noise(200_000);
+    // Fewer than are written at once.
+    let (path, part, connection) = half_sent(&world, &server, &photo, 40_000).await;
+    drop(connection);
+    written(&part, 40_000).await;
+    assert_eq!(server.offset(&path).await, 40_000);
+    assert_eq!(server.patch(&path, 40_000, &photo[40_000..]).await.status(), 204);
+    server.photos.verify(&PhotoHash::of(&photo)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_gives_way_and_keeps_its_bytes() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = noise(200_000);
+    let (path, part, mut connection) = half_sent(&world, &server, &photo, 90_000).await;
+    written(&part, WRITTEN_AT_ONCE).await;
+    // Asking for the offset takes the upload from the connection.
+    let offset = server.offset(&path).await;
+    assert!((WRITTEN_AT_ONCE..=90_000).contains(&offset), "{offset}");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap_or_default();
+    assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("photo.preempted"), "{answer}");
+    assert_eq!(server.patch(&path, offset, &photo[offset..]).await.status(), 204);
+    server.photos.verify(&PhotoHash::of(&photo)).await.unwrap();
 }
 
 #[tokio::test]
