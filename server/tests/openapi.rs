@@ -17,7 +17,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 const TEXT: &str = include_str!("../openapi.yaml");
-const API: &str = include_str!("../../schemas/protocol/src/api.rs");
+const API: &str = include_str!("../../schemas/protocol/src/api/mod.rs");
 const METHODS: [&str; 7] = ["get", "post", "put", "delete", "patch", "head", "options"];
 
 /// The description, with what it says of every operation.
