@@ -7,9 +7,9 @@ use duxue_document::SchoolId;
 use duxue_document::school::{Part, RoomPurpose, Stage};
 
 use super::cells::whole;
+use super::draft::Draft;
 use super::problems;
 use super::report::Report;
-use super::schools::Draft;
 
 /// Figures that are part of another: (part, whole), for one part of a school.
 const SUBSETS: &[(&str, &str)] = &[

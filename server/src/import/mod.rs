@@ -22,6 +22,7 @@ mod cells;
 mod checks;
 mod columns;
 mod county;
+mod draft;
 mod grid;
 mod headers;
 mod kinds;
@@ -109,12 +110,12 @@ pub fn parse(bytes: &[u8], filename: &str, county: &JurisdictionCode, limits: &L
         report.file_error(problems::NO_SCHOOLS.with_detail(cells::shorten(filename)));
     }
     for draft in &mut drafts {
-        schools::settle(draft, &mut report);
+        draft::settle(draft, &mut report);
         checks::school(draft, &mut report);
     }
     checks::parents(&drafts, &mut report);
     Parsed {
-        schools: drafts.into_iter().map(schools::Draft::finish).collect(),
+        schools: drafts.into_iter().map(draft::Draft::finish).collect(),
         county: county_figures,
         errors: report.errors,
         warnings: report.warnings,
