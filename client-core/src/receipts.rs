@@ -22,7 +22,7 @@ use crate::keys;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::reason;
 use crate::reissue::Gone;
-use crate::store::Acked;
+use crate::store::{Acked, AckedTable};
 use crate::sync::Link;
 
 /// A peer that has everything may stay silent; after this the receipt decides.
@@ -48,9 +48,10 @@ impl Claimed {
         self.heads.is_empty() && self.photos.is_empty()
     }
 
-    /// What of it is not in `other`.
-    fn without(mut self, other: &Self) -> Self {
-        self.heads.retain(|document, heads| other.heads.get(document) != Some(heads));
+    /// What of it is not in `other`, and what is about the documents `again`.
+    fn without(mut self, other: &Self, again: &BTreeSet<DocumentId>) -> Self {
+        self.heads
+            .retain(|document, heads| again.contains(document) || other.heads.get(document) != Some(heads));
         self.photos.retain(|photo| !other.photos.contains(photo));
         self
     }
@@ -76,6 +77,8 @@ pub struct ReceiptRound {
     running: bool,
     /// What the answers were about, but for documents that lacked something.
     answered: Claimed,
+    /// Documents to ask about once more, though an answer was about them.
+    again: BTreeSet<DocumentId>,
     /// Whether the last answer lacked something.
     incomplete: bool,
     failures: u32,
@@ -91,6 +94,13 @@ impl ReceiptRound {
     /// Whether the server was asked about a document on this connection.
     pub fn is_answered(&self, document: &DocumentId) -> bool {
         self.answered.heads.contains_key(document)
+    }
+
+    /// Somebody wants to know now: what was held may have been decided on
+    /// since, and no sync message says so.
+    pub fn ask_about_held(&mut self, acked: &AckedTable) {
+        let held = acked.iter().filter(|(_, known)| !known.held.is_empty());
+        self.again.extend(held.map(|(document, _)| *document));
     }
 
     /// Whether a receipt on this connection covers a photo.
@@ -127,7 +137,8 @@ impl Engine {
 
     /// What of that no receipt on this connection was about.
     fn unasked(&self) -> Claimed {
-        self.claimed().without(&self.receipt_round.answered)
+        let ReceiptRound { answered, again, .. } = &self.receipt_round;
+        self.claimed().without(answered, again)
     }
 
     /// The heads of a document, and once some of it has gone each change that
@@ -276,6 +287,7 @@ impl Engine {
             heads.iter().any(|head| !acked.is_some_and(|acked| acked.settles(head)))
         };
         let asked = claimed.heads.len();
+        self.receipt_round.again.retain(|document| !claimed.heads.contains_key(document));
         let settled: Vec<_> =
             claimed.heads.into_iter().filter(|(document, heads)| !lacks(document, heads)).collect();
         let heads_missing = settled.len() < asked;

@@ -192,6 +192,7 @@ impl Engine {
         let again = self.refusals.forget();
         self.dirty.extend(again);
         if wanted {
+            self.receipt_round.ask_about_held(&self.acked);
             if matches!(self.link, Link::Off | Link::Waiting { .. }) {
                 self.link = Link::Waiting { until_ms: turn.now_ms, attempt: 0 };
             }

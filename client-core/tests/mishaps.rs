@@ -251,6 +251,63 @@ fn what_came_after_the_held_work_is_only_here_and_nobody_else_may_log_in() {
 }
 
 #[test]
+fn whoever_asks_now_hears_what_was_decided_on_held_work() {
+    let mut world = World::new(12, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
+    online(&mut world);
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    world.server.fates.clear();
+    world.server.leave_out();
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held), "the server says nothing by itself");
+    online(&mut world);
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), None);
+    assert_eq!(world.devices[0].engine.left_out().count(), 1);
+    assert_eq!(world.connections, 2, "the second is that of the document without it");
+}
+
+#[test]
+fn a_reading_that_goes_on_is_that_of_a_device_that_reads_all_anew() {
+    let mut world = World::new(13, 2);
+    world.run(200);
+    let seen = |world: &World, device: usize| {
+        let engine = &world.devices[device].engine;
+        let typed = [(path("quantities/teachers:primary"), said(33))];
+        let (plain, typing) =
+            (engine.preview(&subject()).unwrap(), engine.preview_with(&subject(), &typed).unwrap());
+        assert_eq!(plain.heads, typing.heads, "what is typed is in no document");
+        let survey = engine.survey(&subject()).unwrap();
+        let schools = engine.schools();
+        serde_json::to_value((survey.consolidated, survey.open, schools, plain.assessment, typing.assessment))
+            .unwrap()
+    };
+    let mut all = BTreeSet::new();
+    for round in 0..6 {
+        world.done(0, pupils(round)).unwrap();
+        world.done(1, pupils(round / 2)).unwrap();
+        // Seen in between, so that the next reading goes on from there.
+        all.insert(seen(&world, 0).to_string());
+        if round == 3 {
+            world
+                .done(0, Command::Undo { subject: subject(), path: path("quantities/pupils:primary") })
+                .unwrap();
+        }
+        online(&mut world);
+        minutes(&mut world, 2);
+        let live = seen(&world, 0);
+        all.insert(live.to_string());
+        world.crash(0);
+        world.run(50);
+        assert!(seen(&world, 0) == live, "round {round}");
+    }
+    assert!(all.len() > 6, "it went on");
+}
+
+#[test]
 fn a_photo_that_cannot_be_read_or_is_never_taken_stops_no_other() {
     for readable in [false, true] {
         let mut world = World::new(7, 1);

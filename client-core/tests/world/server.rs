@@ -147,6 +147,11 @@ impl Server {
         self.sessions.clear();
     }
 
+    /// A supervisor leaves out what is held.
+    pub fn leave_out(&mut self) {
+        self.outside.values_mut().for_each(|fate| *fate = Fate::LeftOut);
+    }
+
     pub fn opened(&mut self, socket: Socket) {
         self.sessions.insert(socket, Session::default());
     }
