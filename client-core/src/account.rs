@@ -228,6 +228,7 @@ impl Engine {
         let gone: Vec<RoundId> = self.packets.keys().filter(|round| which(round)).cloned().collect();
         for round in &gone {
             self.packets.remove(round);
+            self.readings.forget();
         }
         let documents = &self.documents;
         self.open.retain(|id| documents.get(id).is_none_or(|local| !gone.contains(&local.about.round)));
@@ -247,7 +248,11 @@ impl Engine {
             let round = packet.round.id.clone();
             schools += packet.schools.len();
             puts.push((keys::packet(&round), json(&packet)));
-            self.packets.insert(round.clone(), Packet::new(packet));
+            if self.packets.get(&round).is_some_and(|known| !known.reads_as(&packet)) {
+                self.readings.forget();
+            }
+            let known = self.packets.remove(&round);
+            self.packets.insert(round.clone(), Packet::after(known, packet));
             rounds.push(round);
         }
         // A round that the server does not give any more is shown until what was

@@ -21,6 +21,7 @@ use crate::event::{
 use crate::identity::Identity;
 use crate::loader::Loader;
 use crate::photo::PhotoRecord;
+use crate::reading::Readings;
 use crate::receipts::ReceiptRound;
 use crate::refusal::Refusals;
 use crate::reissue::Gone;
@@ -46,6 +47,29 @@ impl Packet {
         let standard = Standard::load(&files)
             .map_err(|errors| errors.first().map_or_else(String::new, ToString::to_string));
         Self { packet, standard }
+    }
+
+    /// The packet in place of the one before: a standard whose files are the
+    /// same is not read again.
+    pub(crate) fn after(before: Option<Self>, packet: WorkPacket) -> Self {
+        match before {
+            Some(before) if before.packet.standards == packet.standards => {
+                Self { packet, standard: before.standard }
+            }
+            _ => Self::new(packet),
+        }
+    }
+
+    /// Whether the readings of its schools are the same by another packet.
+    pub(crate) fn reads_as(&self, packet: &WorkPacket) -> bool {
+        let (ours, theirs) = (&self.packet.round.settings, &packet.round.settings);
+        let same = |(ours, theirs): (&PacketSchool, &PacketSchool)| {
+            ours.school == theirs.school && ours.declared == theirs.declared
+        };
+        ours.tolerance == theirs.tolerance
+            && ours.require_acceptance == theirs.require_acceptance
+            && self.packet.schools.len() == packet.schools.len()
+            && self.packet.schools.iter().zip(&packet.schools).all(same)
     }
 
     /// A school of the packet.
@@ -95,6 +119,7 @@ pub struct Engine {
     pub(crate) own_actors: BTreeMap<String, PersonId>,
     pub(crate) identity: Option<Identity>,
     pub(crate) packets: BTreeMap<RoundId, Packet>,
+    pub(crate) readings: Readings,
     pub(crate) documents: BTreeMap<DocumentId, LocalDocument>,
     pub(crate) photos: BTreeMap<PhotoHash, PhotoRecord>,
     pub(crate) receipts: BTreeMap<Key, Receipt>,
@@ -161,6 +186,7 @@ impl Engine {
             own_actors: BTreeMap::new(),
             identity: None,
             packets: BTreeMap::new(),
+            readings: Readings::default(),
             documents: BTreeMap::new(),
             photos: BTreeMap::new(),
             receipts: BTreeMap::new(),

@@ -36,6 +36,7 @@ mod keys;
 mod loader;
 pub mod photo;
 pub mod preview;
+mod reading;
 mod reason;
 mod receipts;
 mod refusal;

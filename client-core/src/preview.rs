@@ -5,6 +5,8 @@ use duxue_document::collections::{BTreeMap, BTreeSet};
 use automerge::ActorId;
 use serde::Serialize;
 
+use duxue_document::changed::Changed;
+use duxue_document::consolidate::Documents;
 use duxue_document::consolidated::ConsolidatedSchool;
 use duxue_document::{Captured, Claim, DocumentId, DocumentKind, EntryPath, write};
 use duxue_standards::assess::{self, SchoolAssessment};
@@ -12,11 +14,9 @@ use duxue_standards::input::{self, InputSettings};
 
 use crate::capture::write_error;
 use crate::command::{Statement, Subject};
-use crate::document::About;
 use crate::engine::Engine;
 use crate::error::CommandError;
 use crate::validate;
-use crate::views::empty;
 
 /// Writes what is typed into a copy that is thrown away; no other document
 /// ever has it.
@@ -42,7 +42,7 @@ impl Engine {
     /// # Errors
     /// [`CommandError::UnknownSchool`], or [`CommandError::BadStandard`].
     pub fn preview(&self, subject: &Subject) -> Result<Preview, CommandError> {
-        self.preview_of(subject, &self.consolidated(subject)?)
+        self.with_reading(subject, |reading, _| self.preview_of(subject, reading.school()))?
     }
 
     /// The same, as it would be if these claims were stated too: what is being
@@ -73,14 +73,16 @@ impl Engine {
                 (path.clone(), Claim { value, captured: captured.clone(), photos: Vec::new(), note: None })
             })
             .collect();
-        let kind = DocumentKind::Survey;
-        let mut survey = match self.documents.get(&About::of(subject, kind).id()) {
-            Some(local) => local.doc.clone(),
-            None => empty(kind),
-        };
-        survey.set_actor(ActorId::from(&TYPING[..]));
-        write::put_claims(&mut survey, &claims).map_err(|error| write_error(&error))?;
-        self.preview_of(subject, &self.consolidated_with(subject, &survey)?)
+        self.with_reading(subject, |reading, documents| {
+            let mut survey = documents.survey.clone();
+            survey.set_actor(ActorId::from(&TYPING[..]));
+            let before = survey.get_heads();
+            write::put_claims(&mut survey, &claims).map_err(|error| write_error(&error))?;
+            let mut typed = reading.clone();
+            let changed = Changed::since(DocumentKind::Survey, &survey, &before);
+            typed.update(Documents { survey: &survey, ..documents }, &changed);
+            self.preview_of(subject, typed.school())
+        })?
     }
 
     fn preview_of(

@@ -179,6 +179,30 @@ pub enum LinkView {
     Online,
 }
 
+/// The numbers of a survey that a list of schools shows.
+#[derive(Clone, Default)]
+pub(crate) struct Counts {
+    complete: usize,
+    entries: usize,
+    conflicts: usize,
+    returned: usize,
+}
+
+impl Counts {
+    fn of(survey: &SurveyView) -> Self {
+        let reading = &survey.consolidated;
+        let count = |test: fn(&OpenPoint) -> bool| survey.open.iter().filter(|point| test(point)).count();
+        let in_items = reading.items.values().flat_map(|item| item.fields.values());
+        let all = in_items.chain(reading.entries.values());
+        Self {
+            complete: reading.complete.len(),
+            entries: all.filter(|entry| !matches!(entry.value, ValueState::Missing)).count(),
+            conflicts: count(|point| matches!(point, OpenPoint::Conflict { .. })),
+            returned: count(|point| matches!(point, OpenPoint::Returned { .. })),
+        }
+    }
+}
+
 impl Engine {
     /// Whether the store was read and can be used.
     #[must_use]
@@ -243,24 +267,14 @@ impl Engine {
     }
 
     fn progress(&self, subject: Subject, school: &School, assigned: bool) -> SchoolProgress {
-        let survey = self.survey(&subject).ok();
-        let count = |test: fn(&OpenPoint) -> bool| {
-            survey.as_ref().map_or(0, |survey| survey.open.iter().filter(|point| test(point)).count())
-        };
-        let entries = survey.as_ref().map_or(0, |survey| {
-            let reading = &survey.consolidated;
-            let in_items = reading.items.values().flat_map(|item| item.fields.values());
-            in_items
-                .chain(reading.entries.values())
-                .filter(|entry| !matches!(entry.value, ValueState::Missing))
-                .count()
-        });
+        let counts = self
+            .counts(&subject, || self.survey(&subject).map(|survey| Counts::of(&survey)).unwrap_or_default());
         let waiting = |record: &&PhotoRecord| record.subject == subject && record.bytes_left() > 0;
         SchoolProgress {
-            complete: survey.as_ref().map_or(0, |survey| survey.consolidated.complete.len()),
-            entries,
-            conflicts: count(|point| matches!(point, OpenPoint::Conflict { .. })),
-            returned: count(|point| matches!(point, OpenPoint::Returned { .. })),
+            complete: counts.complete,
+            entries: counts.entries,
+            conflicts: counts.conflicts,
+            returned: counts.returned,
             photos_waiting: self.photos.values().filter(waiting).count(),
             school: school.clone(),
             assigned,
@@ -357,10 +371,7 @@ impl Engine {
 
     /// The one reading of a school.
     pub(crate) fn consolidated(&self, subject: &Subject) -> Result<ConsolidatedSchool, CommandError> {
-        match self.documents.get(&About::of(subject, DocumentKind::Survey).id()) {
-            Some(local) => self.consolidated_with(subject, &local.doc),
-            None => self.consolidated_with(subject, &empty(DocumentKind::Survey)),
-        }
+        self.with_reading(subject, |reading, _| reading.school().clone())
     }
 
     /// The one reading of a school with another version of its survey.
