@@ -7,10 +7,11 @@ use duxue_document::{PhotoHash, RoundId};
 use duxue_protocol::api::{Enrol, Login, RoundSummary, Session, WorkPacket};
 
 use crate::command::Reply;
-use crate::engine::{Engine, Packet, Pending, Turn, json};
+use crate::engine::{Engine, Pending, Turn, json};
 use crate::error::CommandError;
 use crate::event::{CommandId, HttpAnswer, HttpBody, HttpError, HttpRequest, Key};
 use crate::identity::{self, Identity};
+use crate::packet::Packet;
 use crate::receipts::Claimed;
 use crate::{keys, photo};
 

@@ -4,11 +4,10 @@ use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use rand_core::Rng;
 
-use duxue_document::{DocumentId, DocumentKind, PersonId, PhotoHash, RoundId, SchoolId};
-use duxue_protocol::api::{PacketSchool, Role, WorkPacket};
+use duxue_document::{DocumentId, DocumentKind, PersonId, PhotoHash, RoundId};
+use duxue_protocol::api::{PacketSchool, Role};
 use duxue_protocol::problem::Problem;
 use duxue_protocol::receipt::Receipt;
-use duxue_standards::Standard;
 
 use crate::account::Errand;
 use crate::command::{Command, Reply, Subject};
@@ -20,6 +19,7 @@ use crate::event::{
 };
 use crate::identity::Identity;
 use crate::loader::Loader;
+use crate::packet::Packet;
 use crate::photo::PhotoRecord;
 use crate::reading::Readings;
 use crate::receipts::ReceiptRound;
@@ -30,54 +30,6 @@ use crate::store::{AckedTable, ActorRecord, LeftOut};
 use crate::sync::Link;
 use crate::upload::Uploads;
 use crate::{keys, store};
-
-/// A round as this device knows it.
-pub struct Packet {
-    /// As fetched.
-    pub packet: WorkPacket,
-    /// Its standard, or why it cannot be used.
-    pub standard: Result<Standard, String>,
-}
-
-impl Packet {
-    /// Reads the standard of a packet.
-    #[must_use]
-    pub fn new(packet: WorkPacket) -> Self {
-        let files: Vec<&str> = packet.standards.iter().map(String::as_str).collect();
-        let standard = Standard::load(&files)
-            .map_err(|errors| errors.first().map_or_else(String::new, ToString::to_string));
-        Self { packet, standard }
-    }
-
-    /// The packet in place of the one before: a standard whose files are the
-    /// same is not read again.
-    pub(crate) fn after(before: Option<Self>, packet: WorkPacket) -> Self {
-        match before {
-            Some(before) if before.packet.standards == packet.standards => {
-                Self { packet, standard: before.standard }
-            }
-            _ => Self::new(packet),
-        }
-    }
-
-    /// Whether the readings of its schools are the same by another packet.
-    pub(crate) fn reads_as(&self, packet: &WorkPacket) -> bool {
-        let (ours, theirs) = (&self.packet.round.settings, &packet.round.settings);
-        let same = |(ours, theirs): (&PacketSchool, &PacketSchool)| {
-            ours.school == theirs.school && ours.declared == theirs.declared
-        };
-        ours.tolerance == theirs.tolerance
-            && ours.require_acceptance == theirs.require_acceptance
-            && self.packet.schools.len() == packet.schools.len()
-            && self.packet.schools.iter().zip(&packet.schools).all(same)
-    }
-
-    /// A school of the packet.
-    #[must_use]
-    pub fn school(&self, school: &SchoolId) -> Option<&PacketSchool> {
-        self.packet.schools.iter().find(|known| known.school.id == *school)
-    }
-}
 
 pub(crate) enum Phase {
     /// No [`Event::Start`] yet.

@@ -34,6 +34,7 @@ pub mod event;
 pub mod identity;
 mod keys;
 mod loader;
+mod packet;
 pub mod photo;
 pub mod preview;
 mod reading;
@@ -50,11 +51,12 @@ pub mod validate;
 pub mod views;
 
 pub use command::{Command, Mark, NewPhoto, Reply, Saved, Seen, Statement, Subject, Taken, TakenBy, Warning};
-pub use engine::{Engine, Packet};
+pub use engine::Engine;
 pub use error::CommandError;
 pub use event::{
     CommandId, Effect, Event, HttpAnswer, HttpBody, HttpError, HttpId, HttpRequest, Key, LinkId, Notice,
     SecretUrl, StorageAnswer, StorageError, StorageId, StorageTask, StoreInfo,
 };
+pub use packet::Packet;
 pub use reason::{CLOSED, is_about_a_document};
 pub use sync::FRAME_BYTES_MAX;

@@ -12,8 +12,9 @@ use duxue_document::DocumentId;
 use duxue_protocol::problem::Problem;
 
 use crate::document::LocalDocument;
-use crate::engine::{Engine, Packet, Pending, Turn, json, meta};
+use crate::engine::{Engine, Pending, Turn, json, meta};
 use crate::event::{Key, Notice, StoreInfo};
+use crate::packet::Packet;
 use crate::store::{self, ActorRecord, Meta};
 use crate::{identity, keys};
 

@@ -16,11 +16,12 @@ use duxue_protocol::receipt::Receipt;
 
 use crate::command::Subject;
 use crate::document::{About, LocalDocument};
-use crate::engine::{Engine, Packet, Phase, json};
+use crate::engine::{Engine, Phase, json};
 use crate::error::CommandError;
 use crate::event::Key;
 use crate::identity::Identity;
 use crate::keys;
+use crate::packet::Packet;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::receipts::heads_of;
 use crate::store::{Acked, LeftOut};
