@@ -60,7 +60,7 @@ pub const BAD_MESSAGE: Problem = Problem::new(
 
 /// The codes with which the server ends a connection, as `docs/sync.md` lists
 /// them, with what they mean to the person with the device.
-const SERVER: [(&str, &str, &str); 18] = [
+const SERVER: [(&str, &str, &str); 19] = [
     ("session.", "登录已失效", "the log-in has ended"),
     (
         "held.",
@@ -96,6 +96,11 @@ const SERVER: [(&str, &str, &str); 18] = [
         "change.set_aside",
         "服务器无法使用这份资料中的一处内容，已另行保留，请告诉管理员",
         "the server cannot use a change of this document and keeps it aside; tell the operator",
+    ),
+    (
+        "journal.person_full",
+        "此账号一天内写入的内容已达限额：稍后会自动再送，也请告诉管理员",
+        "this account has had as much written as anyone may in a day: it is sent again later; tell the operator",
     ),
     ("restart", "服务器正在重启，稍后自动重新连接", "the server restarts; connecting again soon"),
     ("store.", "服务器暂时无法保存，稍后再试", "the server cannot store anything now; trying again later"),
@@ -150,7 +155,8 @@ pub fn of_server(message: &str) -> Problem {
 /// Whether a refusal is about what one document holds, so that the others
 /// could go on without it.
 pub fn is_about_a_document(message: &str) -> bool {
-    const ABOUT: [&str; 7] = ["held.", "scan.", "chunk.", "sync.", "change.", "document.", "frame.too_large"];
+    const ABOUT: [&str; 8] =
+        ["held.", "journal.", "scan.", "chunk.", "sync.", "change.", "document.", "frame.too_large"];
     ABOUT.iter().any(|prefix| message.starts_with(prefix))
 }
 
@@ -162,6 +168,7 @@ mod tests {
     fn every_end_has_a_code_and_words_in_both_languages() {
         let cases = [
             ("held.person_full", "held.person_full", true),
+            ("journal.person_full", "journal.person_full", true),
             ("scan.over_limit", "scan.over_limit", true),
             ("document.failed", "document.failed", true),
             ("documents.too_many", "documents.too_many", false),

@@ -87,6 +87,8 @@ faults! {
     duties = CONFLICT, "assignment.duties", "同一轮次中，采集与审核、裁决须由不同的人承担。", "In one round, whoever captures may not review or rule.";
     /// Nobody decides about changes of their own.
     own_held = CONFLICT, "held.own", "本人的更改须由他人处理。", "Somebody else has to decide about your own changes.";
+    /// The person has had as much written as anyone may in a day.
+    journal_person_full = TOO_MANY_REQUESTS, "journal.person_full", "此账号一天内写入的内容已达限额，请稍后再试，或告诉管理员。", "This account has had as much written as anyone may in a day; try again later, or tell the operator.";
     /// The disk is full.
     store_full = INSUFFICIENT_STORAGE, "store.full", "服务器磁盘已满，内容未保存，请通知管理员。", "The server's disk is full; nothing was saved. Tell the operator.";
     /// The disk failed, or the store is closing.

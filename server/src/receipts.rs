@@ -23,6 +23,9 @@ use crate::hub::task::Durable;
 use crate::random;
 use crate::store::Delivery;
 
+/// About what a receipt takes in the journal.
+const EVENT_BYTES: u64 = 512;
+
 /// Name of the key's file in the data folder.
 pub const KEY_FILE: &str = "receipt.key";
 
@@ -75,13 +78,15 @@ fn write_key(data: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 /// caller has no rights on are answered like documents that are not there.
 ///
 /// # Errors
-/// `request.invalid` for too many questions, or what the store says.
+/// `request.invalid` for too many questions, `journal.person_full` for too many
+/// receipts, or what the store says.
 pub async fn answer(app: &App, caller: &Caller, request: ReceiptRequest) -> Result<ReceiptAnswer, Fault> {
     let asked = request.heads.values().map(BTreeSet::len).sum::<usize>() + request.photos.len();
     if asked > app.bodies().questions {
         refused("receipt_questions");
         return Err(fault::invalid().with_detail("heads"));
     }
+    app.hub.count_written(&caller.person, EVENT_BYTES)?;
     // Taken first: what is found durable after this was durable or is later.
     let journal = app.store.last();
     let mut answer = Sorted::default();

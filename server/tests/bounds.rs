@@ -97,6 +97,56 @@ async fn what_is_over_the_quota_of_held_changes_is_refused_whole() {
 }
 
 #[tokio::test]
+async fn one_person_cannot_fill_the_journal_with_what_compresses_well() {
+    let limits = Limits { journal_bytes_per_person: 100_000, ..Limits::default() };
+    let county = County::within(limits).await;
+    let id = document(0, Survey);
+    let mut doc = local(Survey, 1);
+    county.client("first").await.sync(id, &mut doc).await;
+    let refused = refusals(&county, "journal_bytes_per_person").await;
+    let mut whole = doc.clone();
+    for pupils in 0..300 {
+        let note = format!("{pupils}: {}", "the same again, ".repeat(60));
+        put(&mut whole, "quantities/books:whole", &note);
+    }
+    let before = county.server.app.store.last();
+    let mut client = county.client("first").await;
+    client.speak(id, &whole).await;
+    let last = loop {
+        match client.hear().await {
+            Said::Sync(_, data) => {
+                client.take(id, &mut whole, &data);
+                client.speak(id, &whole).await;
+            }
+            Said::Closed(..) | Said::Gone => panic!("without a reason"),
+            other => break other,
+        }
+    };
+    assert_eq!(last, Said::Error("journal.person_full".to_owned()));
+    assert_eq!(client.about, Some(id), "others go on");
+    assert!(whole.save().len() < 20_000, "it is little on the way");
+    assert_eq!(county.server.app.store.last(), before, "nothing was written");
+    assert!(refusals(&county, "journal_bytes_per_person").await > refused);
+    // What fits is taken, from the same person and from others.
+    put(&mut doc, PUPILS, "7");
+    county.client("first").await.sync(id, &mut doc).await;
+    let mut other = local(Survey, 2);
+    put(&mut other, "quantities/books:whole", "9");
+    county.client("second").await.sync(id, &mut other).await;
+    // Receipts count too: each is an event in the journal.
+    let asked = serde_json::json!({ "heads": {} });
+    let mut answers = Vec::new();
+    while answers.last().is_none_or(|(status, _)| *status == 200) {
+        answers.push(county.server.post(county.token("first"), "/api/receipts", &asked).await);
+    }
+    let (status, body) = answers.last().unwrap();
+    assert_eq!((*status, body["code"].as_str()), (429, Some("journal.person_full")), "{body}");
+    assert!((2..=200).contains(&answers.len()), "{} receipts", answers.len());
+    let (status, _) = county.server.post(county.token("second"), "/api/receipts", &asked).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
 async fn what_its_owner_brings_leaves_the_list_and_lets_in_what_waited() {
     let county = County::new().await;
     let id = document(0, Survey);

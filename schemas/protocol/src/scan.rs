@@ -61,23 +61,28 @@ pub struct ScanLimits {
     pub bloom_bytes: u64,
 }
 
+impl ScanLimits {
+    /// What every side can be sent.
+    pub const DEFAULT: Self = Self {
+        ops_per_change: 20_000,
+        ops: 100_000,
+        changes: 20_000,
+        inflated_bytes: 8 << 20,
+        actors: 1_000,
+        actor_bytes: 64,
+        deps: 1_000,
+        replaced: 200_000,
+        text_bytes: 1_024,
+        extra_bytes: 1_024,
+        hashes: 4_096,
+        haves: 16,
+        bloom_bytes: 64 << 10,
+    };
+}
+
 impl Default for ScanLimits {
     fn default() -> Self {
-        Self {
-            ops_per_change: 20_000,
-            ops: 100_000,
-            changes: 20_000,
-            inflated_bytes: 8 << 20,
-            actors: 1_000,
-            actor_bytes: 64,
-            deps: 1_000,
-            replaced: 200_000,
-            text_bytes: 1_024,
-            extra_bytes: 1_024,
-            hashes: 4_096,
-            haves: 16,
-            bloom_bytes: 64 << 10,
-        }
+        Self::DEFAULT
     }
 }
 

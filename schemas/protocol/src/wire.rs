@@ -38,9 +38,14 @@ pub struct Limits {
     pub items: usize,
 }
 
+impl Limits {
+    /// What every side can be sent.
+    pub const DEFAULT: Self = Self { frame_bytes: 4 << 20, text_bytes: 4096, depth: 8, items: 16_384 };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { frame_bytes: 4 << 20, text_bytes: 4096, depth: 8, items: 16_384 }
+        Self::DEFAULT
     }
 }
 

@@ -15,6 +15,10 @@ use crate::import;
 use crate::photos;
 use crate::transport;
 
+/// What clients of ours are made for too, so these numbers are the protocol's.
+const WIRE: wire::Limits = wire::Limits::DEFAULT;
+const SCAN: ScanLimits = ScanLimits::DEFAULT;
+
 macro_rules! limits {
     ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
         /// The `[limits]` section of the settings. Each must be at least 1.
@@ -92,41 +96,41 @@ limits! {
     stop_seconds = 20;
 
     /// Bytes of a sync frame. A first upload of a school measured 2.6 kB per 40 changes; this is a thousand visits.
-    frame_bytes = 4 << 20;
+    frame_bytes = WIRE.frame_bytes as u64;
     /// Bytes of one text in a frame: peer ids are 30, heads 50.
-    frame_text_bytes = 4_096;
+    frame_text_bytes = WIRE.text_bytes as u64;
     /// Containers inside containers of a frame; the protocol needs four.
-    frame_depth = 8;
+    frame_depth = WIRE.depth as u64;
     /// Keys, values and list members of a frame. A desk that follows a large county sends some two thousand.
-    frame_items = 16_384;
+    frame_items = WIRE.items as u64;
 
     /// Operations of one change. An imported equipment list of a large school has some thousands.
-    scan_ops_per_change = 20_000;
+    scan_ops_per_change = SCAN.ops_per_change;
     /// Operations of one sync message: Automerge takes about 700 bytes for each, so this allows it 70 MB.
-    scan_ops = 100_000;
+    scan_ops = SCAN.ops;
     /// Changes of one sync message. A device that was offline for a term brings some thousands.
-    scan_changes = 20_000;
+    scan_changes = SCAN.changes;
     /// Bytes that the deflated parts of one sync message may inflate to, and that its changes may take by themselves:
     /// twice a frame, and a quarter of what the store takes as one record.
-    scan_inflated_bytes = 8 << 20;
+    scan_inflated_bytes = SCAN.inflated_bytes;
     /// Actors that one chunk may name.
-    scan_actors = 1_000;
+    scan_actors = SCAN.actors;
     /// Bytes of one actor; ours have 16.
-    scan_actor_bytes = 64;
+    scan_actor_bytes = SCAN.actor_bytes;
     /// Dependencies of one change: heads that were merged at once.
-    scan_deps = 1_000;
+    scan_deps = SCAN.deps;
     /// Operations that the operations of one chunk may replace.
-    scan_replaced = 200_000;
+    scan_replaced = SCAN.replaced;
     /// Bytes of a key or commit message; Automerge repeats a key for each operation of a run.
-    scan_text_bytes = 1_024;
+    scan_text_bytes = SCAN.text_bytes;
     /// Bytes that a change may carry for later versions.
-    scan_extra_bytes = 1_024;
+    scan_extra_bytes = SCAN.extra_bytes;
     /// Hashes in one list of a sync message: heads, `need`, last sync. Each costs a look-up.
-    scan_hashes = 4_096;
+    scan_hashes = SCAN.hashes;
     /// Summaries of what the peer has; every implementation sends one.
-    scan_haves = 16;
+    scan_haves = SCAN.haves;
     /// Bytes of a Bloom filter: 10 bits for each change that was not synced yet.
-    scan_bloom_bytes = 64 << 10;
+    scan_bloom_bytes = SCAN.bloom_bytes;
 
     /// Bytes of an imported file: the register of the largest county with all figures has two.
     import_bytes = 20 << 20;
@@ -201,6 +205,10 @@ limits! {
     /// that is applied looks through them.
     document_waiting_changes = 2_000;
 
+    /// Bytes of changes that one person may have written into the journal, which keeps each by itself and inflated, so
+    /// that they may cost their sender little. A day's worth comes back in a day, evenly. The survey of a school with 200
+    /// rooms, each measured four times, has some eight million; this is sixty of them in a day. Counted since the start.
+    journal_bytes_per_person = 512 << 20;
     /// Changes that one person may leave in the held area, over all documents.
     held_changes_per_person = 20_000;
     /// Bytes that one person may leave in the held area.
@@ -333,6 +341,7 @@ impl Limits {
                 bytes: size(self.document_bytes),
                 waiting: size(self.document_waiting_changes),
             },
+            journal_per_person: self.journal_bytes_per_person,
             held_per_person: Amount {
                 changes: self.held_changes_per_person,
                 bytes: self.held_bytes_per_person,
@@ -410,7 +419,9 @@ impl Limits {
             header_bytes: size(self.header_bytes),
             streams: u32::try_from(self.streams).unwrap_or(u32::MAX),
             stop: Duration::from_secs(self.stop_seconds),
-            ..transport::Limits::default()
+            ping_every: transport::HTTP2_PING,
+            ping_answer: transport::HTTP2_PING,
+            compress_above: transport::COMPRESS_ABOVE,
         }
     }
 
@@ -430,6 +441,7 @@ impl Limits {
     #[must_use]
     pub fn photos(&self, folder: PathBuf) -> photos::Settings {
         photos::Settings {
+            folder,
             photo_bytes: self.photo_bytes,
             uploads_per_person: size(self.uploads_per_person),
             staged_bytes_per_person: self.upload_bytes_per_person,
@@ -441,12 +453,17 @@ impl Limits {
             reserve_bytes: self.photo_reserve_bytes,
             photos_per_person: self.photos_per_person,
             bytes_per_person: self.photo_bytes_per_person,
-            decoder: photos::Decoder {
-                side: u32::try_from(self.image_side).unwrap_or(u32::MAX),
-                pixels: self.image_pixels,
-                memory_bytes: self.image_memory_bytes,
-            },
-            ..photos::Settings::new(folder)
+            decoder: self.decoder(),
+        }
+    }
+
+    /// Of pictures that are decoded.
+    #[must_use]
+    pub fn decoder(&self) -> photos::Decoder {
+        photos::Decoder {
+            side: u32::try_from(self.image_side).unwrap_or(u32::MAX),
+            pixels: self.image_pixels,
+            memory_bytes: self.image_memory_bytes,
         }
     }
 
@@ -506,16 +523,46 @@ pub fn refused_within(prefix: &str, what: &str) {
 mod tests {
     use super::*;
 
+    /// All that the parts of the server are given, as text.
+    fn given(limits: &Limits) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {}",
+            limits.hub(),
+            limits.bodies(),
+            limits.import(),
+            limits.sessions(),
+            limits.transport(),
+            limits.socket(),
+            limits.photos(PathBuf::new()),
+            limits.decoder(),
+            limits.schools(),
+        )
+    }
+
     #[test]
-    fn the_defaults_are_those_that_each_part_was_made_for() {
+    fn every_limit_reaches_the_part_that_it_bounds() {
+        // Read where the routes are made.
+        let elsewhere = ["request_seconds", "web_bytes"];
+        for (name, value) in Limits::default().all() {
+            let other = value + 7;
+            let text = format!("{name} = {other}");
+            let changed: Limits =
+                figment::Figment::from(figment::providers::Serialized::defaults(Limits::default()))
+                    .merge(<figment::providers::Toml as figment::providers::Format>::string(&text))
+                    .extract()
+                    .expect("reads");
+            let given = (given(&Limits::default()), given(&changed));
+            assert_eq!(given.0 == given.1, elsewhere.contains(&name), "{name}");
+            // In seconds or in thousandths of one where it is a time.
+            assert!(elsewhere.contains(&name) || given.1.contains(&other.to_string()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_protocol_fixes_has_the_protocols_numbers() {
         let limits = Limits::default();
-        assert_eq!(limits.wire(), wire::Limits::default());
-        assert_eq!(limits.scan(), ScanLimits::default());
-        assert_eq!(limits.socket(), transport::SocketLimits::default());
-        assert_eq!(limits.transport(), transport::Limits::default());
-        let (ours, theirs) = (limits.photos(PathBuf::new()), photos::Settings::new(PathBuf::new()));
-        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
-        assert_eq!(limits.import(), import::Limits::default());
+        assert_eq!(limits.wire(), wire::Limits::DEFAULT);
+        assert_eq!(limits.scan(), ScanLimits::DEFAULT);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod tests;
 #[cfg(test)]
 mod trap;
 pub mod turns;
+mod written;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::in_use;
+use crate::config::{in_use, refused};
 use crate::fault::{self, Fault};
 use crate::rounds::{DocumentName, Rounds};
 use crate::store::{Delivery, JournalNumber, Store, StoreError};
@@ -45,6 +46,7 @@ use quota::{Amount, Quotas};
 use rows::{HELD, HeldRow, SET_ASIDE, SetAsideRow, held_of_round};
 use task::{Durable, Event};
 use turns::{Share, Turns};
+use written::Written;
 
 /// Between two looks whether everything has ended.
 const STOPPING: Duration = Duration::from_millis(50);
@@ -88,6 +90,8 @@ pub struct HubLimits {
     pub handshake: Duration,
     /// What one document may be.
     pub of_document: DocumentMax,
+    /// Bytes that one person may have written into the journal in a day.
+    pub journal_per_person: u64,
     /// What one person may leave in the held area.
     pub held_per_person: Amount,
     /// What may be held of one document.
@@ -144,6 +148,7 @@ pub struct Inner {
     /// Bytes of documents that may wait whole for their readers.
     whole: Arc<Semaphore>,
     quotas: Quotas,
+    written: Written,
     next_session: AtomicU64,
     next_held: AtomicU64,
     sessions: CancellationToken,
@@ -154,7 +159,26 @@ pub struct Inner {
 #[derive(Clone)]
 pub struct Hub(Arc<Inner>);
 
+/// A hub that lives as long as others hold it: what it tells of its documents
+/// must not keep it, and the store with it, in memory.
+#[derive(Clone)]
+pub struct WeakHub(Weak<Inner>);
+
+impl WeakHub {
+    /// The hub, if there still is one.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Hub> {
+        self.0.upgrade().map(Hub)
+    }
+}
+
 impl Hub {
+    /// This hub, for what it holds itself.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHub {
+        WeakHub(Arc::downgrade(&self.0))
+    }
+
     /// A hub over a store. `server_id` is the server's `senderId`.
     ///
     /// # Errors
@@ -178,6 +202,7 @@ impl Hub {
         let largest = usize::try_from(limits.scan.inflated_bytes).unwrap_or(usize::MAX);
         let turns = Turns::new(limits.in_flight, largest);
         let whole = Arc::new(Semaphore::new(limits.outbound_all.min(Semaphore::MAX_PERMITS)));
+        let written = Written::new(limits.journal_per_person);
         Ok(Self(Arc::new(Inner {
             store,
             rounds,
@@ -190,6 +215,7 @@ impl Hub {
             turns,
             whole,
             quotas,
+            written,
             next_session: AtomicU64::new(1),
             next_held: AtomicU64::new(last + 1),
             sessions: CancellationToken::new(),
@@ -289,6 +315,21 @@ impl Hub {
         }
     }
 
+    /// Counts something small that is about to be written for a person, beside
+    /// changes.
+    ///
+    /// # Errors
+    /// `journal.person_full` where the person has had as much written as
+    /// anyone may.
+    pub fn count_written(&self, person: &PersonId, bytes: u64) -> Result<(), Fault> {
+        if !self.0.written.allows(person, bytes) {
+            refused("journal_bytes_per_person");
+            return Err(fault::journal_person_full());
+        }
+        self.0.written.add(person, bytes);
+        Ok(())
+    }
+
     /// Documents that are open now.
     #[must_use]
     pub fn open_documents(&self) -> usize {
@@ -299,6 +340,7 @@ impl Hub {
     pub fn show_use(&self) {
         let hub = &*self.0;
         in_use("in_flight_bytes", hub.turns.in_use());
+        in_use("journal_bytes_per_person", usize::try_from(hub.written.most()).unwrap_or(usize::MAX));
         let waits = |inbox: &mpsc::Sender<Event>| inbox.max_capacity() - inbox.capacity();
         in_use("document_events", hub.lock().values().map(waits).max().unwrap_or(0));
         let peers: Vec<Arc<Peer>> = {

@@ -60,6 +60,9 @@ enum End {
     Close(Closing),
 }
 
+/// The server stops, and most likely starts again.
+const RESTART: Closing = Closing { code: 1012, reason: "restart", document: None };
+
 /// The server closes, with a close code and a stable code.
 fn close(code: u16, reason: &'static str) -> End {
     End::Close(Closing { code, reason, document: None })
@@ -94,7 +97,14 @@ async fn run(
     stopping: impl Future<Output = ()> + Send,
 ) {
     let (mut sink, mut stream) = socket.split();
-    let joined = match timeout(hub.limits.handshake, Box::pin(join(&hub, &mut stream))).await {
+    // Boxed, because the first word is waited for once and the stop always.
+    let mut stopping = Box::pin(stopping);
+    let joining = Box::pin(timeout(hub.limits.handshake, join(&hub, &mut stream)));
+    let joined = tokio::select! {
+        joined = joining => joined,
+        () = &mut stopping => return refuse(&hub, &mut sink, None, RESTART).await,
+    };
+    let joined = match joined {
         Ok(Ok(sender_id)) => sender_id,
         Ok(Err(End::Close(closing))) => return refuse(&hub, &mut sink, None, closing).await,
         Ok(Err(End::Quiet)) => return,
@@ -140,8 +150,8 @@ async fn run(
     };
     tokio::select! {
         () = peer.closed() => {}
-        () = hub.sessions.cancelled() => peer.close(1012, "restart"),
-        () = stopping => peer.close(1012, "restart"),
+        () = hub.sessions.cancelled() => peer.end(RESTART),
+        () = stopping => peer.end(RESTART),
         end = session.read(&mut stream, &life) => match end {
             End::Quiet => peer.close(1000, ""),
             End::Close(closing) => peer.end(closing),

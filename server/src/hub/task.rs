@@ -283,6 +283,7 @@ impl Owner {
             right: &|person| hub.rounds.access(person, name).write,
             next_held: &|| hub.next_held(),
             reserve: &|person, amount| hub.quotas.take(person, amount, hub.limits.held_per_person),
+            may_write: &|person, bytes| hub.written.allows(person, bytes),
             held_max: hub.limits.held_per_document,
             document_max: hub.limits.of_document,
             now_ms: now_ms(),
@@ -377,6 +378,9 @@ impl Owner {
         };
         for (person, amount) in &plan.released {
             self.hub.quotas.give_back(person, *amount);
+        }
+        for (person, bytes) in &plan.written {
+            self.hub.written.add(person, *bytes);
         }
         let gone = plan.has_gone();
         let (changes_document, aside) = (plan.changes_document(), plan.failed(first));

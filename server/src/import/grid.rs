@@ -13,7 +13,7 @@ use calamine::{Data, DataRef, Reader, Xlsx};
 
 use duxue_protocol::problem::Problem;
 
-use crate::config::refused;
+use crate::config::{self, refused};
 
 use super::problems;
 
@@ -45,17 +45,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bytes: 20 << 20,
-            inflated_bytes: 200 << 20,
-            ratio: 200,
-            parts: 2_000,
-            sheets: 30,
-            rows: 20_000,
-            columns: 400,
-            cells: 1_000_000,
-            cell_chars: 4_000,
-        }
+        config::Limits::default().import()
     }
 }
 

@@ -45,7 +45,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::config::in_use;
+use crate::config::{self, in_use};
 use crate::fault::Fault;
 use crate::store::{Store, StoreError};
 
@@ -103,21 +103,7 @@ impl Settings {
     /// The defaults in this folder.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            photo_bytes: 40 << 20,
-            uploads_per_person: 500,
-            staged_bytes_per_person: 4 << 30,
-            expiry_ms: 7 * 24 * 3_600_000,
-            idle: Duration::from_secs(60),
-            aside_bytes: 1 << 30,
-            aside_files: 2_000,
-            remembered: 10_000,
-            reserve_bytes: 256 << 20,
-            photos_per_person: 20_000,
-            bytes_per_person: 64 << 30,
-            decoder: Decoder::default(),
-        }
+        config::Limits::default().photos(folder)
     }
 }
 

@@ -9,7 +9,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
 
-use crate::config::refused;
+use crate::config::{self, refused};
 
 use super::rows::{Derivation, Exif, PhotoFacts};
 use super::{exif, layout, sniff};
@@ -38,7 +38,7 @@ pub struct Decoder {
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { side: 12_000, pixels: 100_000_000, memory_bytes: 400 << 20 }
+        config::Limits::default().decoder()
     }
 }
 

@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+use crate::config;
+
+/// Between HTTP/2 pings, and for the answer to one: no limit of a peer's, and
+/// nothing that an operator would change.
+pub(crate) const HTTP2_PING: Duration = Duration::from_secs(20);
+/// Bytes of a body below which compressing it is not worth a header.
+pub(crate) const COMPRESS_ABOVE: u64 = 1_024;
+
 /// Limits of the HTTP side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -44,23 +52,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 10_000,
-            connections_per_address: 1_024,
-            requests: 1_024,
-            stranger_requests: 256,
-            stranger_body_bytes: 4 << 10,
-            stranger_body: Duration::from_secs(10),
-            send: Duration::from_secs(30),
-            tls_handshake: Duration::from_secs(10),
-            headers: Duration::from_secs(15),
-            header_bytes: 16 << 10,
-            ping_every: Duration::from_secs(20),
-            ping_answer: Duration::from_secs(20),
-            streams: 64,
-            compress_above: 1_024,
-            stop: Duration::from_secs(20),
-        }
+        config::Limits::default().transport()
     }
 }
 
@@ -86,13 +78,6 @@ pub struct SocketLimits {
 
 impl Default for SocketLimits {
     fn default() -> Self {
-        let message_bytes = duxue_protocol::wire::Limits::default().frame_bytes;
-        Self {
-            message_bytes,
-            frame_bytes: message_bytes,
-            read_buffer_bytes: 1 << 10,
-            write_buffer_bytes: 256 << 10,
-            stranger_bytes: 4 << 10,
-        }
+        config::Limits::default().socket()
     }
 }

@@ -30,13 +30,14 @@ mod ws;
 pub use address::Source;
 pub use files::allow as allow_files;
 pub use layers::Peer;
+pub(crate) use limits::{COMPRESS_ABOVE, HTTP2_PING};
 pub use limits::{Limits, SocketLimits};
 pub use listen::{Trust, listen, serve};
 pub use progress::Progress;
 pub use stop::{Ended, Stop, Stopping};
 pub use tls::tls;
 pub use turns::Known;
-pub use ws::{Socket, Upgrade, close_for_restart, ws};
+pub use ws::{Socket, Upgrade, ws};
 
 use std::io;
 use std::net::SocketAddr;

@@ -13,6 +13,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use warp::Filter;
@@ -101,7 +102,9 @@ async fn session(mut socket: Socket, mut stopping: Stopping, say: mpsc::Unbounde
             message = socket.next() => message,
             () = stopping.wait() => {
                 let _ = say.send("stopping".to_owned());
-                let _ = close_for_restart(&mut socket).await;
+                let frame = CloseFrame { code: CloseCode::Restart, reason: "restart".into() };
+                let _ = socket.send(Message::Close(Some(frame))).await;
+                while let Some(Ok(_)) = socket.next().await {}
                 return;
             }
         };

@@ -6,14 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use duxue_protocol::problem::Problem;
-use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use warp::Filter;
 use warp::http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -69,7 +66,7 @@ impl Upgrade {
 
     /// Answers the upgrade and runs `session` on the socket, in a task that
     /// the server waits for when it stops. `session` has until the deadline
-    /// after [`Stopping::wait`] returns; see [`close_for_restart`].
+    /// after [`Stopping::wait`] returns, to say so and to close.
     pub fn run<F, S>(self, session: S) -> Response
     where
         S: FnOnce(Socket, Arc<Progress>, Stopping) -> F + Send + 'static,
@@ -102,18 +99,6 @@ async fn open(connection: Counted<TokioIo<Upgraded>>, limits: SocketLimits) -> S
         .max_message_size(Some(limits.message_bytes))
         .max_frame_size(Some(limits.frame_bytes));
     Parts::new(WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await)
-}
-
-/// Tells the peer that the server restarts (1012) and waits until it has
-/// closed its side too.
-///
-/// # Errors
-/// What tungstenite says; the connection is gone either way.
-pub async fn close_for_restart(socket: &mut Socket) -> Result<(), Error> {
-    let frame = CloseFrame { code: CloseCode::Restart, reason: "restart".into() };
-    socket.send(Message::Close(Some(frame))).await?;
-    while socket.next().await.transpose()?.is_some() {}
-    Ok(())
 }
 
 /// The answer to the client's key, if the request is an upgrade to a WebSocket.

@@ -28,6 +28,8 @@ pub struct Intake<'a> {
     /// Takes room for held changes in a person's quota; false where there is
     /// not enough.
     pub reserve: &'a dyn Fn(&PersonId, Amount) -> bool,
+    /// Whether a person may have so many bytes more written.
+    pub may_write: &'a dyn Fn(&PersonId, u64) -> bool,
     /// What may be held of one document.
     pub held_max: Amount,
     /// What the document may be.
@@ -83,6 +85,12 @@ impl Sorted {
         self.hold.iter().flat_map(|(changes, _)| changes)
     }
 
+    /// Bytes of all its changes.
+    fn bytes(&self) -> u64 {
+        let (held, aside) = self.amounts();
+        (amount(self.take.iter()) + held + aside).bytes
+    }
+
     /// What is held, and what is set aside.
     fn amounts(&self) -> (Amount, Amount) {
         let aside = self.aside.iter().map(|(change, _)| change);
@@ -108,6 +116,13 @@ impl Document {
                 continue;
             }
             let mut sorted = self.sort(changes, &delivery, write, intake, &before);
+            let bytes = sorted.bytes();
+            let planned = plan.written.get(&delivery.person).copied().unwrap_or(0);
+            if bytes > 0 && !(intake.may_write)(&delivery.person, planned.saturating_add(bytes)) {
+                let (limit, code) = ("journal_bytes_per_person", "journal.person_full");
+                plan.refused.push(Refusal { session, limit, code });
+                continue;
+            }
             match self.grown(&sorted, intake, &before) {
                 Ok(grown) => {
                     sorted.waits = grown.waiting > before.grown.waiting;
@@ -134,7 +149,9 @@ impl Document {
             before.held.extend(sorted.held().map(Change::hash));
             before.fresh.extend(sorted.fresh.clone());
             before.numbers.extend(std::mem::take(&mut sorted.numbers));
+            let records = plan.records.len();
             self.add(&mut plan, sorted, session, &delivery, intake, &before)?;
+            plan.count(&delivery.person, records);
         }
         for (actor, row) in before.fresh {
             plan.records.push(ACTORS.put(&document_key(&self.id, &actor), &row)?);

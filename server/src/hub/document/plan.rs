@@ -1,6 +1,6 @@
 //! What is to be committed for what has arrived, and what follows when it was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
@@ -48,6 +48,9 @@ pub struct Plan {
     /// Room in quotas that was taken for the plan, to be given back if it is
     /// not committed.
     pub reserved: Vec<(PersonId, Amount)>,
+    /// Bytes that are written for each person, to be counted once the plan is
+    /// committed.
+    pub written: BTreeMap<PersonId, u64>,
     /// Room in quotas that is to be given back once the plan is committed.
     pub released: Vec<(PersonId, Amount)>,
     pub(super) taken: Vec<Unit>,
@@ -96,6 +99,14 @@ impl Plan {
     pub fn has_gone(&self) -> bool {
         let left_out = |row: &HeldRow| row.decision.as_ref().is_some_and(|decision| !decision.admitted);
         !self.aside.is_empty() || self.decided.iter().any(left_out)
+    }
+
+    /// Counts the records from `first` on as a person's.
+    pub(super) fn count(&mut self, person: &PersonId, first: usize) {
+        let bytes: u64 = self.records.get(first..).unwrap_or_default().iter().map(Record::size).sum();
+        if bytes > 0 {
+            *self.written.entry(person.clone()).or_default() += bytes;
+        }
     }
 
     /// Operations to apply.

@@ -90,6 +90,7 @@ struct World {
     document_max: DocumentMax,
     person_max: Amount,
     quotas: Quotas,
+    may_write: u64,
 }
 
 const PLENTY: Amount = Amount { changes: 1_000, bytes: 1 << 20 };
@@ -113,6 +114,7 @@ impl World {
             },
             person_max: PLENTY,
             quotas: Quotas::default(),
+            may_write: u64::MAX,
         }
     }
 
@@ -121,6 +123,7 @@ impl World {
             right,
             next_held: &|| self.numbers.fetch_add(1, Ordering::Relaxed),
             reserve: &|person, amount| self.quotas.take(person, amount, self.person_max),
+            may_write: &|_, bytes| bytes <= self.may_write,
             held_max: self.held_max,
             document_max: self.document_max,
             now_ms: 0,
@@ -265,6 +268,30 @@ fn a_delivery_over_a_quota_is_refused_whole() {
         // The actor's owner is not concerned.
         let mut of_a = world.device(1);
         assert!(world.bring("a", vec![edit(&mut of_a, "mine")]).is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn a_person_may_have_only_so_much_written_whatever_becomes_of_it() {
+    let mut world = World::new();
+    let (one, two) = (change(1, "a"), change(2, "a"));
+    let both = (one.raw_bytes().len() + two.raw_bytes().len()) as u64;
+    let brought = |right| {
+        let each = [one.clone(), two.clone()].into_iter().zip(7..);
+        each.map(|(change, session)| contribution(session, "a", right, vec![change])).collect::<Vec<_>>()
+    };
+    for right in [Writing::Yes, Writing::Ended] {
+        world.may_write = both - 1;
+        let plan = world.plan(brought(right), &|_| right);
+        let refused: Vec<_> = plan.refused.iter().map(|refusal| (refusal.session, refusal.code)).collect();
+        assert_eq!(refused, [(8, "journal.person_full")], "what came before it in the batch counts");
+        assert!(plan.reserved.len() <= 1, "and nothing is kept of it");
+        world.may_write = both + 2_000;
+        let plan = world.plan(brought(right), &|_| right);
+        assert!(plan.refused.is_empty());
+        let person: PersonId = "a".parse().expect("an id");
+        let counted = plan.written[&person];
+        assert!((both..both + 4_000).contains(&counted), "{counted} for {both}");
     }
 }
 
