@@ -28,6 +28,9 @@ use super::sniff;
 /// Bytes of a file that are hashed at once.
 const HASHED_AT_ONCE: usize = 64 << 10;
 
+/// Bytes of a thumbnail's hash.
+const HASH_BYTES: usize = 32;
+
 /// Where photos lie as they came.
 const ORIGINALS: &str = "originals";
 
@@ -219,22 +222,27 @@ impl Blobs {
         Ok(self.objects.rename(&original(hash), &aside).await?)
     }
 
-    /// Keeps a thumbnail; it can be made again, so it may be replaced.
+    /// Keeps a thumbnail, with its hash behind it; it can be made again, so it
+    /// may be replaced.
     ///
     /// # Errors
     /// What the disk says.
     pub async fn put_thumbnail(&self, hash: &PhotoHash, jpeg: Vec<u8>) -> Result<(), BlobError> {
-        self.thumbnails.put(&thumbnail(hash), jpeg.into()).await?;
+        let sealed = [&jpeg[..], &Sha256::digest(&jpeg)[..]].concat();
+        self.thumbnails.put(&thumbnail(hash), sealed.into()).await?;
         Ok(())
     }
 
-    /// A thumbnail's bytes. One that a power cut has torn is not there.
+    /// A thumbnail's bytes. One that a power cut has torn, or of which a bit
+    /// has flipped since, is not there.
     ///
     /// # Errors
     /// [`BlobError::Missing`], or what the disk says.
     pub async fn get_thumbnail(&self, hash: &PhotoHash) -> Result<Vec<u8>, BlobError> {
-        let bytes = self.thumbnails.get(&thumbnail(hash)).await?.bytes().await?.to_vec();
-        if sniff::jpeg_is_complete(&bytes) { Ok(bytes) } else { Err(BlobError::Missing) }
+        let mut bytes = self.thumbnails.get(&thumbnail(hash)).await?.bytes().await?.to_vec();
+        let Some(end) = bytes.len().checked_sub(HASH_BYTES) else { return Err(BlobError::Missing) };
+        let found = bytes.split_off(end);
+        if Sha256::digest(&bytes)[..] == found[..] { Ok(bytes) } else { Err(BlobError::Missing) }
     }
 }
 

@@ -361,8 +361,23 @@ fn note_finished(known: &mut Known, id: &str, most: usize) {
     }
 }
 
+/// A description as it is stored: JSON, and its checksum in a line of its own.
+/// A flipped bit would make it another person's, school's or photo's.
+fn description(info: &Info) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(info).map_err(io::Error::other)?;
+    let crc = crc32c::crc32c(&json);
+    Ok([&json[..], format!("\n{crc:08x}\n").as_bytes()].concat())
+}
+
+fn read_description(bytes: &[u8]) -> io::Result<Info> {
+    let damaged = || io::Error::other("the description is damaged");
+    let json = bytes.split(|byte| *byte == b'\n').next().ok_or_else(damaged)?;
+    let info: Info = serde_json::from_slice(json).map_err(io::Error::other)?;
+    if description(&info)? == bytes { Ok(info) } else { Err(damaged()) }
+}
+
 fn read_upload(files: &dyn Files, path: &Path) -> io::Result<Arc<Upload>> {
-    let info: Info = serde_json::from_slice(&read_all(files, path)?).map_err(io::Error::other)?;
+    let info = read_description(&read_all(files, path)?)?;
     if path.file_stem().and_then(|stem| stem.to_str()) != Some(info.id.as_str()) {
         return Err(io::Error::other("the description is of another upload"));
     }
@@ -378,7 +393,7 @@ fn read_upload(files: &dyn Files, path: &Path) -> io::Result<Arc<Upload>> {
 /// Says in a file what is coming, durably but for its name.
 fn describe(files: &dyn Files, described: &Path, info: &Info) -> io::Result<()> {
     let temporary = described.with_extension("new");
-    files.write(&temporary, &serde_json::to_vec(info).map_err(io::Error::other)?)?;
+    files.write(&temporary, &description(info)?)?;
     files.sync(&temporary)?;
     files.rename(&temporary, described)
 }

@@ -159,7 +159,9 @@ impl PhotoLedger {
     /// The photo that an upload is of, as its description on the disk says.
     fn photo_of(&self, id: &str) -> Option<PhotoHash> {
         let bytes = self.disk.as_ref()?.bytes(&format!("staging/{id}.json"))?;
-        let info: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        // A checksum follows in a line of its own.
+        let json = bytes.split(|byte| *byte == b'\n').next()?;
+        let info: serde_json::Value = serde_json::from_slice(json).ok()?;
         info.get("hash")?.as_str()?.parse().ok()
     }
 

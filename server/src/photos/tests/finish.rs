@@ -1,6 +1,7 @@
 //! What becomes a photo, who has it, and what is found damaged later.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use duxue_document::PhotoHash;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,8 +33,28 @@ async fn a_photo_whose_row_was_not_committed_is_finished_after_the_crash() {
     assert!(server.photos.photo(&PhotoHash::of(&photo)).await.unwrap().is_some());
 }
 
+/// What was logged at `warn` and above on this thread.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn other_bytes_than_declared_never_become_the_photo() {
+    let logged = Logged::default();
+    let log = logged.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+    let subscriber = subscriber.with_writer(move || log.clone()).finish();
+    let _here = tracing::subscriber::set_default(subscriber);
     let world = World::new();
     let server = world.open().await;
     let (declared, sent) = (noise(1_000), vec![7; 1_000]);
@@ -45,6 +66,8 @@ async fn other_bytes_than_declared_never_become_the_photo() {
     assert!(server.photos.verify(&hash).await.is_err());
     assert_eq!(server.send("HEAD", &path, &[], b"").await.status(), 404);
     assert_eq!(world.files("aside").len(), 2, "bytes and description are kept aside");
+    let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(logged, "", "what was set aside on purpose is no upload that waits");
     let records = world.store.records(JournalNumber(1), 10).await.unwrap();
     assert!(matches!(&records[0].1, Record::Event { kind, .. } if kind == "photo.hash_mismatch"));
     // The right bytes can still come.

@@ -167,6 +167,31 @@ async fn a_damaged_description_does_not_keep_the_server_from_starting() {
     assert_eq!(world.files("staging").len(), 2, "what is promised to nobody is gone");
 }
 
+/// A school's number with another digit is a school's number too.
+#[tokio::test]
+async fn an_upload_of_whose_description_a_bit_has_flipped_is_set_aside() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = noise(10);
+    let path = server.create(&photo).await;
+    server.patch(&path, 0, &photo[..4]).await;
+    drop(server);
+    let staging = world.folder.path().join("staging");
+    let name = world.files("staging").into_iter().find(|name| name.ends_with("json")).unwrap();
+    let (described, part) = (staging.join(&name), staging.join(&name).with_extension("part"));
+    let whole = std::fs::read(&described).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&described, bytes).unwrap();
+        std::fs::write(&part, &photo[..4]).unwrap();
+        let server = world.open().await;
+        assert_eq!(server.send("HEAD", &path, &[], b"").await.status(), 404, "byte {at}");
+        drop(server);
+        assert_eq!(world.files("aside").len(), 2, "byte {at}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_off_keeps_its_bytes() {
     let world = World::new();
