@@ -129,7 +129,7 @@ impl App {
             server_id,
         )
         .await?;
-        readmodel.connect(hub.clone());
+        readmodel.connect(&hub);
         let request_time = Duration::from_secs(config.limits.request_seconds);
         let settings = config.limits.photos(config.data.join("photos"));
         let photos = Photos::open(files, settings, Arc::clone(&store), Arc::new(now_ms)).await?;

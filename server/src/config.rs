@@ -9,6 +9,8 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::store::journal;
+
 pub use limits::{Bodies, Limits, in_use, refused, refused_within};
 
 /// The server's settings.
@@ -32,6 +34,9 @@ pub struct Config {
     /// Addresses of proxies in front of the server. They may open any number of connections, and whom their
     /// `X-Forwarded-For` names is who counts; nobody else's is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Bytes at which a file of the journal is sealed and the next one begun. Sealed files never change again: a
+    /// copy of them stays one.
+    pub journal_segment_bytes: u64,
     /// What peers and people may cost.
     pub limits: Limits,
 }
@@ -46,6 +51,7 @@ const FIELDS: &[&str] = &[
     "administrator_password",
     "web",
     "trusted_proxies",
+    "journal_segment_bytes",
 ];
 
 impl Default for Config {
@@ -59,6 +65,7 @@ impl Default for Config {
             administrator_password: None,
             web: None,
             trusted_proxies: Vec::new(),
+            journal_segment_bytes: journal::Options::default().segment_bytes,
             limits: Limits::default(),
         }
     }

@@ -130,6 +130,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
                 app.rounds.assign(&round, assignment, &By::CommandLine, now_ms()).await.map_err(said)?;
             }
             println!("{}", person.id);
+            server.close().await;
             Ok(())
         }
         Command::OpenRound { id, name, county, standard, as_of, synthetic } => {
@@ -139,6 +140,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             let new = NewRound { id, name, jurisdiction: county, standard, overlays: Vec::new(), settings };
             let round = server.app().open_round(new, &By::CommandLine).await.map_err(said)?;
             println!("{}", round.row.id);
+            server.close().await;
             Ok(())
         }
         Command::Import { round, file } => {
@@ -157,6 +159,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             }
             let by = By::CommandLine;
             app.rounds.import(&round, parsed.schools, parsed.county, &by, now_ms()).await.map_err(said)?;
+            server.close().await;
             Ok(())
         }
     }

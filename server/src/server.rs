@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::http;
 use crate::scrub;
 use crate::store::embedded::EmbeddedStore;
+use crate::store::journal;
 use crate::store::{Store, StoreError};
 use crate::transport::{self, Ended, Stop};
 
@@ -54,7 +55,9 @@ impl Server {
     pub async fn open(config: Config) -> Result<Self, StartError> {
         let folder = store_folder(&config.data);
         std::fs::create_dir_all(&folder)?;
-        let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder))
+        let options =
+            journal::Options { segment_bytes: config.journal_segment_bytes, ..journal::Options::default() };
+        let store = tokio::task::spawn_blocking(move || EmbeddedStore::open_with(&folder, options))
             .await
             .map_err(|error| StoreError::Damaged(error.to_string()))??;
         Self::on(config, Arc::new(store)).await
@@ -111,9 +114,23 @@ impl Server {
         let ended = transport::serve(listener, tls, routes, limits, trust, stop, shutdown).await;
         for task in background {
             task.abort();
+            // It ends at its next await, and must not write after what follows.
+            let _ = task.await;
         }
         self.app.hub.stop().await;
+        self.close().await;
         Ok(ended)
+    }
+
+    /// Writes what is needed to notice later that something acknowledged is
+    /// missing. Nothing should be changed after this.
+    pub async fn close(self) {
+        if let Err(error) = self.app.store.attest().await {
+            tracing::error!(
+                %error,
+                "the index could not be flushed: a journal that is cut off now could be taken for a torn write"
+            );
+        }
     }
 }
 

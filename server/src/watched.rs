@@ -85,4 +85,8 @@ impl Store for Watched {
     fn last(&self) -> JournalNumber {
         self.store.last()
     }
+
+    fn attest(&self) -> StoreFuture<'_, ()> {
+        self.store.attest()
+    }
 }

@@ -2,10 +2,12 @@
 //! the process, and the test with what the process had to say.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
 
 /// How long anything may take. Far more than anything does; only what would
 /// never come reaches it.
@@ -90,6 +92,25 @@ fn whole(
         let _ = ended.send(());
         bytes
     })
+}
+
+/// Waits until a process has ended; one that has not at the deadline is ended
+/// by force, which its status shows.
+///
+/// # Panics
+/// If it was waited for before.
+pub fn ended(child: &mut Child) -> ExitStatus {
+    let process = Pid::from_child(child);
+    let (done, waited) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if waited.recv_timeout(DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = rustix::process::kill_process(process, Signal::KILL);
+        }
+    });
+    let status = child.wait().expect("a child of ours");
+    drop(done);
+    let _ = watch.join();
+    status
 }
 
 /// Ends a process by force, if it has not ended yet.

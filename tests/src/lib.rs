@@ -2,6 +2,7 @@
 //! breaks. The tests are in `tests/tests`; here is what they share.
 
 pub mod deadline;
+pub mod folder;
 pub mod fuzzed;
 pub mod hostile;
 pub mod link;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::deadline::{self, DEADLINE};
@@ -54,6 +55,8 @@ pub struct Start {
     pub listen: String,
     /// Limits other than the defaults.
     pub limits: Vec<(&'static str, u64)>,
+    /// Other settings, by name.
+    pub settings: Vec<(&'static str, String)>,
     /// A program that runs the server in its own place, with its arguments.
     pub within: Vec<String>,
 }
@@ -93,6 +96,9 @@ impl Server {
         for (limit, value) in &start.limits {
             command.env(format!("DUXUE_LIMITS_{}", limit.to_uppercase()), value.to_string());
         }
+        for (setting, value) in &start.settings {
+            command.env(format!("DUXUE_{}", setting.to_uppercase()), value);
+        }
         let listen = if start.listen.is_empty() { "127.0.0.1:0" } else { &start.listen };
         let mut child = command
             .args(["serve", "--listen", listen, "--data"])
@@ -120,6 +126,18 @@ impl Server {
         assert!(self.child.try_wait().expect("a child of ours").is_none(), "the server ended by itself");
         self.child.kill().expect("a running process");
         self.child.wait().expect("a killed process");
+    }
+
+    /// Asks the process to end with SIGTERM, as service managers do, and waits
+    /// until it has.
+    ///
+    /// # Panics
+    /// If it does not end, or not well.
+    pub fn stop(mut self) {
+        let asked = rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM);
+        asked.expect("the server still runs");
+        let status = deadline::ended(&mut self.child);
+        assert!(status.success(), "the server ended with {status}");
     }
 }
 

@@ -91,6 +91,14 @@ impl Round {
         self.server.take().expect("a running server").kill();
     }
 
+    /// Ends the server as service managers do.
+    ///
+    /// # Panics
+    /// If none runs, or it does not end well.
+    pub fn stop(&mut self) {
+        self.server.take().expect("a running server").stop();
+    }
+
     /// Starts the server again on the same data, at the same address.
     pub fn start(&mut self) {
         self.server = Some(Server::start_as(&self.data, &self.start));

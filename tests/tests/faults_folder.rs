@@ -1,70 +1,95 @@
-//! A flipped bit and a truncated tail in every file of a data folder: noticed,
-//! rebuilt or refused with the reason; nothing is silently missing.
+//! A flipped bit and a truncated tail in every file of a data folder that has
+//! some of everything: noticed, set aside, rebuilt or refused with the reason;
+//! nothing is silently missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::Instant;
 
 use duxue_document::PhotoHash;
 use duxue_server::{Config, Server};
 use duxue_tests::deadline::DEADLINE;
-use duxue_tests::processes::Api;
+use duxue_tests::folder;
+use duxue_tests::processes::{Api, Start};
 use duxue_tests::round::{ROUND, Round, password};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 
 const SCHOOL: &str = "9901010012";
+/// A picture of which a thumbnail can be made.
+const PICTURE: &[u8] = include_bytes!("../../fuzz/corpus/picture/jpeg_exif");
+/// Small enough that the journal has several files.
+const SEGMENT_BYTES: u64 = 100_000;
 
 /// What a server showed on a damaged folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
-    /// All as before.
+    /// All as before, and nothing was said.
     Same,
+    /// All as before, after the index was set aside and made anew.
+    Rebuilt,
     /// It did not start, and said why.
     Refused(String),
     /// It started and says that an unfinished upload is less far.
     WentBack,
-    /// It started and refuses what is damaged, with this code.
+    /// It started and refuses what is damaged, or says so in its health, with
+    /// this code.
     Told(String),
 }
 
-/// What may happen to the files whose path begins so, and a word that a
-/// refusal to start holds so that the operator finds the file.
+/// What may happen to the files whose path begins so.
 struct Row {
     files: &'static str,
+    /// A word that a refusal to start holds, so that the operator finds the file.
     may_refuse: Option<&'static str>,
     may_tell: &'static [&'static str],
+    /// Whether nothing need be said if all is shown as before.
+    may_be_silent: bool,
 }
 
-const TABLE: [Row; 7] = [
+const TABLE: [Row; 8] = [
     // The truth: never mended silently. The index proves what was acknowledged;
     // a journal that ends early is refused by number, not by file.
-    Row { files: "store/journal/", may_refuse: Some("segment"), may_tell: &[] },
-    // Derived: set aside and rebuilt.
-    Row { files: "store/index/", may_refuse: None, may_tell: &[] },
-    Row { files: "store/lock", may_refuse: None, may_tell: &[] },
-    Row { files: "receipt.key", may_refuse: Some("receipt.key"), may_tell: &[] },
-    Row { files: "photos/blobs/", may_refuse: None, may_tell: &["photo.damaged", "broken off"] },
-    // The client is told where to go on, or to begin again ([`Outcome::WentBack`]).
-    Row { files: "photos/staging/", may_refuse: None, may_tell: &[] },
-    Row { files: "photos/", may_refuse: None, may_tell: &[] },
+    Row {
+        files: "store/journal/",
+        may_refuse: Some("segment"),
+        may_tell: &["journal.damaged", "document.damaged", "document.unreadable"],
+        may_be_silent: false,
+    },
+    // Derived: set aside and rebuilt. A snapshot is checked when it is read.
+    Row { files: "store/index/snapshots/", may_refuse: None, may_tell: &[], may_be_silent: false },
+    Row { files: "store/index/", may_refuse: None, may_tell: &[], may_be_silent: true },
+    Row { files: "store/lock", may_refuse: None, may_tell: &[], may_be_silent: true },
+    // The half of the file that only checks the other may be gone.
+    Row { files: "receipt.key", may_refuse: Some("receipt.key"), may_tell: &[], may_be_silent: true },
+    Row {
+        files: "photos/blobs/originals/",
+        may_refuse: None,
+        may_tell: &["photo.damaged", "broken off"],
+        may_be_silent: false,
+    },
+    // Made again before it is shown.
+    Row { files: "photos/blobs/thumbnails/", may_refuse: None, may_tell: &[], may_be_silent: true },
+    // The client is told where to go on, or to begin again ([`Outcome::WentBack`]);
+    // a flipped bit in what has come shows when the photo is whole.
+    Row { files: "photos/staging/", may_refuse: None, may_tell: &["photo.hash"], may_be_silent: false },
 ];
 
 /// A real data folder and what its server showed.
 struct Made {
     folder: PathBuf,
-    tokens: Tokens,
-    photo: PhotoHash,
+    seen_by: Eyes,
     before: Shown,
     _round: Round,
 }
 
-/// Who looks.
+/// Who looks, and at what.
 #[derive(Clone)]
-struct Tokens {
+struct Eyes {
     desk: String,
     inspector: String,
+    photo: PhotoHash,
     /// The path of the inspector's unfinished upload.
     upload: String,
 }
@@ -74,62 +99,79 @@ struct Tokens {
 struct Shown {
     school: Value,
     photo: Vec<u8>,
+    thumbnail: Vec<u8>,
     /// How far the unfinished upload is; nothing if it is to begin again.
     upload: Option<u64>,
     receipt_key: Vec<u8>,
 }
 
 fn make() -> Made {
-    let mut round = Round::open();
+    let folder = tempfile::tempdir().expect("a folder");
+    xtask::demo::write(&folder.path().join("county")).unwrap_or_else(|error| panic!("{error}"));
+    let register = folder.path().join("county/register.csv");
+    let settings = vec![("journal_segment_bytes", SEGMENT_BYTES.to_string())];
+    let data = folder.path().join("server");
+    let mut round = Round::open_in(folder, data, Start { settings, ..Start::default() }, &register);
     let desk = round.desk("supervisor", "supervisor");
-    let device = round.device("inspector", &[SCHOOL]);
-    let bytes = [&[0xff, 0xd8, 0xff, 0xe0][..], &[7; 20_000]].concat();
-    std::fs::write(round.path("photo.jpg"), &bytes).expect("a photo");
-    let sheet = round.path("sheet.jsonl");
-    let room = serde_json::json!({
-        "type": "room", "number": "101", "purpose": "music", "length_m": "9.2", "width_m": "8",
-        "photos": ["photo.jpg"],
-    });
-    std::fs::write(&sheet, room.to_string()).expect("a sheet");
-    let _ = device.run(&["capture", SCHOOL, "--batch", sheet.to_str().expect("a plain path")]);
-    let _ = device.run(&["sync"]);
+    capture(&round);
     round.inspector("uploader", &[SCHOOL]);
     let api = Api::login(&round.url(), "uploader", &password("uploader"));
     let upload = begin_upload(&round.url(), api.token());
-    let tokens = Tokens { desk: desk.token().to_owned(), inspector: api.token().to_owned(), upload };
-    work_until_the_index_has_all_of_it(&round);
-    round.kill();
-    let (folder, photo) = (round.path("server"), PhotoHash::of(&bytes));
-    let copy = tempfile::tempdir().expect("a folder");
-    copy_folder(&folder, copy.path());
-    let before = match look(copy.path(), &tokens, &photo) {
-        Ok(shown) => shown,
-        Err(outcome) => panic!("the folder is sound: {outcome:?}"),
+    let seen_by = Eyes {
+        desk: desk.token().to_owned(),
+        inspector: api.token().to_owned(),
+        photo: PhotoHash::of(PICTURE),
+        upload,
     };
-    assert_eq!((&before.photo, before.upload), (&bytes, Some(UPLOADED)));
-    Made { folder, tokens, photo, before, _round: round }
+    thumbnail(&round.url(), &seen_by).expect("a thumbnail");
+    round.stop();
+    let folder = round.path("server");
+    let copy = tempfile::tempdir().expect("a folder");
+    folder::copy(&folder, copy.path());
+    let (before, _) = look(copy.path(), &seen_by).expect("the folder is sound");
+    assert_eq!((&before.photo[..], before.upload), (PICTURE, Some(UPLOADED)));
+    Made { folder, seen_by, before, _round: round }
 }
 
-/// The index follows the journal within a second, and proves that what a
-/// shortened journal lacks was acknowledged. Nothing that is shown depends on
-/// this work.
-fn work_until_the_index_has_all_of_it(round: &Round) {
-    round.inspector("somebody", &[SCHOOL]);
-    let (index, since) = (round.path("server").join("store/index/sled/db"), SystemTime::now());
-    let modified = || index.metadata().and_then(|file| file.modified()).expect("an index");
-    while modified() <= since {
-        let _ = Api::login(&round.url(), "somebody", &password("somebody"));
+/// A survey of which the server makes a snapshot, which is a file because what
+/// is in it does not compress; then some more.
+fn capture(round: &Round) {
+    let device = round.device("inspector", &[SCHOOL]);
+    std::fs::write(round.path("photo.jpg"), PICTURE).expect("a photo");
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let room = |number: usize, random: &mut ChaCha8Rng| {
+        let note: String = (0..60).map(|_| format!("{:016x}", random.next_u64())).collect();
+        serde_json::json!({
+            "type": "room", "number": number.to_string(), "purpose": "classroom", "length_m": "9.2",
+            "width_m": "8", "note": note,
+        })
+        .to_string()
+    };
+    let many: Vec<String> = (0..160).map(|number| room(number, &mut random)).collect();
+    let photo = serde_json::json!({
+        "type": "room", "number": "music", "purpose": "music", "length_m": "9", "width_m": "8",
+        "photos": ["photo.jpg"],
+    });
+    for (name, lines) in [("many.jsonl", many.join("\n")), ("last.jsonl", photo.to_string())] {
+        let sheet = round.path(name);
+        std::fs::write(&sheet, lines).expect("a sheet");
+        let _ = device.run(&["capture", SCHOOL, "--batch", sheet.to_str().expect("a plain path")]);
+        let _ = device.run(&["sync"]);
     }
 }
 
 /// Bytes of the unfinished upload that the server has acknowledged.
 const UPLOADED: u64 = 6_000;
 
+fn upload_bytes() -> Vec<u8> {
+    [&[0xff, 0xd8, 0xff, 0xe0][..], &[9; 9_996]].concat()
+}
+
 /// Sends the first part of a photo and gives the upload's path.
 fn begin_upload(url: &str, token: &str) -> String {
     use base64::Engine;
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let bytes = [&[0xff, 0xd8, 0xff, 0xe0][..], &[9; 9_996]].concat();
+    let bytes = upload_bytes();
     let pairs =
         [("sha256", PhotoHash::of(&bytes).to_string()), ("round", ROUND.into()), ("school", SCHOOL.into())];
     let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(&value))).join(",");
@@ -154,73 +196,117 @@ fn begin_upload(url: &str, token: &str) -> String {
     path
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("a copy");
-        }
-    }
-}
-
-fn files(folder: &Path, below: &Path, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(below).expect("a folder").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            files(folder, &path, found);
-        } else if let Ok(name) = path.strip_prefix(folder) {
-            found.push(name.to_string_lossy().into_owned());
-        }
-    }
-    found.sort();
-}
-
-/// Starts a server on a folder and looks at what people see.
-fn look(folder: &Path, tokens: &Tokens, photo: &PhotoHash) -> Result<Shown, Outcome> {
+/// Starts a server on a folder, looks at what people see, and sends the rest
+/// of the unfinished upload; says what became of that.
+fn look(folder: &Path, eyes: &Eyes) -> Result<(Shown, String), Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let config = Config { data: folder.to_owned(), ..Config::default() };
+    let config =
+        Config { data: folder.to_owned(), journal_segment_bytes: SEGMENT_BYTES, ..Config::default() };
     let server =
         runtime.block_on(Server::open(config)).map_err(|error| Outcome::Refused(error.to_string()))?;
     let receipt_key = server.app().key.verifying_key().as_bytes().to_vec();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
-    let address = listener.local_addr().expect("a bound socket");
+    let url = format!("http://{}", listener.local_addr().expect("a bound socket"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = runtime.spawn(server.run(listener, async { drop(stopped.await) }));
-    let shown = see(&format!("http://{address}"), tokens, photo);
+    let shown = see(&url, eyes, receipt_key);
+    let finished = shown.as_ref().map_or_else(|_| String::new(), |shown| finish(&url, eyes, shown.upload));
     drop(stop);
     let _ = runtime.block_on(running);
-    let (school, photo, upload) = shown?;
-    Ok(Shown { school, photo, upload, receipt_key })
+    Ok((shown?, finished))
 }
 
-fn see(url: &str, tokens: &Tokens, photo: &PhotoHash) -> Result<(Value, Vec<u8>, Option<u64>), Outcome> {
-    let get = |path: String| {
-        let request = ureq::get(format!("{url}{path}"));
-        let request = request.header("authorization", format!("Bearer {}", tokens.desk));
-        let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
-        // An answer that breaks off before its length is a refusal too.
-        let broken_off = |_| Outcome::Told("broken off".to_owned());
-        let mut answer = request.call().map_err(broken_off)?;
-        let body = answer.body_mut().read_to_vec().map_err(broken_off)?;
-        if answer.status().is_success() {
-            return Ok(body);
-        }
-        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-        Err(Outcome::Told(problem["code"].as_str().unwrap_or("no code").to_owned()))
-    };
-    let school = get(format!("/api/rounds/{ROUND}/schools/{SCHOOL}"))?;
+fn see(url: &str, eyes: &Eyes, receipt_key: Vec<u8>) -> Result<Shown, Outcome> {
+    let school = get(url, eyes, &format!("/api/rounds/{ROUND}/schools/{SCHOOL}"))?;
     let school: Value = serde_json::from_slice(&school).unwrap_or_default();
-    Ok((school["consolidated"].clone(), get(format!("/api/photos/{photo}"))?, offset(url, tokens)))
+    let school = school["consolidated"].clone();
+    let findings = school["findings"].as_array().into_iter().flatten();
+    if let Some(code) =
+        findings.filter_map(|finding| finding["code"].as_str()).find(|code| *code == UNREADABLE)
+    {
+        return Err(Outcome::Told(code.to_owned()));
+    }
+    let photo = get(url, eyes, &format!("/api/photos/{}", eyes.photo))?;
+    let thumbnail = thumbnail(url, eyes)?;
+    let upload = offset(url, eyes);
+    check_of_the_journal(url)?;
+    Ok(Shown { school, photo, thumbnail, upload, receipt_key })
+}
+
+const UNREADABLE: &str = "document.unreadable";
+
+fn get(url: &str, eyes: &Eyes, path: &str) -> Result<Vec<u8>, Outcome> {
+    let request = ureq::get(format!("{url}{path}"));
+    let request = request.header("authorization", format!("Bearer {}", eyes.desk));
+    let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+    // An answer that breaks off before its length is a refusal too.
+    let broken_off = |_| Outcome::Told("broken off".to_owned());
+    let mut answer = request.call().map_err(broken_off)?;
+    let body = answer.body_mut().read_to_vec().map_err(broken_off)?;
+    if answer.status().is_success() {
+        return Ok(body);
+    }
+    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Err(Outcome::Told(problem["code"].as_str().unwrap_or("no code").to_owned()))
+}
+
+/// A thumbnail that is not there is made.
+fn thumbnail(url: &str, eyes: &Eyes) -> Result<Vec<u8>, Outcome> {
+    let (path, begun) = (format!("/api/photos/{}/thumbnail", eyes.photo), Instant::now());
+    loop {
+        match get(url, eyes, &path) {
+            Err(Outcome::Told(code)) if code == "photo.not_derived" && begun.elapsed() < DEADLINE => {}
+            other => return other,
+        }
+    }
+}
+
+/// A server that starts reads its whole journal, and says what it found.
+fn check_of_the_journal(url: &str) -> Result<(), Outcome> {
+    let begun = Instant::now();
+    loop {
+        let request = ureq::get(format!("{url}/health")).config().http_status_as_error(false).build();
+        let health = request.call().expect("an answer").body_mut().read_to_vec().expect("a body");
+        let health: Value = serde_json::from_slice(&health).expect("JSON");
+        match health["journal_check"].as_str() {
+            Some("unchecked") if begun.elapsed() < DEADLINE => {}
+            Some("intact") => return Ok(()),
+            other => return Err(Outcome::Told(format!("journal.{}", other.unwrap_or("unknown")))),
+        }
+    }
+}
+
+/// Sends what is missing of the unfinished upload. Gives the code of a refusal.
+///
+/// # Panics
+/// If what becomes of it is another photo.
+fn finish(url: &str, eyes: &Eyes, offset: Option<u64>) -> String {
+    let Some(offset) = offset else { return String::new() };
+    let bytes = upload_bytes();
+    let request = ureq::patch(format!("{url}{}", eyes.upload));
+    let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+    let mut answer = request
+        .header("authorization", format!("Bearer {}", eyes.inspector))
+        .header("tus-resumable", "1.0.0")
+        .header("upload-offset", offset.to_string())
+        .header("content-type", "application/offset+octet-stream")
+        .send(&bytes[usize::try_from(offset).expect("a few")..])
+        .expect("an answer");
+    if answer.status().is_success() {
+        let photo = get(url, eyes, &format!("/api/photos/{}", PhotoHash::of(&bytes)));
+        assert_eq!(photo.as_deref(), Ok(&bytes[..]), "what was sent is the photo");
+        return String::new();
+    }
+    let problem = answer.body_mut().read_to_vec().expect("a body");
+    let problem: Value = serde_json::from_slice(&problem).unwrap_or_default();
+    problem["code"].as_str().unwrap_or("no code").to_owned()
 }
 
 /// How far the server says that the unfinished upload is.
-fn offset(url: &str, tokens: &Tokens) -> Option<u64> {
-    let request = ureq::head(format!("{url}{}", tokens.upload)).header("tus-resumable", "1.0.0");
-    let request = request.header("authorization", format!("Bearer {}", tokens.inspector));
+fn offset(url: &str, eyes: &Eyes) -> Option<u64> {
+    let request = ureq::head(format!("{url}{}", eyes.upload)).header("tus-resumable", "1.0.0");
+    let request = request.header("authorization", format!("Bearer {}", eyes.inspector));
     let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
     let answer = request.call().expect("an answer");
     answer.headers().get("upload-offset")?.to_str().ok()?.parse().ok()
@@ -242,14 +328,19 @@ impl Damage {
     }
 }
 
+/// In the header, the middle and the tail; by the last byte, and by many.
 fn damages(length: usize, random: &mut ChaCha8Rng) -> Vec<Damage> {
     let mut below = |bound: usize| usize::try_from(random.next_u64() % bound as u64).unwrap_or(0);
+    let head = below(length.min(56));
+    let middle = length / 4 + below((length / 2).max(1));
+    let tail = length - 1 - below(length.min(50));
     let mut drawn = Vec::new();
-    for _ in 0..2 {
+    for byte in [head, middle.min(length - 1), tail] {
         let bit = u8::try_from(below(8)).unwrap_or(0);
-        drawn.push(Damage::Flip { byte: below(length), bit });
+        drawn.push(Damage::Flip { byte, bit });
     }
-    drawn.push(Damage::Cut { bytes: 1 + below(length.min(3_000)) });
+    drawn.push(Damage::Cut { bytes: 1 });
+    drawn.push(Damage::Cut { bytes: 1 + below(length) });
     drawn
 }
 
@@ -258,8 +349,8 @@ fn every_damaged_file_is_noticed_mended_or_refused() {
     let seed = 1;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let made = make();
-    let mut all = Vec::new();
-    files(&made.folder, &made.folder, &mut all);
+    let all = folder::files(&made.folder);
+    assert_some_of_everything(&all);
     let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for name in &all {
         let row = TABLE.iter().find(|row| name.starts_with(row.files));
@@ -272,20 +363,26 @@ fn every_damaged_file_is_noticed_mended_or_refused() {
             let mut damaged = bytes.clone();
             damage.to(&mut damaged);
             let outcome = on_a_copy(&made, name, &damaged);
-            let what = format!("seed {seed}, {name}, {damage:?}: {outcome:?}");
-            match &outcome {
-                Outcome::Same | Outcome::WentBack => {}
+            let what = format!("seed {seed}, {name} of {} bytes, {damage:?}: {outcome:?}", bytes.len());
+            let told = match outcome {
+                Outcome::Same => {
+                    assert!(row.may_be_silent, "{what}");
+                    "as before".to_owned()
+                }
+                Outcome::Rebuilt => {
+                    assert!(row.files.starts_with("store/index/"), "{what}");
+                    "set aside and rebuilt".to_owned()
+                }
+                Outcome::WentBack => "an upload went back".to_owned(),
                 Outcome::Refused(why) => {
                     let word = row.may_refuse.unwrap_or_else(|| panic!("{what}"));
                     assert!(why.contains(word) || why.contains("was acknowledged"), "{what}");
+                    "refused to start".to_owned()
                 }
-                Outcome::Told(code) => assert!(row.may_tell.contains(&code.as_str()), "{what}"),
-            }
-            let told = match outcome {
-                Outcome::Same => "as before".to_owned(),
-                Outcome::WentBack => "an upload went back".to_owned(),
-                Outcome::Refused(_) => "refused to start".to_owned(),
-                Outcome::Told(code) => code,
+                Outcome::Told(code) => {
+                    assert!(row.may_tell.contains(&code.as_str()), "{what}");
+                    code
+                }
             };
             seen.entry(row.files).or_default().insert(told);
         }
@@ -293,30 +390,44 @@ fn every_damaged_file_is_noticed_mended_or_refused() {
     for (kind, outcomes) in &seen {
         println!("{kind}: {outcomes:?}");
     }
-    for kind in ["store/journal/", "store/index/", "receipt.key", "photos/blobs/", "photos/staging/"] {
-        assert!(seen.contains_key(kind), "there is no {kind} in {all:?}");
+}
+
+/// Sealed and growing files of the journal, a snapshot, a photo with its
+/// thumbnail, an upload.
+fn assert_some_of_everything(all: &[String]) {
+    for (kind, least) in [
+        ("store/journal/", 3),
+        ("store/index/snapshots/", 1),
+        ("store/index/sled/db", 1),
+        ("receipt.key", 1),
+        ("photos/blobs/originals/", 1),
+        ("photos/blobs/thumbnails/", 1),
+        ("photos/staging/", 2),
+    ] {
+        let found = all.iter().filter(|name| name.starts_with(kind)).count();
+        assert!(found >= least, "{found} of {kind} in {all:?}");
     }
 }
 
 fn on_a_copy(made: &Made, name: &str, damaged: &[u8]) -> Outcome {
     let copy = tempfile::tempdir().expect("a folder");
-    copy_folder(&made.folder, copy.path());
+    folder::copy(&made.folder, copy.path());
     std::fs::write(copy.path().join(name), damaged).expect("a damaged file");
-    match look(copy.path(), &made.tokens, &made.photo) {
-        Ok(shown) if name.starts_with("photos/staging/") => {
-            assert_eq!(
-                shown.upload.max(made.before.upload),
-                made.before.upload,
-                "{name}: more than was sent"
-            );
-            let went_back = shown.upload != made.before.upload;
-            assert_eq!(Shown { upload: made.before.upload, ..shown }, made.before, "{name}");
-            if went_back { Outcome::WentBack } else { Outcome::Same }
-        }
-        Ok(shown) => {
-            assert_eq!(shown, made.before, "{name}: something else is shown, and nobody is told");
-            Outcome::Same
-        }
-        Err(outcome) => outcome,
+    let (shown, finished) = match look(copy.path(), &made.seen_by) {
+        Ok(shown) => shown,
+        Err(outcome) => return outcome,
+    };
+    let went_back = name.starts_with("photos/staging/") && shown.upload != made.before.upload;
+    assert!(shown.upload <= made.before.upload, "{name}: more than was sent");
+    let upload = if went_back { made.before.upload } else { shown.upload };
+    assert_eq!(Shown { upload, ..shown }, made.before, "{name}: something else is shown, and nobody is told");
+    if !finished.is_empty() {
+        Outcome::Told(finished)
+    } else if went_back {
+        Outcome::WentBack
+    } else if copy.path().join("store/index.aside.0").exists() {
+        Outcome::Rebuilt
+    } else {
+        Outcome::Same
     }
 }

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use crate::fault::{self, Fault};
 use crate::hub::document::Shared;
-use crate::hub::{Hub, Observer};
+use crate::hub::{Hub, Observer, WeakHub};
 use crate::rounds::rows::RoundRow;
 use crate::rounds::{DocumentName, Rounds};
 use crate::store::{JournalNumber, Store};
@@ -78,7 +78,7 @@ pub struct Sources<'a> {
 pub struct ReadModel {
     rounds: Arc<Rounds>,
     store: Arc<dyn Store>,
-    hub: OnceLock<Hub>,
+    hub: OnceLock<WeakHub>,
     dirty: Mutex<HashMap<RoundId, Dirty>>,
     slots: Mutex<HashMap<RoundId, Arc<Slot>>>,
     due: inbox::Due,
@@ -98,9 +98,9 @@ impl ReadModel {
         }
     }
 
-    /// Says where documents are read; the hub and its observer need each other.
-    pub fn connect(&self, hub: Hub) {
-        let _ = self.hub.set(hub);
+    /// Says where documents are read; the hub holds this observer.
+    pub fn connect(&self, hub: &Hub) {
+        let _ = self.hub.set(hub.downgrade());
     }
 
     /// Marks the register of a round, after an import.
@@ -129,8 +129,8 @@ impl ReadModel {
         id: &RoundId,
         look: impl FnOnce(&mut RoundModel) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let hub = self.hub.get().ok_or_else(fault::not_ready)?;
-        let sources = Sources { hub, store: &*self.store };
+        let hub = self.hub.get().and_then(WeakHub::upgrade).ok_or_else(fault::not_ready)?;
+        let sources = Sources { hub: &hub, store: &*self.store };
         let slot = self.slot(id);
         let mut place = slot.model.lock().await;
         // Out of its place while it is worked on: whatever ends that early, a

@@ -7,6 +7,12 @@
 //! <folder>/index.aside.N  an index that was damaged, kept for whoever asks why
 //! ```
 //!
+//! **What is missing** at the journal's end was acknowledged if the index holds
+//! it: it is flushed every second and when the server stops
+//! ([`Store::attest`]), and the store refuses to open. Beyond that a torn write
+//! and a tail that was cut off look alike: of a process that was killed the
+//! last second is the journal's own word only.
+//!
 //! **Backup** while running: [`EmbeddedStore::backup`] copies the journal up to
 //! a record, reads the copy back and writes `backup.json` beside it.
 //!
@@ -327,6 +333,11 @@ impl Store for EmbeddedStore {
 
     fn last(&self) -> JournalNumber {
         self.journal.reader().head().last
+    }
+
+    fn attest(&self) -> StoreFuture<'_, ()> {
+        let index = Arc::clone(&self.index);
+        Box::pin(blocking(move || index.attest()))
     }
 }
 

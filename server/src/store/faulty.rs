@@ -530,6 +530,10 @@ impl Store for FaultyStore {
     fn last(&self) -> JournalNumber {
         self.inner.last()
     }
+
+    fn attest(&self) -> StoreFuture<'_, ()> {
+        self.inner.attest()
+    }
 }
 
 #[cfg(test)]

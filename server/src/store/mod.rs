@@ -103,6 +103,20 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// About how many bytes it takes in a journal.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let bytes = match self {
+            Self::Chunk { bytes, .. } | Self::Held { bytes, .. } => bytes.len(),
+            Self::Row { key, value, .. } => key.len() + value.as_ref().map_or(0, |value| value.len()),
+            Self::Event { detail, .. } => detail.len(),
+            Self::SetAside { .. } => 0,
+        };
+        (bytes + codec::ENVELOPE_BYTES_MAX) as u64
+    }
+}
+
 /// The table through which the chunks of [`Record::Held`] are read.
 pub const HELD_CHUNKS: &str = "held_chunks";
 
@@ -228,4 +242,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The number of the last durable record.
     fn last(&self) -> JournalNumber;
+
+    /// Makes durable beside the journal how far it reaches, so that one that
+    /// is found to end earlier is known to be damaged and is not taken for a
+    /// torn write. For the end of a server; one that runs does so by itself
+    /// every second.
+    fn attest(&self) -> StoreFuture<'_, ()>;
 }

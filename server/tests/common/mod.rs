@@ -563,6 +563,10 @@ impl Store for Faulty {
     fn last(&self) -> JournalNumber {
         self.inner.last()
     }
+
+    fn attest(&self) -> StoreFuture<'_, ()> {
+        self.inner.attest()
+    }
 }
 
 /// The survey of the first school as the supervisor sees it.

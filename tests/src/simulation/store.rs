@@ -146,6 +146,10 @@ impl Store for SimulatedStore {
     fn last(&self) -> JournalNumber {
         self.index.last()
     }
+
+    fn attest(&self) -> StoreFuture<'_, ()> {
+        self.index.attest()
+    }
 }
 
 struct Unpark(Thread);

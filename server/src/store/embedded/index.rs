@@ -185,6 +185,14 @@ impl Index {
         }
     }
 
+    /// Flushes the index, which then proves how far the journal reaches.
+    pub fn attest(&self) -> Result<(), StoreError> {
+        if !self.may_write() {
+            return Err(StoreError::Full);
+        }
+        self.with(|index, _| index.flush())
+    }
+
     /// Puts a new index in the place of a broken one. Whoever reads or commits
     /// meanwhile waits.
     fn replace(&self, broken: &Arc<SledIndex>, why: String) {

@@ -97,6 +97,28 @@ async fn a_second_opening_is_refused_while_the_first_lasts() {
     EmbeddedStore::open(&place.path()).unwrap();
 }
 
+/// Without waiting for the index to be flushed by itself.
+#[tokio::test]
+async fn what_was_attested_is_missed_when_the_journal_is_cut_off() {
+    for cut in [1, 200] {
+        let (place, after) = (Place::new(), Place::new());
+        let store = EmbeddedStore::open(&place.path()).unwrap();
+        for n in 0..3 {
+            store.commit(vec![chunk(1, &[n; 90])]).await.unwrap();
+        }
+        store.attest().await.unwrap();
+        // As after a kill: the store gets no chance to write more.
+        copy_folder(&place.path(), &after.path());
+        let segment = after.path().join("journal").join(format!("{:020}.seg", 1));
+        let whole = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, &whole[..whole.len() - cut]).unwrap();
+        let opened = EmbeddedStore::open(&after.path());
+        let Some(StoreError::Damaged(why)) = opened.err() else { panic!("{cut} bytes are not missed") };
+        assert!(why.contains("segment") && why.contains("record 3"), "{why}");
+        assert_eq!(std::fs::read(&segment).unwrap().len(), whole.len() - cut, "nothing more is cut off");
+    }
+}
+
 #[tokio::test]
 async fn an_index_that_is_missing_is_rebuilt_from_the_journal() {
     let place = Place::new();

@@ -68,8 +68,8 @@ pub(super) fn header(before: Head) -> [u8; HEADER_BYTES] {
 /// Reads a header: what stands before the segment.
 ///
 /// # Errors
-/// [`StoreError::Newer`] for a later format; [`StoreError::Damaged`] naming the
-/// segment for anything else that is no header.
+/// [`StoreError::Newer`] for a whole header of a later format;
+/// [`StoreError::Damaged`] naming the segment for anything else that is none.
 pub(super) fn read_header(name: &str, bytes: &[u8]) -> Result<Head, StoreError> {
     let damaged = |what: &str| StoreError::Damaged(format!("segment {name}, offset 0: {what}"));
     let Some(bytes) = bytes.first_chunk::<HEADER_BYTES>() else {
@@ -78,13 +78,13 @@ pub(super) fn read_header(name: &str, bytes: &[u8]) -> Result<Head, StoreError> 
     if bytes[..8] != MAGIC {
         return Err(damaged("this is no segment of a journal"));
     }
-    // Before the checksum, because a later format may have another header.
+    // Every format has these 56 bytes, or a flipped bit would be a later one.
     let format = u32_at(bytes, 8);
-    if format > FORMAT {
-        return Err(StoreError::Newer(format));
-    }
     if u32_at(bytes, 52) != crc32c::crc32c(&bytes[..52]) || format == 0 {
         return Err(damaged("the header's checksum is wrong"));
+    }
+    if format > FORMAT {
+        return Err(StoreError::Newer(format));
     }
     let mut first = [0; 8];
     first.copy_from_slice(&bytes[12..20]);

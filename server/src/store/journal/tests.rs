@@ -136,7 +136,6 @@ fn a_flipped_bit_is_noticed_wherever_it_is() {
                     assert_eq!(segment_files(&disk), files, "{place}: nothing was changed");
                     refused += 1;
                 }
-                Err(StoreError::Newer(_)) => assert!((8..12).contains(&at), "{place}"),
                 Err(error) => panic!("{place}: {error}"),
                 Ok(journal) if journal.report.torn.is_some() => {
                     // Only the last flush can look torn, and it is said so.
@@ -218,6 +217,8 @@ fn missing_exchanged_and_cut_segments_are_refused() {
 fn a_newer_format_is_refused_and_left_alone() {
     let mut header = segment::header(Head::START);
     header[11] = 2;
+    let checksum = crc32c::crc32c(&header[..52]);
+    header[52..].copy_from_slice(&checksum.to_be_bytes());
     let disk = disk_of(&[(segment::file_name(JournalNumber(1)), header.to_vec())]);
     assert!(matches!(open_at_least(&disk, LARGE, 0).err(), Some(StoreError::Newer(2))));
     assert_eq!(segment_files(&disk)[0].1, header);
