@@ -138,7 +138,7 @@ async fn a_refreshed_model_says_what_one_read_anew_says() {
             }
             if step % 4 == 0 {
                 let anew = ReadModel::new(Arc::clone(&app.rounds), Arc::clone(&app.store));
-                anew.connect(app.hub.clone());
+                anew.connect(&app.hub);
                 let (refreshed, anew) = (said(&app.readmodel).await, said(&anew).await);
                 assert_eq!(refreshed, anew, "seed {seed}, step {step}");
             }
