@@ -135,10 +135,23 @@ impl Engine {
         }
     }
 
-    /// What of that no receipt on this connection was about.
+    /// What of that no receipt on this connection was about, or only one that
+    /// another has to follow.
     fn unasked(&self) -> Claimed {
         let ReceiptRound { answered, again, .. } = &self.receipt_round;
-        self.claimed().without(answered, again)
+        let let_in = answered.heads.keys().filter(|document| self.was_let_in(document));
+        let again = again.iter().chain(let_in).copied().collect();
+        self.claimed().without(answered, &again)
+    }
+
+    /// Whether the last receipt called something held that the server's
+    /// document has by now. Where it is all that the server has let in, nothing
+    /// else of the document changes here.
+    fn was_let_in(&self, document: &DocumentId) -> bool {
+        let Link::Open(open) = &self.link else { return false };
+        let held = self.acked.get(document).map(|acked| &acked.held).filter(|held| !held.is_empty());
+        let theirs = open.documents.get(document).and_then(|exchange| exchange.state.their_heads.as_ref());
+        held.zip(theirs).is_some_and(|(held, theirs)| theirs.iter().any(|head| held.contains(&hex(&head.0))))
     }
 
     /// The heads of a document, and once some of it has gone each change that
@@ -282,12 +295,13 @@ impl Engine {
         let superseded = self.forget_superseded();
         self.write(puts, superseded, Pending::Record(None), turn);
 
+        self.receipt_round.again.retain(|document| !claimed.heads.contains_key(document));
         let lacks = |document: &DocumentId, heads: &BTreeSet<String>| {
             let acked = self.acked.get(document);
-            heads.iter().any(|head| !acked.is_some_and(|acked| acked.settles(head)))
+            self.was_let_in(document)
+                || heads.iter().any(|head| !acked.is_some_and(|acked| acked.settles(head)))
         };
         let asked = claimed.heads.len();
-        self.receipt_round.again.retain(|document| !claimed.heads.contains_key(document));
         let settled: Vec<_> =
             claimed.heads.into_iter().filter(|(document, heads)| !lacks(document, heads)).collect();
         let heads_missing = settled.len() < asked;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use duxue_document::conflict::Conflict;
 use duxue_document::consolidate::{self, Settings};
 use duxue_document::consolidated::{ConsolidatedSchool, ReviewState, ValueState};
+use duxue_document::genesis;
 use duxue_document::history::{self, PastClaim, history_of_entry};
 use duxue_document::path::Section;
 use duxue_document::school::School;
@@ -418,9 +419,8 @@ impl Engine {
             let changes = local.doc.get_changes(&known);
             // Whatever the actor: an earlier one of this device counts too. What
             // everybody has from the beginning is nobody's work.
-            let genesis: BTreeSet<automerge::ChangeHash> =
-                empty(local.about.kind).get_heads().into_iter().collect();
-            let waiting: Vec<_> = changes.iter().filter(|change| !genesis.contains(&change.hash())).collect();
+            let genesis = automerge::ChangeHash(genesis::hash(local.about.kind));
+            let waiting: Vec<_> = changes.iter().filter(|change| change.hash() != genesis).collect();
             if waiting.is_empty() {
                 return None;
             }
@@ -513,5 +513,5 @@ impl Engine {
 }
 
 pub(crate) fn empty(kind: DocumentKind) -> automerge::Automerge {
-    duxue_document::genesis::document(kind, automerge::ActorId::from(&[0xff_u8; 16][..]))
+    genesis::document(kind, automerge::ActorId::from(&[0xff_u8; 16][..]))
 }
