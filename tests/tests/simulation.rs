@@ -17,8 +17,9 @@ use duxue_tests::simulation::ledger::lock;
 use duxue_tests::simulation::work::{quantity, room};
 use duxue_tests::simulation::world::{Faults, World};
 
-/// Steps in all. A debug build makes about 3 000 in a second of one core.
-const STEPS: u64 = 200_000;
+/// Steps in all, of some 770 seeds. A test build makes about 3 200 in a second
+/// of one core.
+const STEPS: u64 = 1_000_000;
 /// What has to have happened in as many steps, or the faults are not there.
 const TROUBLES: [&str; 16] = [
     "a right was withdrawn",

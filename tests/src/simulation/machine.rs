@@ -231,9 +231,12 @@ impl Machine {
     pub fn lose_power_while_flushing(&mut self, changes: u64) {
         if let Some(life) = &self.life {
             self.disk.cut_power_after(changes);
+            // A journal that has stopped writes nothing more.
+            let stopped = life.store.stopped().is_some();
             if let Some(flushed) = life.store.flush() {
                 match flushed.outcome {
                     Ok(_) => lock(&self.ledger).flushed(&flushed.records),
+                    Err(_) if stopped => {}
                     Err(_) => self.in_flight = flushed.records,
                 }
             }
@@ -298,12 +301,13 @@ impl Machine {
     /// Flushes the first commit that waits. False if there is none.
     pub fn flush(&mut self) -> bool {
         let Some(life) = &self.life else { return false };
+        let stopped = life.store.stopped().is_some();
         let Some(flushed) = life.store.flush() else { return false };
         if flushed.outcome.is_ok() {
             lock(&self.ledger).flushed(&flushed.records);
-        } else if life.store.stopped().is_some() {
+        } else if !stopped && life.store.stopped().is_some() {
             // The disk could not be brought back to what it was; the next
-            // opening decides.
+            // opening decides. What comes after that is not written at all.
             self.in_flight = flushed.records;
         }
         self.run();
