@@ -19,7 +19,7 @@ function iconsOf(sheet: string): string {
 
 /** A screen that shows an icon whose drawing is not there would show a box. */
 function known(screen: string, id: string): void {
-  for (const [, name] of screen.matchAll(/[\s-]icon="([\w-]+)"/g)) {
+  for (const [, name] of screen.matchAll(/(?:[\s-]icon|<Icon name|\bicon)(?:="|: ')([\w-]+)/g)) {
     if (!ICONS.has(name!)) throw new Error(`${id}: the icon ${name} is not in icons.woff2`)
   }
 }

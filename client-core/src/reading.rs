@@ -41,33 +41,51 @@ struct Open {
     reading: Consolidator,
 }
 
-/// The documents of a school, genesis in place of one that is not here.
-struct Held<'a> {
-    here: [Option<&'a Automerge>; 3],
-    genesis: [Automerge; 3],
+/// A document, or genesis in place of one that is not here.
+enum Doc<'a> {
+    Here(&'a Automerge),
+    Empty(Box<Automerge>),
 }
 
-impl<'a> Held<'a> {
-    fn of(engine: &'a Engine, subject: &Subject) -> Self {
-        let here = KINDS.map(|kind| {
-            let local = engine.documents.get(&About::of(subject, kind).id());
-            local.map(|local| &local.doc)
-        });
-        Self { here, genesis: KINDS.map(empty) }
+impl Doc<'_> {
+    fn here(&self) -> Option<&Automerge> {
+        match self {
+            Self::Here(doc) => Some(doc),
+            Self::Empty(_) => None,
+        }
     }
 
-    fn documents(&self) -> Documents<'_> {
-        let [survey, review, ruling] = &self.here;
-        let [no_survey, no_review, no_ruling] = &self.genesis;
-        Documents {
-            survey: survey.unwrap_or(no_survey),
-            review: review.unwrap_or(no_review),
-            ruling: ruling.unwrap_or(no_ruling),
+    fn any(&self) -> &Automerge {
+        match self {
+            Self::Here(doc) => doc,
+            Self::Empty(doc) => doc,
         }
     }
 }
 
+/// The documents of a school.
+struct Held<'a>([Doc<'a>; 3]);
+
+impl<'a> Held<'a> {
+    fn of(engine: &'a Engine, subject: &Subject) -> Self {
+        Self(KINDS.map(|kind| match engine.documents.get(&About::of(subject, kind).id()) {
+            Some(local) => Doc::Here(&local.doc),
+            None => Doc::Empty(Box::new(empty(kind))),
+        }))
+    }
+
+    fn documents(&self) -> Documents<'_> {
+        let [survey, review, ruling] = &self.0;
+        Documents { survey: survey.any(), review: review.any(), ruling: ruling.any() }
+    }
+}
+
 impl Readings {
+    /// Whether a school is the one that was asked about last.
+    pub(crate) fn is_open(&self, subject: &Subject) -> bool {
+        self.open.borrow().as_ref().is_some_and(|open| open.subject == *subject)
+    }
+
     /// A packet has changed: another register row, other figures or settings.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
@@ -101,8 +119,8 @@ impl Engine {
             Some(known) if known.heads == heads => known.reading,
             Some(known) if goes_on_from(&known.heads, &held) => {
                 let mut reading = known.reading;
-                for ((kind, before), doc) in KINDS.into_iter().zip(&known.heads).zip(held.here) {
-                    let Some(doc) = doc else { continue };
+                for ((kind, before), doc) in KINDS.into_iter().zip(&known.heads).zip(&held.0) {
+                    let Some(doc) = doc.here() else { continue };
                     reading.update(documents, &Changed::since(kind, doc, before));
                 }
                 reading
@@ -138,7 +156,7 @@ impl Engine {
 /// Whether the documents are those of these heads and more: not where one came
 /// or was built again.
 fn goes_on_from(heads: &Heads, held: &Held<'_>) -> bool {
-    heads.iter().zip(held.here).all(|(heads, doc)| match doc {
+    heads.iter().zip(&held.0).all(|(heads, doc)| match doc.here() {
         Some(doc) => {
             !heads.is_empty() && heads.iter().all(|head| doc.get_change_meta_by_hash(head).is_some())
         }

@@ -269,8 +269,9 @@ impl Engine {
     }
 
     fn progress(&self, subject: Subject, school: &School, assigned: bool) -> SchoolProgress {
-        let counts = self
-            .counts(&subject, || self.survey(&subject).map(|survey| Counts::of(&survey)).unwrap_or_default());
+        let counts = self.counts(&subject, || {
+            self.survey_beside(&subject).map(|survey| Counts::of(&survey)).unwrap_or_default()
+        });
         let waiting = |record: &&PhotoRecord| record.subject == subject && record.bytes_left() > 0;
         SchoolProgress {
             complete: counts.complete,
@@ -289,7 +290,22 @@ impl Engine {
     /// # Errors
     /// [`CommandError::UnknownSchool`] if no packet holds it.
     pub fn survey(&self, subject: &Subject) -> Result<SurveyView, CommandError> {
-        let consolidated = self.consolidated(subject)?;
+        Ok(self.survey_view(subject, self.consolidated(subject)?))
+    }
+
+    /// The same, and the school that is open stays so.
+    fn survey_beside(&self, subject: &Subject) -> Result<SurveyView, CommandError> {
+        if self.readings.is_open(subject) {
+            return self.survey(subject);
+        }
+        let consolidated = match self.documents.get(&About::of(subject, DocumentKind::Survey).id()) {
+            Some(local) => self.consolidated_with(subject, &local.doc),
+            None => self.consolidated_with(subject, &empty(DocumentKind::Survey)),
+        };
+        Ok(self.survey_view(subject, consolidated?))
+    }
+
+    fn survey_view(&self, subject: &Subject, consolidated: ConsolidatedSchool) -> SurveyView {
         let mut open = Vec::new();
         for section in Section::ALL {
             if !consolidated.complete.contains(&section) {
@@ -310,7 +326,7 @@ impl Engine {
         }
         open.extend(consolidated.conflicts().into_iter().map(|conflict| OpenPoint::Conflict { conflict }));
         open.extend(consolidated.findings.iter().cloned().map(|finding| OpenPoint::Finding { finding }));
-        Ok(SurveyView { heads: self.school_heads(subject), consolidated, open })
+        SurveyView { heads: self.school_heads(subject), consolidated, open }
     }
 
     /// Everything that was ever stated about one entry, as far as this device

@@ -41,6 +41,9 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// Files that are smaller are many, and are never joined again.
+const SMALLEST_SEGMENT: u64 = 16 << 10;
+
 /// Every setting, as a variable without its prefix.
 const FIELDS: &[&str] = &[
     "data",
@@ -88,6 +91,9 @@ impl Config {
         let figment = figment.merge(Env::prefixed("DUXUE_").only(FIELDS)).merge(limits_from(Env::raw()));
         let config: Self = figment.extract().map_err(|error| error.to_string())?;
         config.limits.check()?;
+        if config.journal_segment_bytes < SMALLEST_SEGMENT {
+            return Err(format!("journal_segment_bytes: at least {SMALLEST_SEGMENT}"));
+        }
         Ok(config)
     }
 }

@@ -98,7 +98,13 @@ pub(super) async fn append(
 }
 
 async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> Result<(), Fault> {
-    let turn = upload.turn().await;
+    let turn = match upload.turn().await {
+        Ok(turn) => turn,
+        Err(gone) => {
+            body::drain(body).await;
+            return Err(gone);
+        }
+    };
     if upload.is_complete() || part.offset != upload.offset() {
         let offset = upload.offset();
         let nothing_to_do = upload.is_complete() && part.offset == offset && part.stated == Some(0);

@@ -43,8 +43,8 @@ impl Room {
     }
 
     /// Promises room for so many bytes, if they and all that is promised
-    /// leave free what photos are to leave. What is free the file system has
-    /// in memory, so nobody waits for a disk here.
+    /// leave free what photos are to leave. A local file system knows by heart
+    /// what is free, so nobody waits for a disk here.
     pub fn promise(&self, bytes: u64) -> Result<Promise, Fault> {
         let mut promised = self.promised.lock();
         let free = (self.free)().map_err(|error| faults::io(&error))?;

@@ -5,7 +5,7 @@
 //! client was told is never taken back. Opening the folder again after a
 //! crash finds every upload where it was. Until bytes wait there for more, an
 //! upload is not described: most come whole in one request, and who asks
-//! after a crash for one that had no bytes is told to begin again.
+//! after a crash for one that was not described is told to begin again.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -50,6 +50,8 @@ pub(super) struct Upload {
     pub info: Info,
     flushed: AtomicU64,
     complete: AtomicBool,
+    /// Whether it was ended, so that who waited for a turn comes too late.
+    gone: AtomicBool,
     /// Whether it is described, and its names are flushed.
     kept: AtomicBool,
     lock: tokio::sync::Mutex<()>,
@@ -94,6 +96,7 @@ impl Upload {
             info,
             flushed: AtomicU64::new(flushed),
             complete: AtomicBool::new(complete),
+            gone: AtomicBool::new(false),
             kept: AtomicBool::new(flushed > 0),
             lock: tokio::sync::Mutex::new(()),
             wanted: watch::Sender::new(0),
@@ -101,13 +104,17 @@ impl Upload {
     }
 
     /// Waits for the upload, asking whoever has it to stop.
-    pub async fn turn(&self) -> Turn<'_> {
+    ///
+    /// # Errors
+    /// `not_found` where it was ended meanwhile.
+    pub async fn turn(&self) -> Result<Turn<'_>, Fault> {
         let mut number = 0;
         self.wanted.send_modify(|wanted| {
             *wanted += 1;
             number = *wanted;
         });
-        Turn { _lock: self.lock.lock().await, number, wanted: self.wanted.subscribe() }
+        let turn = Turn { _lock: self.lock.lock().await, number, wanted: self.wanted.subscribe() };
+        if self.gone.load(Ordering::Acquire) { Err(crate::fault::not_found()) } else { Ok(turn) }
     }
 
     /// Flushed bytes.
@@ -180,7 +187,10 @@ impl Staging {
         let upload =
             found.filter(|upload| upload.info.person == *person).ok_or_else(crate::fault::not_found)?;
         if upload.info.expires_ms <= now_ms && !upload.is_complete() {
-            self.forget(&upload).await.map_err(|error| faults::io(&error))?;
+            // Whoever works on it, works on; the sweep ends it afterwards.
+            if let Ok(_turn) = upload.lock.try_lock() {
+                self.forget(&upload).await.map_err(|error| faults::io(&error))?;
+            }
             return Err(faults::gone());
         }
         Ok(upload)
@@ -258,8 +268,9 @@ impl Staging {
         }
     }
 
-    /// Drops an upload and its bytes.
+    /// Drops an upload and its bytes. For whoever has the turn.
     pub async fn forget(&self, upload: &Upload) -> io::Result<()> {
+        upload.gone.store(true, Ordering::Release);
         self.remove_files(upload).await?;
         self.known().uploads.remove(&upload.info.id);
         Ok(())
@@ -270,10 +281,11 @@ impl Staging {
     pub async fn set_aside(&self, upload: &Upload, settings: &Settings) -> io::Result<()> {
         let (aside, names) = (Arc::clone(&self.aside), [self.part(upload), self.described(upload)]);
         let room = Kept { files: settings.aside_files, bytes: settings.aside_bytes };
-        let info = upload.info.clone();
+        let (info, kept) = (upload.info.clone(), upload.kept.load(Ordering::Acquire));
         apart(&self.files, move |files| {
-            describe(files, &names[1], &info)?;
-            aside.put(files, &names, room)
+            // A full disk has no room for a description; the bytes go in any case.
+            let described = kept || describe(files, &names[1], &info).is_ok();
+            aside.put(files, if described { &names } else { &names[..1] }, room)
         })
         .await?;
         self.forget(upload).await

@@ -188,7 +188,7 @@ impl Request {
 
     async fn head(&self, id: &str, uploader: &Uploader) -> Answer {
         let upload = self.find(id, uploader).await?;
-        let _turn = upload.turn().await;
+        let _turn = upload.turn().await?;
         // An offset that equals the length means that the photo is safe. After
         // a crash between the last byte and the row it is not yet.
         settle(&self.photos, &upload, None).await?;
@@ -218,7 +218,7 @@ impl Request {
 
     async fn terminate(&self, id: &str, uploader: &Uploader) -> Answer {
         let upload = self.find(id, uploader).await?;
-        let _turn = upload.turn().await;
+        let _turn = upload.turn().await?;
         // A photo that is already evidence stays; only the upload goes.
         self.photos.staging.forget(&upload).await.map_err(|error| faults::io(&error))?;
         Ok(empty(StatusCode::NO_CONTENT))

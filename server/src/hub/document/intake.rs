@@ -110,6 +110,7 @@ impl Document {
     /// [`StoreError::Damaged`] where a row cannot be written as JSON.
     pub fn plan(&self, contributions: Vec<Contribution>, intake: &Intake<'_>) -> Result<Plan, StoreError> {
         let mut plan = Plan::default();
+        let mut mover = None;
         let mut before = Before::default();
         for Contribution { session, delivery, write, changes } in contributions {
             if write == Writing::No {
@@ -150,18 +151,28 @@ impl Document {
             before.fresh.extend(sorted.fresh.clone());
             before.numbers.extend(std::mem::take(&mut sorted.numbers));
             let records = plan.records.len();
+            let moved = plan.moved.len();
             self.add(&mut plan, sorted, session, &delivery, intake, &before)?;
             plan.count(&delivery.person, records);
+            if plan.moved.len() > moved {
+                mover = Some(delivery.person);
+            }
         }
         for (actor, row) in before.fresh {
+            let records = plan.records.len();
             plan.records.push(ACTORS.put(&document_key(&self.id, &actor), &row)?);
+            plan.count(&row.person, records);
             plan.actors.push((actor, row));
         }
-        let moved = plan.moved.clone();
+        let (moved, records) = (plan.moved.clone(), plan.records.len());
         for row in self.held.items_of(&moved) {
             let stays = |hash: &&String| hash_from_hex(hash).is_none_or(|hash| !moved.contains(&hash));
             let left = row.hashes.iter().filter(stays).cloned().collect();
             plan.shrink(&self.name, row, left)?;
+        }
+        // Each change that its owner brings by itself writes the rest of the item anew.
+        if let Some(mover) = mover {
+            plan.count(&mover, records);
         }
         Ok(plan)
     }

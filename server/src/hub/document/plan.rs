@@ -1,6 +1,6 @@
 //! What is to be committed for what has arrived, and what follows when it was.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
@@ -219,7 +219,10 @@ impl Plan {
             self.emptied.push(row.number);
             return Ok(());
         }
-        let shrunk = HeldRow { hashes: left, ..row.clone() };
+        let stays: BTreeSet<&String> = left.iter().collect();
+        let mut shrunk = row.clone();
+        shrunk.actors.retain(|hash, _| stays.contains(hash));
+        shrunk.hashes = left;
         self.released.push((row.person.clone(), row.amount().without(shrunk.amount())));
         self.records.push(HELD.put(&held_key(name, row.number), &shrunk)?);
         self.shrunk.push(shrunk);

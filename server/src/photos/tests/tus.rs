@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use duxue_document::PhotoHash;
+use duxue_document::{PersonId, PhotoHash};
 use sha2::Digest;
 use tokio::io::AsyncReadExt;
 
@@ -221,6 +221,27 @@ async fn a_connection_that_hangs_gives_way_and_keeps_its_bytes() {
     assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("photo.preempted"), "{answer}");
     assert_eq!(server.patch(&path, offset, &photo[offset..]).await.status(), 204);
     server.photos.verify(&PhotoHash::of(&photo)).await.unwrap();
+}
+
+/// Who waits for an upload while it is ended does not bring it back.
+#[tokio::test]
+async fn a_request_that_waited_for_an_upload_that_ended_comes_too_late() {
+    let world = World::new();
+    let server = world.open().await;
+    let photo = noise(5_000);
+    let path = server.create(&photo).await;
+    assert_eq!(server.patch(&path, 0, &photo[..100]).await.status(), 204);
+    let id = path.rsplit('/').next().unwrap();
+    let upload = server.photos.staging.find(id, &PersonId::new("li").unwrap(), 0).await.unwrap();
+    let stalled = upload.turn().await.ok();
+    let (deleted, late, ()) = tokio::join!(
+        server.send("DELETE", &path, &[], b""),
+        server.patch(&path, 100, &photo[100..]),
+        async { drop(stalled) }
+    );
+    assert_eq!((deleted.status().as_u16(), late.status().as_u16()), (204, 404));
+    assert_eq!(world.files("staging"), [""; 0]);
+    assert_eq!(server.photos.photo(&PhotoHash::of(&photo)).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ const en: typeof zh = {
   waiting: 'Duxue is open in another window. Close that one; this one then goes on by itself.',
   broken: 'The data on this device cannot be used',
   retry: 'Open again',
+  not_loaded: 'This page could not be loaded. Open it again when there is a network.',
   synthetic: 'Synthetic data, for demonstration',
   update: 'There is a new version. What you are filling in is kept.',
   update_now: 'Update',

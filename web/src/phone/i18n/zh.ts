@@ -8,6 +8,7 @@ export default {
   waiting: '督学已在另一个窗口打开。请关闭那个窗口，这里会自动继续。',
   broken: '无法使用本机数据',
   retry: '重新打开',
+  not_loaded: '这一页没有加载完成。有网络时请重新打开。',
   synthetic: '合成数据，仅供演示',
   update: '有新版本。正在填写的内容会保留。',
   update_now: '更新',

@@ -1,23 +1,21 @@
 // The screens that are loaded after the first one is to be seen.
 
-import { defineAsyncComponent } from 'vue'
+import { defineAsyncComponent, type Component } from 'vue'
+import NotLoaded from '../parts/NotLoaded.vue'
 
 type Rest = typeof import('./rest')
 
 let loading: Promise<Rest> | undefined
 
-/** Loads them, once; a try that failed is made again. */
-export function loadRest(): Promise<Rest> {
-  loading ??= import('./rest').catch((error: unknown) => {
-    loading = undefined
-    throw error
-  })
-  return loading
-}
+/** Loads them, once: a browser does not ask again for a file that failed, the page has to be loaded anew. */
+export const loadRest = (): Promise<Rest> => (loading ??= import('./rest'))
 
-export const Enrol = defineAsyncComponent(async () => (await loadRest()).Enrol)
-export const Evidence = defineAsyncComponent(async () => (await loadRest()).Evidence)
-export const ItemForm = defineAsyncComponent(async () => (await loadRest()).ItemForm)
-export const School = defineAsyncComponent(async () => (await loadRest()).School)
-export const Section = defineAsyncComponent(async () => (await loadRest()).Section)
-export const Sync = defineAsyncComponent(async () => (await loadRest()).Sync)
+const later = <C extends Component>(screen: (rest: Rest) => C) =>
+  defineAsyncComponent({ loader: async () => screen(await loadRest()), errorComponent: NotLoaded })
+
+export const Enrol = later((rest) => rest.Enrol)
+export const Evidence = later((rest) => rest.Evidence)
+export const ItemForm = later((rest) => rest.ItemForm)
+export const School = later((rest) => rest.School)
+export const Section = later((rest) => rest.Section)
+export const Sync = later((rest) => rest.Sync)
