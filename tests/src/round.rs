@@ -28,11 +28,20 @@ impl Round {
     /// If any of it fails.
     #[must_use]
     pub fn open() -> Self {
+        Self::open_with(Vec::new())
+    }
+
+    /// The same with settings of the server.
+    ///
+    /// # Panics
+    /// If any of it fails.
+    #[must_use]
+    pub fn open_with(settings: Vec<(&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         xtask::demo::write(&folder.path().join("county")).unwrap_or_else(|error| panic!("{error}"));
         let data = folder.path().join("server");
         let register = folder.path().join("county/register.csv");
-        Self::open_in(folder, data, Start::default(), &register)
+        Self::open_in(folder, data, Start { settings, ..Start::default() }, &register)
     }
 
     /// The same with a data folder, a way to start and a register of one's
