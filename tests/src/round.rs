@@ -28,20 +28,20 @@ impl Round {
     /// If any of it fails.
     #[must_use]
     pub fn open() -> Self {
-        Self::open_with(Vec::new())
+        Self::open_with(Start::default())
     }
 
-    /// The same with settings of the server.
+    /// The same with a way to start.
     ///
     /// # Panics
     /// If any of it fails.
     #[must_use]
-    pub fn open_with(settings: Vec<(&'static str, String)>) -> Self {
+    pub fn open_with(start: Start) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         xtask::demo::write(&folder.path().join("county")).unwrap_or_else(|error| panic!("{error}"));
         let data = folder.path().join("server");
         let register = folder.path().join("county/register.csv");
-        Self::open_in(folder, data, Start { settings, ..Start::default() }, &register)
+        Self::open_in(folder, data, start, &register)
     }
 
     /// The same with a data folder, a way to start and a register of one's

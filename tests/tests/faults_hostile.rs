@@ -164,7 +164,8 @@ async fn attack(address: SocketAddr, token: &str, name: &str, sent: Sent) -> Opt
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_frames_are_told_why_and_cost_nobody_else_anything() {
     // Attackers are quicker to come again than the server is to end with them.
-    let round = Round::open_with(vec![("limits_connections_per_person", "2000".to_owned())]);
+    let round =
+        Round::open_with(Start { limits: vec![("connections_per_person", 2_000)], ..Start::default() });
     round.inspector("attacker", &[SCHOOL]);
     let attacking = Api::login(&round.url(), "attacker", &password("attacker"));
     let mut bystander = Standing::by(&round).await;

@@ -28,7 +28,7 @@ impl Share {
 
 /// The shares of all people. Asked before and counted after the flush, so that
 /// what is written at once may go beyond the limit together by as much as one
-/// person may have in flight.
+/// person may have in flight, and by the rows that this writes.
 pub struct Written {
     limit: u64,
     people: Mutex<HashMap<PersonId, Share>>,

@@ -1,9 +1,10 @@
 //! Photos: evidence by hash, taken in resumably, kept for ever.
 //!
 //! A photo's only name is the SHA-256 of its bytes. [`tus`] takes bytes in
-//! and flushes them as they come ([`staging`]); [`finish`] checks the hash,
-//! puts the photo among the [`blobs`], commits its row, and only then is it
-//! acknowledged. [`mod@derive`] makes thumbnails and reads EXIF afterwards
+//! and flushes them as they come ([`staging`]); [`finish`] sees to it that the
+//! hash is right, taken as they were written ([`writing`]) or by reading them
+//! again, puts the photo among the [`blobs`], commits its row, and only then is
+//! it acknowledged. [`mod@derive`] makes thumbnails and reads EXIF afterwards
 //! ([`picture`]), and [`serve`] gives originals and thumbnails to those who may see them.
 //!
 //! Who may do what is decided elsewhere: the caller passes two functions that

@@ -190,7 +190,8 @@ impl Request {
         let upload = self.find(id, uploader).await?;
         let _turn = upload.turn().await?;
         // An offset that equals the length means that the photo is safe. After
-        // a crash between the last byte and the row it is not yet.
+        // a crash between the last byte and the row it is not yet, if the
+        // upload was described and is still known.
         settle(&self.photos, &upload, None).await?;
         let mut response = empty(StatusCode::OK);
         body::put(&mut response, "upload-offset", &upload.offset().to_string());
