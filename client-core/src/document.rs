@@ -267,12 +267,17 @@ impl LocalDocument {
         self.doc.get_changes_meta(heads).into_iter().map(|change| change.hash).collect()
     }
 
+    /// Whether nothing of it is being stored, so that it can be replaced.
+    pub fn can_be_written_again(&self) -> bool {
+        !self.is_busy() && self.compacting.is_none()
+    }
+
     /// Goes on with a document that states again, under a new actor, what it
     /// cannot keep of our changes; `puts` belong to it. What the store holds now
     /// is kept aside. Returns whether it was done: not while something else is
     /// being stored.
     pub fn write_again(&mut self, gone: &Gone, actor: &[u8; 16], mut puts: Vec<(Key, Vec<u8>)>) -> bool {
-        if self.is_busy() || self.compacting.is_some() {
+        if !self.can_be_written_again() {
             return false;
         }
         let again = crate::reissue::again(&self.doc, self.about.kind, gone, ActorId::from(&actor[..]));

@@ -154,6 +154,16 @@ impl Engine {
         held.zip(theirs).is_some_and(|(held, theirs)| theirs.iter().any(|head| held.contains(&hex(&head.0))))
     }
 
+    /// Whether some of a document has gone and it cannot be written again yet:
+    /// the server has not said what it has of it, which decides what is stated
+    /// again, or the store is not done with it.
+    fn waits_to_be_written_again(&self, document: &DocumentId) -> bool {
+        let Link::Open(open) = &self.link else { return false };
+        let heard = open.documents.get(document).is_some_and(|exchange| exchange.heard);
+        let is_free = self.documents.get(document).is_some_and(LocalDocument::can_be_written_again);
+        self.acked.get(document).is_some_and(Acked::has_gone) && !(heard && is_free)
+    }
+
     /// The heads of a document, and once some of it has gone each change that
     /// the server's document lacks, since what became of it decides what is
     /// stated again.
@@ -299,6 +309,7 @@ impl Engine {
         let lacks = |document: &DocumentId, heads: &BTreeSet<String>| {
             let acked = self.acked.get(document);
             self.was_let_in(document)
+                || self.waits_to_be_written_again(document)
                 || heads.iter().any(|head| !acked.is_some_and(|acked| acked.settles(head)))
         };
         let asked = claimed.heads.len();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duxue_client_core::photo::PhotoState;
 use duxue_client_core::store::LeftOut;
-use duxue_client_core::views::{OutboxWhat, Waiting};
+use duxue_client_core::views::{LinkView, OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Reply, Seen, Statement};
 use duxue_document::decision::Outcome;
 use duxue_document::{DocumentId, DocumentKind, EntryPath, PhotoHash, Scalar, Value};
@@ -268,6 +268,29 @@ fn whoever_asks_now_hears_what_was_decided_on_held_work() {
     assert_eq!(waits(&world, DocumentKind::Survey), None);
     assert_eq!(world.devices[0].engine.left_out().count(), 1);
     assert_eq!(world.connections, 2, "the second is that of the document without it");
+}
+
+#[test]
+fn what_was_left_out_goes_though_the_receipt_came_before_the_servers_heads() {
+    let mut world = World::new(14, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
+    online(&mut world);
+    minutes(&mut world, 5);
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::LeftOut);
+    world.server.leave_out();
+    world.crash(0);
+    online(&mut world);
+    let asks = |world: &World| world.devices[0].http.iter().any(|(_, it)| it.url.ends_with("/receipts"));
+    while world.devices[0].engine.link_view() != LinkView::Online && world.step() {}
+    world.stalled = true;
+    while !asks(&world) && world.step() {}
+    while asks(&world) && world.step() {}
+    world.stalled = false;
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), None);
+    assert_eq!(world.devices[0].engine.left_out().count(), 1);
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub struct World {
     pub faults: Faults,
     to_server: VecDeque<(Socket, Vec<u8>)>,
     to_device: VecDeque<(Socket, Vec<u8>)>,
+    /// Whether sockets bring nothing to the devices for now, as slow ones do.
+    pub stalled: bool,
     /// Connections that were opened.
     pub connections: usize,
     /// Every claim that a device reported as saved.
@@ -173,6 +175,7 @@ impl World {
             faults: Faults::default(),
             to_server: VecDeque::new(),
             to_device: VecDeque::new(),
+            stalled: false,
             connections: 0,
             saved: BTreeSet::new(),
         };
@@ -489,6 +492,9 @@ impl World {
     }
 
     fn carry_to_device(&mut self) -> bool {
+        if self.stalled {
+            return false;
+        }
         let Some(((device, life, link), bytes)) = self.next_frame(false) else { return false };
         if self.devices[device].life == life {
             self.feed(device, Event::Frame { link, bytes });
