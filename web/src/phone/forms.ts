@@ -99,17 +99,13 @@ export function values(kind: ItemKind, typed: Typed): Record<string, Value> {
   return found
 }
 
-/** Fields that keep the item from being saved: needed and empty, half a size, or no number. */
-export function faults(kind: ItemKind, typed: Typed): FieldSpec[] {
+/** Fields that keep the item from being saved because they are empty: needed, or half a size. */
+export function lacking(kind: ItemKind, typed: Typed): FieldSpec[] {
   const text = (key: string): string => (typed[key] ?? '').trim()
   return FORMS[kind].filter((spec) => {
-    const found = text(keyOf(spec))
-    if (found === '') {
-      const other = { length_m: 'width_m', width_m: 'length_m' }[spec.name]
-      const half = other !== undefined && text(`size/${other}`) !== '' && text('size/area_m2') === ''
-      return spec.needed === true || half
-    }
-    return !fits(spec, found)
+    if (text(keyOf(spec)) !== '') return false
+    const other = { length_m: 'width_m', width_m: 'length_m' }[spec.name]
+    return spec.needed === true || (other !== undefined && text(`size/${other}`) !== '' && text('size/area_m2') === '')
   })
 }
 

@@ -16,6 +16,7 @@ const en: typeof zh = {
   update_now: 'Update',
   offline_ready: 'Ready to work offline',
   problem: {
+    capture: { far_from_declared: 'Far from the declared figure: check it again; it can be saved as it is' },
     client: {
       not_logged_in: 'This device is not enrolled: use an enrolment code or QR code',
       other_persons_work: 'Another person’s work on this device is not delivered yet: that inspector enrols with a new code of their own and syncs first, or use another device',
@@ -24,6 +25,8 @@ const en: typeof zh = {
       no_round: 'There are no assignments yet: update them online',
     },
   },
+  unlikely: 'This value is unusual: {what} (usually {usual}). Check it again; it can be saved as it is',
+  wrong: { decimal: 'a number is needed, such as 9.2, without its unit', whole: 'a whole number is needed, such as 38' },
   enrol: {
     sure: 'There are {waiting} undelivered items and {drafts} drafts on this device ({person}). Only a code of the same inspector can go on; another person’s code is refused and spent. My code is of the same inspector.',
     sure_drafts: 'There are {drafts} drafts on this device ({person}). When somebody else enrols, they are not seen until that inspector enrols again. I know.',
@@ -118,7 +121,7 @@ const en: typeof zh = {
     left_out_means: 'A supervisor left these out: they no longer count. What you stated stays here; to have it count, open it and state it again.',
     left_out_photos: 'photos {n}',
     receipts: 'Receipts',
-    receipt: '{documents} documents, {photos} photos',
+    receipt: 'documents: {documents}, photos: {photos}',
     no_receipt: 'No receipt yet',
     login_needed: 'The log-in has ended: enrol again; the data on this device is untouched',
   },

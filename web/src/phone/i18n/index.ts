@@ -3,7 +3,7 @@
 // and dates costs the phone more bytes than both languages together.
 
 import { ref } from 'vue'
-import type { Problem, Text } from '../../core/types'
+import type { Problem, Text, Warning } from '../../core/types'
 import en from './en'
 import zh from './zh'
 
@@ -54,6 +54,13 @@ export function words(problem: Problem): string {
   if (te(own)) return t(own)
   const text = isChinese() ? problem.message_zh : problem.message_en
   return problem.detail ? `${text} (${problem.detail})` : text
+}
+
+/** A warning in words: which value, and what is usual. */
+export function warned({ path, problem }: Warning): string {
+  const [, name = '', found = '', usual = ''] = /^(\w+) = (\S+) \((.+)\)$/.exec(problem.detail ?? '') ?? []
+  const field = [name, path.split('/').at(-1)].map((word) => `field.${word}`).find(te)
+  return usual ? t('unlikely', { what: field ? `${t(field)} ${found}` : found, usual }) : words(problem)
 }
 
 /** A time of today, in the language of the moment. */

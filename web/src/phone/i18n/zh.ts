@@ -14,6 +14,7 @@ export default {
   update_now: '更新',
   offline_ready: '已可离线使用',
   problem: {
+    capture: { far_from_declared: '与学校上报数相差较大，请再核对一次，不影响保存' },
     client: {
       not_logged_in: '本机还没有登记：请用登记代码或二维码登记',
       other_persons_work: '本机还有另一个人未送达的内容：请那位督学先用自己的新代码登记并同步，或使用另一台设备',
@@ -22,6 +23,8 @@ export default {
       no_round: '还没有任务：请联网更新',
     },
   },
+  unlikely: '这个值不太寻常：{what}（一般 {usual}）。请再核对一次，不影响保存',
+  wrong: { decimal: '请填数字，例如 9.2，不带单位', whole: '请填整数，例如 38' },
   enrol: {
     sure: '本机还有 {waiting} 项未送达的内容和 {drafts} 份草稿（{person}）。只有同一位督学的代码才能继续；用别人的代码登记不会成功，代码也会作废。我使用的是同一位督学的代码。',
     sure_drafts: '本机还有 {drafts} 份草稿（{person}）。换人登记后，这些草稿要等那位督学再次登记才看得到。我知道了。',

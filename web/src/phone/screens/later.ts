@@ -10,8 +10,9 @@ let loading: Promise<Rest> | undefined
 /** Loads them, once: a browser does not ask again for a file that failed, the page has to be loaded anew. */
 export const loadRest = (): Promise<Rest> => (loading ??= import('./rest'))
 
+// A file that does not come is no mistake of the app's, and is said in its place only.
 const later = <C extends Component>(screen: (rest: Rest) => C) =>
-  defineAsyncComponent({ loader: async () => screen(await loadRest()), errorComponent: NotLoaded })
+  defineAsyncComponent(() => loadRest().then(screen, () => NotLoaded as unknown as C))
 
 export const Enrol = later((rest) => rest.Enrol)
 export const Evidence = later((rest) => rest.Evidence)
