@@ -1,9 +1,10 @@
 // Pages and their addresses. What a page needs is in its address, so that
 // links and the back button work; each page is loaded when it is first seen.
 
+import { shallowRef } from 'vue'
 import { createRouter, createWebHashHistory, type RouteRecordRaw } from 'vue-router'
 import { adminRoutes } from './admin/routes'
-import { api, problemOf } from './api'
+import { api, problemOf, send } from './api'
 import { boardRoutes } from './board/routes'
 import { formRoutes } from './forms/routes'
 import { may, me, isAdministrator, rounds, session } from './session'
@@ -77,11 +78,55 @@ const routes: RouteRecordRaw[] = [
   { path: '/:rest(.*)*', component: () => import('./screens/Missing.vue'), meta: { title: 'shell.no_page' } },
 ]
 
+/** How long a page that is come back to may take to be there. */
+const READ_MS = 5_000
+
+/** Ends when the page is long enough to be as it was left. */
+function tall(top: number): Promise<void> {
+  const is = (): boolean => document.documentElement.scrollHeight >= top + innerHeight
+  if (is()) return Promise.resolve()
+  return new Promise((resolve) => {
+    const end = (): void => {
+      watching.disconnect()
+      clearTimeout(timer)
+      resolve()
+    }
+    const watching = new ResizeObserver(() => is() && end())
+    const timer = setTimeout(end, READ_MS)
+    watching.observe(document.body)
+  })
+}
+
 export const router = createRouter({
   history: createWebHashHistory(),
   routes,
-  scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
+  scrollBehavior: async (to, from, saved) => {
+    if (!saved) return to.path === from.path ? false : { top: 0 }
+    await tall(saved.top)
+    return saved
+  },
 })
+
+/** The address of a page whose files did not come: the server is away, or it has
+ * a newer version, whose files have other names. */
+export const notLoaded = shallowRef<string | null>(null)
+router.onError((error, to) => {
+  console.error(error)
+  notLoaded.value = to.fullPath
+})
+router.afterEach(() => {
+  notLoaded.value = null
+})
+
+/** Loads the app anew at that page, once the server answers: without it the
+ * browser would show a page of its own.
+ * @throws Refused */
+export async function loadAnew(): Promise<void> {
+  if (notLoaded.value === null) return
+  await send(import.meta.env.BASE_URL)
+  location.hash = notLoaded.value
+  location.reload()
+}
 
 /** Who is logged in, and the rounds to see: read once after a log-in or start. */
 export async function boot(): Promise<void> {

@@ -294,11 +294,17 @@ export interface EntryRef {
   gap: string | null
 }
 
+/** A part of a figure; one that is not certain may be nothing. */
+export interface Piece {
+  certain: boolean
+  size: Bounds
+}
+
 export interface Figure {
   source: Source
-  fixed: { certain: boolean; size: Bounds }[]
-  /** What depends on open conflicts. */
-  open: unknown[]
+  fixed: Piece[]
+  /** What depends on open conflicts: of each group one case comes true. */
+  open: { cases: Piece[][] }[]
   entries: EntryRef[]
   gaps: string[]
   beside: { source: Source; value: Bounds; items: number }[]

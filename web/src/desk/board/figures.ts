@@ -1,9 +1,9 @@
 // A school's figures: what the assessment uses, beside what was declared and
 // what was seen.
 
-import { sum } from '../parts/exact'
+import { extremes, sum } from '../parts/exact'
 import { splitKey } from './names'
-import type { Bounds, Declared, Entry, Figure, Source, Standard } from './types'
+import type { Bounds, Declared, Entry, Figure, Piece, Source, Standard } from './types'
 
 export interface FigureRow {
   campus: string
@@ -35,15 +35,41 @@ function listed(sizes: string[]): string {
   return [...count].map(([size, times]) => (times > 1 ? `${size} × ${times}` : size)).join('、')
 }
 
-/** The rooms or classes one by one, or their sum. */
+const listedOf = (pieces: Piece[]): string => listed(pieces.map(({ size }) => bounds(size)))
+
+/** The sum of parts, from the least that it can be to the most. */
+function total(pieces: Piece[]): Bounds {
+  const highs = pieces.map(({ size }) => size.high)
+  return {
+    low: sum(pieces.map(({ certain, size }) => (certain ? size.low : '0'))),
+    high: highs.includes(null) ? null : sum(highs.filter((high) => high !== null)),
+  }
+}
+
+/** One of these, nobody knows which yet. */
+const oneOf = (cases: string[]): string => (cases.length > 1 ? `(${cases.join(' / ')})` : (cases[0] ?? ''))
+
+/** The rooms or classes one by one, or their sum; where a conflict is open, every case of it. */
 function used(figure: Figure, isList: boolean): string {
   // What nobody gives is not nothing.
   if (figure.source === 'missing') return ''
-  if (figure.fixed.length === 0) return '0'
-  if (isList) return listed(figure.fixed.map(({ size }) => bounds(size)))
-  const low = sum(figure.fixed.map(({ certain, size }) => (certain ? size.low : '0')))
-  const highs = figure.fixed.map(({ size }) => size.high)
-  return bounds({ low, high: highs.includes(null) ? null : sum(highs.filter((high) => high !== null)) })
+  const groups = figure.open.map(({ cases }) => cases)
+  if (isList) {
+    const cases = groups.map((all) => oneOf([...new Set(all.map((one) => listedOf(one) || '0'))]))
+    return [...(figure.fixed.length ? [listedOf(figure.fixed)] : []), ...cases].join('、') || '0'
+  }
+  const ranges = groups.map((all) => range(all.map(total)))
+  const parts = [total(figure.fixed), ...ranges].map((size) => ({ certain: true, size }))
+  return bounds(total(parts))
+}
+
+/** From the lowest of some bounds to the highest. */
+function range(all: Bounds[]): Bounds {
+  const highs = all.map(({ high }) => high)
+  return {
+    low: extremes(all.map(({ low }) => low))?.[0] ?? '0',
+    high: highs.includes(null) ? null : (extremes(highs.filter((high) => high !== null))?.[1] ?? '0'),
+  }
 }
 
 function stated(entry: Entry | undefined): string {

@@ -46,10 +46,12 @@ export function sorted<Row>(rows: Row[], column: Column<Row>, down: boolean, loc
 export function matching<Row>(rows: Row[], columns: Column<Row>[], search: string, filters: Record<string, string>): Row[] {
   const wanted = search.trim().toLowerCase()
   const tests = columns.flatMap((column) => {
-    const filter = filters[column.key]?.trim()
-    if (!filter) return []
+    const filter = filters[column.key]
+    if (filter === undefined) return []
+    // One of the choices may be that nothing is there.
     if (column.filter === 'choice') return [(row: Row) => textOf(column, row) === filter]
-    const part = filter.toLowerCase()
+    const part = filter.trim().toLowerCase()
+    if (!part) return []
     return [(row: Row) => textOf(column, row).toLowerCase().includes(part)]
   })
   if (!wanted && tests.length === 0) return rows

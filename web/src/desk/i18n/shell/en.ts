@@ -22,6 +22,7 @@ const en: typeof zh = {
   live: { live: 'Live', connecting: 'Connecting', offline: 'Not connected', updated: 'as of {time}' },
   no_rounds: 'There is no round that you may see. Ask the administrator.',
   no_page: 'There is no such page',
+  not_loaded: 'The page did not open: the server cannot be reached, or it has a newer version. What was saved is safe.',
   home: 'To the first page',
   loading: 'Reading…',
   retry: 'Try again',
