@@ -3,7 +3,7 @@
 import { useI18n } from 'vue-i18n'
 import { api } from '../api'
 import type { EntryWords } from '../parts/entries'
-import type { ConflictView, SchoolView } from '../types'
+import type { ConflictView, SchoolView, Value } from '../types'
 
 /** So many schools are read for the names of their rooms; beyond it ids are shown. */
 const MOST = 60
@@ -19,6 +19,14 @@ export async function schoolsOf(round: string, conflicts: ConflictView[], signal
 export function partsOf(path: string): { section: string; item: string | null; field: string } {
   const [section = '', second = '', third] = path.split('/')
   return third === undefined ? { section, item: null, field: second } : { section, item: `${section}/${second}`, field: third }
+}
+
+/** What is typed, with the fields and types of what others stated; null while one is empty. */
+export function statedLike(example: Value, stated: Record<string, string>): Value | null {
+  const fields = Object.entries(example)
+  const filled = fields.filter(([name]) => stated[name]?.trim())
+  if (filled.length !== fields.length || fields.length === 0) return null
+  return Object.fromEntries(filled.map(([name, like]) => [name, typeof like === 'boolean' ? stated[name] === 'true' : (stated[name] ?? '').trim()]))
 }
 
 export function useConflictWords(words: EntryWords): { subject: (conflict: ConflictView, school: SchoolView | undefined) => string } {
