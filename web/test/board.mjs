@@ -74,7 +74,10 @@ await scenario('board', async (desk) => {
   const [sheet] = await Promise.all([page.waitForEvent('download'), page.locator('#schools').getByRole('button', { name: '导出 XLSX' }).click()])
   assert.equal(readFileSync(await sheet.path()).subarray(0, 2).toString(), 'PK')
   const [image] = await Promise.all([page.waitForEvent('download'), page.locator('#coefficients').getByRole('button', { name: '存为图片' }).click()])
-  assert.equal(readFileSync(await image.path()).subarray(1, 4).toString(), 'PNG')
+  const png = readFileSync(await image.path())
+  assert.equal(png.subarray(1, 4).toString(), 'PNG')
+  const [shown] = await page.locator('#coefficients canvas').evaluateAll((all) => all.map(({ clientHeight }) => clientHeight))
+  assert(png.readUInt32BE(20) > 2 * shown, 'its name stands above the chart')
 
   desk.doing('at 1024 × 768, and in English')
   await page.setViewportSize({ width: 1024, height: 768 })

@@ -153,6 +153,8 @@ await scenario('forms', async (desk) => {
 
   desk.doing('a server that does not answer is said, with a way to try again')
   desk.expected.push(/status of 503/)
+  // What the feed tells would have the page read again by itself, before the tap.
+  await page.route('**/feed', () => undefined)
   await page.route(`**/api/rounds/${ROUND}/forms`, (route) => route.fulfill({ status: 503, json: { code: 'store.failed', message_zh: '暂时读不到', message_en: 'cannot be read now' } }))
   await page.reload()
   await page.getByText('暂时读不到').waitFor()
@@ -160,6 +162,7 @@ await scenario('forms', async (desk) => {
   await page.unroute(`**/api/rounds/${ROUND}/forms`)
   await page.getByRole('button', { name: '重试' }).click()
   await shown('II-1').waitFor()
+  await page.unroute('**/feed')
 
   desk.doing('the template of the register comes back through the import')
   await desk.go(page, `/rounds/${ROUND}/import`)
