@@ -175,6 +175,7 @@ const en: typeof zh = {
     save: 'Save {n}',
     saved: 'Saved; on its way to the server',
     unsaved: '{n} not saved',
+    overfull: '"{what}" is above 100 %: check it again; it can be saved as it is',
     bad: '"{what}" is not a number (at most {decimals} decimals)',
     conflict: 'does not agree',
     conflict_help: 'Two people entered different values at once. Check, and enter it again.',

@@ -173,6 +173,7 @@ export default {
     save: '保存 {n} 项',
     saved: '已保存，正在送达服务器',
     unsaved: '有 {n} 项未保存',
+    overfull: '“{what}”超过 100%，请再核对一次，不影响保存',
     bad: '“{what}”不是有效的数字（最多 {decimals} 位小数）',
     conflict: '不一致',
     conflict_help: '有人同时填了不同的值。核实后重新填写即可。',
