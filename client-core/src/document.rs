@@ -276,16 +276,34 @@ impl LocalDocument {
     /// cannot keep of our changes; `puts` belong to it. What the store holds now
     /// is kept aside. Returns whether it was done: not while something else is
     /// being stored.
-    pub fn write_again(&mut self, gone: &Gone, actor: &[u8; 16], mut puts: Vec<(Key, Vec<u8>)>) -> bool {
+    pub fn write_again(&mut self, gone: &Gone, actor: &[u8; 16], puts: Vec<(Key, Vec<u8>)>) -> bool {
         if !self.can_be_written_again() {
             return false;
         }
         let again = crate::reissue::again(&self.doc, self.about.kind, gone, ActorId::from(&actor[..]));
         let Ok(new) = again else { return false };
+        self.replace(new, puts);
+        self.actor_ready = true;
+        true
+    }
+
+    /// Begins anew with a document that only others write, so that the server
+    /// gives all of it again. What the store holds now is kept aside. Returns
+    /// whether it was done: not while something else is being stored.
+    pub fn take_again(&mut self) -> bool {
+        if self.about.own || self.damaged || !self.can_be_written_again() {
+            return false;
+        }
+        self.replace(crate::views::empty(self.about.kind), Vec::new());
+        self.actor_ready = false;
+        true
+    }
+
+    /// Puts another document in this one's place, here and in the store.
+    fn replace(&mut self, new: Automerge, mut puts: crate::engine::Puts) {
         let aside = self.doc.save();
         puts.push((keys::aside(&self.id(), &aside), aside));
         self.doc = new;
-        self.actor_ready = true;
         let bytes = self.doc.save();
         let key = keys::snapshot(&self.id(), &bytes);
         let old = std::mem::take(&mut self.chunks).into_keys();
@@ -293,7 +311,6 @@ impl LocalDocument {
         let deletes = old.filter(|old| *old != key).collect();
         puts.push((key, bytes));
         self.unsaved.push_back(Unsaved { puts, deletes, replies: Vec::new(), late: false });
-        true
     }
 
     /// What a supervisor left out of it, as it was stated.

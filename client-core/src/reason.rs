@@ -37,6 +37,14 @@ pub const WRITTEN_AGAIN: Problem = Problem::new(
     "this device's data was put back to an earlier state: what was not delivered is written again, and the old data is kept aside",
 );
 
+/// Others' document is another on the server than it was, which needs a new
+/// connection.
+pub const TAKEN_AGAIN: Problem = Problem::new(
+    "sync.taken_again",
+    "服务器的数据曾被恢复到较早的状态：他人的一份资料已重新取得，旧数据另行保留",
+    "the server's data was put back to an earlier state: a document of others is fetched again, and the old data is kept aside",
+);
+
 /// The server could not merge some of what this device sent.
 pub const STATED_AGAIN: Problem = Problem::new(
     "sync.stated_again",

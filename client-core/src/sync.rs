@@ -440,6 +440,13 @@ impl Engine {
                     self.begin_anew(reason::WRITTEN_AGAIN, turn);
                     return true;
                 }
+                // The server was put back to a backup, and its author wrote
+                // something else since.
+                if self.documents.get_mut(&document).is_some_and(LocalDocument::take_again) {
+                    self.dirty.insert(document);
+                    self.begin_anew(reason::TAKEN_AGAIN, turn);
+                    return true;
+                }
                 detail
             }
             Unusable::Other(detail) => detail,

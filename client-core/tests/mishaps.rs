@@ -8,8 +8,10 @@ use duxue_client_core::photo::PhotoState;
 use duxue_client_core::store::LeftOut;
 use duxue_client_core::views::{LinkView, OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Reply, Seen, Statement};
-use duxue_document::decision::Outcome;
-use duxue_document::{DocumentId, DocumentKind, EntryPath, PhotoHash, Scalar, Value};
+use duxue_document::decision::{Outcome, Verdict};
+use duxue_document::{
+    Captured, DecisionId, DocumentId, DocumentKind, EntryPath, PhotoHash, Scalar, Value, genesis, write,
+};
 use duxue_protocol::api::Role;
 use world::{Fate, World, subject};
 
@@ -270,6 +272,23 @@ fn whoever_asks_now_hears_what_was_decided_on_held_work() {
     assert_eq!(world.connections, 2, "the second is that of the document without it");
 }
 
+/// The server's heads are all that says so: nothing of the document changes
+/// here, and nobody connects anew.
+#[test]
+fn what_was_let_in_on_the_same_connection_waits_no_more() {
+    let mut world = World::new(16, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
+    online(&mut world);
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    world.let_in();
+    minutes(&mut world, 5);
+    assert_eq!(waits(&world, DocumentKind::Survey), None);
+    assert_eq!(world.connections, 1);
+}
+
 #[test]
 fn what_was_left_out_goes_though_the_receipt_came_before_the_servers_heads() {
     let mut world = World::new(14, 1);
@@ -291,6 +310,40 @@ fn what_was_left_out_goes_though_the_receipt_came_before_the_servers_heads() {
     minutes(&mut world, 5);
     assert_eq!(waits(&world, DocumentKind::Survey), None);
     assert_eq!(world.devices[0].engine.left_out().count(), 1);
+}
+
+/// The server was put back to a backup, and the supervisor, whose device was
+/// too, returned another entry since.
+#[test]
+fn what_only_others_write_is_fetched_again_where_it_became_another() {
+    let mut world = World::new(15, 1);
+    online(&mut world);
+    let review = id(DocumentKind::Review);
+    let wrote = |world: &mut World, entry: &str| {
+        let mut doc = genesis::document(DocumentKind::Review, [7; 16].into());
+        let verdict = Verdict {
+            entry: path(entry),
+            saw: BTreeSet::new(),
+            outcome: Outcome::Accepted,
+            supersedes: BTreeSet::new(),
+            captured: Captured::default(),
+        };
+        write::put_verdict(&mut doc, &DecisionId::new("verdict").unwrap(), &verdict).unwrap();
+        world.server.documents.insert(review, doc);
+        world.crash(0);
+        online(world);
+        minutes(world, 5);
+    };
+    let here = |world: &World| world.devices[0].engine.survey(&subject()).unwrap().heads[&review].clone();
+    for (entry, times) in [("quantities/pupils:primary", 0), ("quantities/books:primary", 1)] {
+        wrote(&mut world, entry);
+        assert_eq!(here(&world), world.server.heads()[&review]);
+        assert_eq!(troubles(&world, "sync.taken_again"), times);
+        assert_eq!(world.devices[0].disk.keys().filter(|key| key.starts_with("aside/")).count(), times);
+    }
+    world.crash(0);
+    world.run(50);
+    assert_eq!(here(&world), world.server.heads()[&review]);
 }
 
 #[test]

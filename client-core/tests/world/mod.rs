@@ -403,6 +403,12 @@ impl World {
         self.feed(device, Event::Disconnected { link, reason: unreachable("cut") });
     }
 
+    /// A supervisor lets in what is held.
+    pub fn let_in(&mut self) {
+        let frames = self.server.let_in();
+        self.to_device.extend(frames);
+    }
+
     pub fn store_one(&mut self, device: usize) -> bool {
         let full = self.devices[device].full || self.chance(self.faults.disk_full);
         let own = &mut self.devices[device];

@@ -48,6 +48,8 @@ pub struct Server {
     pub closing: Option<Socket>,
     /// Changes kept outside the documents, with where they are listed.
     outside: BTreeMap<(DocumentId, String), Fate>,
+    /// The messages that brought them.
+    kept: Vec<(DocumentId, sync::Message)>,
     /// Why messages were refused whole.
     pub refused: Vec<&'static str>,
     /// Messages that brought changes.
@@ -116,6 +118,7 @@ impl Server {
             fails: BTreeSet::new(),
             closing: None,
             outside: BTreeMap::new(),
+            kept: Vec::new(),
             refused: Vec::new(),
             deliveries: 0,
             journal: 0,
@@ -145,6 +148,19 @@ impl Server {
         self.photos = backup.photos;
         self.uploads.clear();
         self.sessions.clear();
+    }
+
+    /// A supervisor lets in what is held; gives what everyone is told.
+    pub fn let_in(&mut self) -> Vec<(Socket, Vec<u8>)> {
+        self.fates.clear();
+        self.outside.clear();
+        let mut frames = Vec::new();
+        for (id, message) in std::mem::take(&mut self.kept) {
+            let doc = self.documents.get_mut(&id).unwrap();
+            doc.receive_sync_message(&mut sync::State::new(), message).unwrap();
+            frames.extend(self.speak(id));
+        }
+        frames
     }
 
     /// A supervisor leaves out what is held.
@@ -204,6 +220,7 @@ impl Server {
                         for hash in new {
                             self.outside.insert((id, hex(&hash.0)), *fate);
                         }
+                        self.kept.push((id, message.clone()));
                         // It would say again what it has, which is nothing new.
                         message.changes = sync::ChunkList::empty();
                         message.version = sync::MessageVersion::V1;
