@@ -171,8 +171,11 @@ fn summarise(school: &ConsolidatedSchool) -> Summary {
         summary.entries += u32::from(entry.value != ValueState::Missing);
         summary.photos.extend(photos(entry));
     }
-    for path in school.entries.keys() {
-        if let EntryPath::Evidence(photo) = path {
+    for (path, entry) in &school.entries {
+        // A verdict may stand on a photo whose claim was left out.
+        if let EntryPath::Evidence(photo) = path
+            && !entry.candidates.is_empty()
+        {
             summary.photos.insert(*photo);
         }
     }
@@ -187,4 +190,48 @@ fn photos(entry: &Entry) -> impl Iterator<Item = PhotoHash> + '_ {
 #[must_use]
 pub fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use duxue_document::decision::{Outcome, Verdict};
+    use duxue_document::school::{SchoolKind, Setting};
+    use duxue_document::{DecisionId, write};
+
+    use super::*;
+
+    fn school() -> School {
+        School {
+            id: "3402070001".parse().expect("an id"),
+            name: "镜湖小学".to_owned(),
+            jurisdiction: "340207".parse().expect("a code"),
+            kind: SchoolKind::Primary,
+            parent: None,
+            attached: BTreeSet::new(),
+            setting: Setting::Urban,
+            sponsor: 4,
+            built_year: None,
+            boarding: false,
+            dense_centre: false,
+            place: None,
+        }
+    }
+
+    /// The claim may have been left out, and the verdict stays.
+    #[test]
+    fn a_photo_that_only_a_verdict_names_is_not_one_of_the_survey() {
+        let [survey, mut review, ruling] = KINDS.map(|kind| genesis::document(kind, ActorId::from([1; 16])));
+        let verdict = Verdict {
+            entry: EntryPath::Evidence(PhotoHash::of(b"a photo")),
+            saw: BTreeSet::new(),
+            outcome: Outcome::Returned { reason: "看不清".to_owned() },
+            supersedes: BTreeSet::new(),
+            captured: duxue_document::Captured::default(),
+        };
+        let id = DecisionId::new("v1").expect("an id");
+        write::put_verdict(&mut review, &id, &verdict).expect("a verdict");
+        let documents = Documents { survey: &survey, review: &review, ruling: &ruling };
+        let model = SchoolModel::new(school(), Declared::default(), Settings::default(), documents);
+        assert_eq!(model.summary(), &Summary::default());
+    }
 }
