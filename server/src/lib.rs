@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod feed;
+pub mod heavy;
 pub mod http;
 pub mod hub;
 pub mod import;

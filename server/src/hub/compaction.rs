@@ -6,6 +6,8 @@ use std::sync::Arc;
 use automerge::Automerge;
 use tokio::sync::oneshot;
 
+use crate::heavy::elsewhere;
+
 use super::Inner;
 use super::document::Document;
 
@@ -34,7 +36,7 @@ impl Compaction {
         let before = document.chunk_bytes();
         self.0 = Some(outcome);
         hub.tasks.spawn(async move {
-            let saved = tokio::task::spawn_blocking(move || save(&copy)).await;
+            let saved = elsewhere(move || save(&copy)).await;
             let made = match saved.map_err(|error| error.to_string()).and_then(|saved| saved) {
                 Ok(snapshot) => {
                     let bytes = snapshot.len();

@@ -1,7 +1,7 @@
 //! One WebSocket: the handshake, frames to documents, frames to the socket,
 //! keep-alive, and an end that says why.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -18,13 +18,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::accounts::{Accounts, Caller};
 use crate::clock::now_ms;
 use crate::config::{refused, refused_within};
+use crate::heavy::heavy;
 use crate::rounds::{DocumentName, Writing};
 use crate::transport::Progress;
 
 use super::admit::{Admitted, Refused, admit, admit_small, admit_without_changes};
 use super::life::{Life, Pings};
 use super::peer::{Closing, Peer};
-use super::task::{Event, heavy};
+use super::task::Event;
 use super::turns::{Apart, Share};
 use super::{Hub, Inner, count};
 
@@ -101,6 +102,7 @@ async fn run(
     let mut stopping = Box::pin(stopping);
     let joining = Box::pin(timeout(hub.limits.handshake, join(&hub, &mut stream)));
     let joined = tokio::select! {
+        biased;
         joined = joining => joined,
         () = &mut stopping => return refuse(&hub, &mut sink, None, RESTART).await,
     };
@@ -144,11 +146,12 @@ async fn run(
     let mut session = Session {
         hub: Arc::clone(&hub),
         peer: Arc::clone(&peer),
-        documents: HashSet::new(),
+        documents: BTreeSet::new(),
         ephemeral: Bucket::new(),
         share: place.share.clone(),
     };
     tokio::select! {
+        biased;
         () = peer.closed() => {}
         () = hub.sessions.cancelled() => peer.end(RESTART),
         () = stopping => peer.end(RESTART),
@@ -275,6 +278,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
         };
         if let Some(message) = message {
             let sent = tokio::select! {
+                biased;
                 sent = send(&mut sink, message, &life, hub.limits.send) => sent,
                 () = peer.closed() => break,
             };
@@ -316,7 +320,8 @@ async fn send<S: Sink<Message, Error = Error> + Unpin>(
 struct Session {
     hub: Arc<Inner>,
     peer: Arc<Peer>,
-    documents: HashSet<DocumentId>,
+    /// In an order of its own, so that a simulation runs the same way again.
+    documents: BTreeSet<DocumentId>,
     ephemeral: Bucket,
     share: Share,
 }

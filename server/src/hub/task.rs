@@ -9,20 +9,20 @@ mod answer;
 mod event;
 mod load;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PersonId};
 use futures_util::FutureExt;
-use tokio::runtime::RuntimeFlavor;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::now_ms;
 use crate::config::refused;
 use crate::fault::{self, Fault};
+use crate::heavy::heavy;
 use crate::rounds::{DocumentName, Writing};
 use crate::store::{Delivery, HELD_CHUNKS, JournalNumber, StoreError, held_chunks_key};
 
@@ -41,8 +41,6 @@ pub use event::{Durable, Event};
 
 /// Events taken in at once.
 const BATCH: usize = 256;
-/// Operations above which applying leaves the async threads.
-const LARGE: usize = 2_000;
 
 /// Runs a document until it is idle without subscribers, or the hub stops.
 pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<Event>) {
@@ -256,7 +254,7 @@ impl Owner {
         for Refusal { session, limit, code } in std::mem::take(&mut plan.refused) {
             refused(limit);
             tracing::warn!(document = %self.id, code, "a delivery was refused");
-            self.close(&HashSet::from([session]), 1008, code);
+            self.close(&BTreeSet::from([session]), 1008, code);
         }
         let followers = self.document.followers(&plan);
         if !followers.is_empty() {
@@ -414,7 +412,7 @@ impl Owner {
         self.document = load(&self.hub, self.document.name()).await?;
         let after = self.hub.store.load(self.id).await?;
         let now: HashSet<JournalNumber> = after.chunks.iter().map(|(number, _)| *number).collect();
-        let gone: HashSet<u64> = suspects
+        let gone: BTreeSet<u64> = suspects
             .iter()
             .filter(|failed| kept.contains(&failed.chunk) && !now.contains(&failed.chunk))
             .filter_map(|failed| failed.session)
@@ -428,17 +426,11 @@ impl Owner {
         Ok(())
     }
 
-    fn close(&mut self, sessions: &HashSet<u64>, code: u16, reason: &'static str) {
+    fn close(&mut self, sessions: &BTreeSet<u64>, code: u16, reason: &'static str) {
         for session in sessions {
             if let Some(subscriber) = self.subscribers.remove(session) {
                 subscriber.peer.close_about(self.id, code, reason);
             }
         }
     }
-}
-
-/// Runs much work where it does not stop the other tasks of its thread.
-pub fn heavy<T>(operations: usize, work: impl FnOnce() -> T) -> T {
-    let many_threads = tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-    if operations > LARGE && many_threads { tokio::task::block_in_place(work) } else { work() }
 }

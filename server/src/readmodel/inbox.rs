@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::ReadModel;
 use crate::fault::{self, Fault};
+use crate::heavy::elsewhere;
 
 /// The shortest time between two workings of the background task.
 pub const TICK: Duration = Duration::from_millis(500);
@@ -167,7 +168,7 @@ impl ReadModel {
         }
         self.due.workings.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("duxue_conflicts_worked_out_total").increment(1);
-        let worked = tokio::task::spawn_blocking(move || Arc::new(copy.conflicts())).await;
+        let worked = elsewhere(move || Arc::new(copy.conflicts())).await;
         // The panic hook reported it; who waits is told.
         slot.inbox.finish(version, worked.map_err(|_| fault::internal()));
     }

@@ -151,7 +151,7 @@ impl ReadModel {
             }
         };
         let model = place.insert(current);
-        crate::hub::task::heavy(usize::MAX, || look(model))
+        crate::heavy::heavy(usize::MAX, || look(model))
     }
 
     /// How many rounds are in memory.

@@ -42,7 +42,7 @@ pub struct Plan {
     /// The records, as one group.
     pub records: Vec<Record>,
     /// Sessions that brought something new.
-    pub sessions: HashSet<u64>,
+    pub sessions: BTreeSet<u64>,
     /// Deliveries of which nothing is in the plan.
     pub refused: Vec<Refusal>,
     /// Room in quotas that was taken for the plan, to be given back if it is

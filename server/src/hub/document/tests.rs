@@ -354,7 +354,7 @@ fn who_repeats_what_came_in_the_same_batch_shares_its_fate() {
     let world = World::new();
     let both = [7, 8].map(|session| contribution(session, "a", Writing::Yes, vec![change(1, "a")]));
     let plan = world.plan(both.into(), &|_| Writing::Yes);
-    assert_eq!(plan.sessions, std::collections::HashSet::from([7, 8]));
+    assert_eq!(plan.sessions, std::collections::BTreeSet::from([7, 8]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the owner of a document says, after everything that it took is
 //! flushed and applied.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use automerge::ChangeHash;
@@ -32,10 +32,10 @@ impl Owner {
             let Some(subscriber) = self.subscribers.get_mut(&session) else { continue };
             match self.document.receive(subscriber, message, had_changes) {
                 Received::Well => {}
-                Received::Malformed => self.close(&HashSet::from([session]), 1008, "sync.malformed"),
+                Received::Malformed => self.close(&BTreeSet::from([session]), 1008, "sync.malformed"),
                 Received::Panicked => {
                     panicked = true;
-                    self.close(&HashSet::from([session]), 1011, "sync.panic");
+                    self.close(&BTreeSet::from([session]), 1011, "sync.panic");
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use duxue_document::DocumentId;
 
 use crate::clock::now_ms;
+use crate::heavy::elsewhere;
 use crate::hub::Inner;
 use crate::hub::document::{Document, Failed, Rows};
 use crate::hub::rows::{ACTORS, HELD, SET_ASIDE, held_of};
@@ -80,7 +81,7 @@ async fn build(
     let set_aside = SET_ASIDE.rows(&*hub.store, &prefix).await?.into_iter().map(|(_, row)| row).collect();
     let rows = Rows { actors, held, set_aside };
     let name = name.clone();
-    tokio::task::spawn_blocking(move || Document::load(name, &stored, rows))
+    elsewhere(move || Document::load(name, &stored, rows))
         .await
         .map_err(|error| StoreError::Damaged(error.to_string()))
 }
