@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use automerge::{Change, ChangeHash};
 use duxue_client_core::identity::Identity;
 use duxue_client_core::{
     Engine, HttpId, HttpRequest, LinkId, StorageAnswer, StorageError, StorageId, StorageTask,
 };
 
-use super::ledger::markers_in;
+use duxue_document::{DocumentId, DocumentKind};
+use duxue_protocol::api::Role;
+use duxue_server::hub::admit::changes_of;
+
+use super::ledger::markers;
 use super::machine::Answer;
-use super::prototype::packet;
+use super::prototype::{documents, packet};
 
 /// What a device's disk holds.
 pub type Disk = BTreeMap<String, Vec<u8>>;
@@ -28,6 +33,8 @@ pub struct Device {
     pub full: bool,
     /// Who is logged in.
     pub identity: Identity,
+    /// What they may do.
+    pub role: Role,
     /// Tasks that the disk has not done yet.
     pub storage: VecDeque<(StorageId, StorageTask)>,
     /// Requests that have not left yet.
@@ -55,11 +62,11 @@ impl Device {
     /// # Panics
     /// If its records cannot be written as JSON.
     #[must_use]
-    pub fn new(name: &str, identity: Identity) -> Self {
+    pub fn new(name: &str, identity: Identity, role: Role) -> Self {
         let json = |value: serde_json::Result<Vec<u8>>| value.expect("plain records");
         let disk = BTreeMap::from([
             ("identity".to_owned(), json(serde_json::to_vec(&identity))),
-            ("packet/round-1".to_owned(), json(serde_json::to_vec(&packet()))),
+            ("packet/round-1".to_owned(), json(serde_json::to_vec(&packet(role)))),
         ]);
         Self {
             name: name.to_owned(),
@@ -68,6 +75,7 @@ impl Device {
             stamp: name.to_owned(),
             full: false,
             identity,
+            role,
             storage: VecDeque::new(),
             outgoing: VecDeque::new(),
             asked: Vec::new(),
@@ -114,11 +122,41 @@ impl Device {
         }
     }
 
-    /// The markers on its disk.
+    /// The changes of one document on its disk.
+    fn changes(&self, document: &DocumentId) -> Vec<Change> {
+        let prefix = format!("doc/{document}/");
+        let rows = self.disk.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        let mut changes = Vec::new();
+        for (_, bytes) in rows {
+            // What was damaged holds nothing.
+            let _ = changes_of(bytes, &mut changes);
+        }
+        changes
+    }
+
+    /// Whether all of these changes of a document are on its disk.
+    #[must_use]
+    pub fn has(&self, document: &DocumentId, hashes: &[ChangeHash]) -> bool {
+        let here: BTreeSet<ChangeHash> = self.changes(document).iter().map(Change::hash).collect();
+        hashes.iter().all(|hash| here.contains(hash))
+    }
+
+    /// Whether the person may write documents of a kind. What others write they
+    /// only read, and cannot bring to a server that has lost it.
+    #[must_use]
+    pub fn writes(&self, kind: DocumentKind) -> bool {
+        kind == match self.role {
+            Role::Supervisor => DocumentKind::Review,
+            Role::Bureau => DocumentKind::Ruling,
+            _ => DocumentKind::Survey,
+        }
+    }
+
+    /// The markers on its disk that it can bring to a server.
     #[must_use]
     pub fn markers(&self) -> BTreeSet<u64> {
-        let documents = self.disk.range("doc/".to_owned()..).take_while(|(key, _)| key.starts_with("doc/"));
-        documents.flat_map(|(_, bytes)| markers_in(bytes)).collect()
+        let own = documents().into_iter().filter(|(_, kind)| self.writes(*kind));
+        own.flat_map(|(id, _)| markers(&self.changes(&id))).collect()
     }
 
     /// Whether nothing waits on it.

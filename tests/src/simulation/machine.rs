@@ -11,11 +11,12 @@ use std::time::Duration;
 use automerge::Automerge;
 use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest, identity::Identity};
 use duxue_document::{DocumentId, DocumentKind};
-use duxue_protocol::api::{Assignment, ReceiptAnswer, Role, SchoolRow};
+use duxue_protocol::api::{ReceiptAnswer, SchoolRow};
 use duxue_protocol::receipt::Receipt;
 use duxue_server::app::App;
 use duxue_server::audit::By;
 use duxue_server::clock::now_ms;
+use duxue_server::hub::rows::HeldRow;
 use duxue_server::hub::session::Admission;
 use duxue_server::photos::faulty::SimulatedFiles;
 use duxue_server::store::faulty::{DiskFaults, FaultyStore, SimulatedDisk, StoreFaults};
@@ -80,7 +81,7 @@ impl Machine {
     /// If there is no room for its folder.
     #[must_use]
     pub fn empty(disk: SimulatedDisk) -> Self {
-        let ledger = Arc::new(std::sync::Mutex::new(Ledger::new(&prototype::documents())));
+        let ledger = Arc::new(std::sync::Mutex::new(Ledger::new(&prototype::all_documents())));
         let folder = tempfile::tempdir().expect("a folder");
         let photos = SimulatedDisk::new(0);
         lock(&ledger).photos.watch(&photos);
@@ -156,7 +157,7 @@ impl Machine {
         if let Some(expected) = expected {
             self.compare(&expected, &in_flight, &found);
         }
-        lock(&self.ledger).reopened(&prototype::documents(), &found, restored);
+        lock(&self.ledger).reopened(&prototype::all_documents(), &found, restored);
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let faulty = Arc::new(FaultyStore::new(Arc::clone(&store) as Arc<dyn Store>, self.seed));
@@ -388,92 +389,79 @@ impl Machine {
         Some(answer)
     }
 
-    /// Assigns an inspector to the school, or to none. False where the server
-    /// does not run.
-    pub fn assign(&mut self, inspector: usize, assigned: bool) -> bool {
+    /// Gives a person of the prototype, by number, the right to the school, or
+    /// ends it. False where the server does not run.
+    pub fn assign(&mut self, number: usize, stands: bool) -> bool {
         let Some(life) = &self.life else { return false };
-        let subject = prototype::subject();
-        let assignment = Assignment {
-            person: prototype::prototype().identities[inspector].person.clone(),
-            role: Role::Inspector,
-            schools: assigned.then_some(subject.school).into_iter().collect(),
-            ended: false,
-        };
+        let person = prototype::prototype().identities[number].person.clone();
+        let assignment = prototype::assignment(person, prototype::role(number), stands);
+        let round = prototype::subject().round;
         let app = Arc::clone(&life.app);
         life.runtime.spawn(async move {
             // As the route does it; a store that fails leaves all as it was.
-            if app.rounds.assign(&subject.round, assignment, &By::CommandLine, 0).await.is_ok() {
-                app.hub.rights_changed(&subject.round).await;
+            if app.rounds.assign(&round, assignment, &By::CommandLine, 0).await.is_ok() {
+                app.hub.rights_changed(&round).await;
             }
         });
         self.run();
         true
     }
 
+    /// What is held and nobody has decided about.
+    fn held(&self) -> Vec<HeldRow> {
+        let Some(life) = &self.life else { return Vec::new() };
+        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
+        held.into_iter().filter(|row| row.decision.is_none()).collect()
+    }
+
     /// A supervisor lets in everything that is held. False if there is nothing.
     pub fn admit_held(&mut self) -> bool {
+        let held = self.held();
         let Some(life) = &self.life else { return false };
-        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
-        let open: Vec<u64> = held.iter().filter(|row| row.decision.is_none()).map(|row| row.number).collect();
-        let supervisor = prototype::prototype().supervisor.clone();
-        let (survey, _) = prototype::documents()[0];
-        let (app, numbers) = (Arc::clone(&life.app), open.clone());
-        life.runtime.spawn(async move {
-            let Some(name) = app.rounds.document(&survey) else { return };
-            let mut waiting = Vec::new();
-            for number in numbers {
-                // One may have come in with another, or was set aside for it.
-                let Err(refused) = app.hub.decide(&name, number, true, &supervisor).await else { continue };
-                if refused.problem.code == "held.waits" {
-                    waiting.push(number);
-                }
-            }
-            // What waits for each other comes in by one decision.
-            if !waiting.is_empty() {
-                let _ = app.hub.decide_together(&name, waiting, true, &supervisor).await;
-            }
-        });
+        for (document, _) in prototype::documents() {
+            let of_document = held.iter().filter(|row| row.document == document);
+            let numbers: Vec<u64> = of_document.map(|row| row.number).collect();
+            life.runtime.spawn(admit(Arc::clone(&life.app), document, numbers));
+        }
         self.run();
-        !open.is_empty()
+        !held.is_empty()
     }
 
     /// A supervisor leaves out the first item that is held: the values in it are
     /// nobody's any more.
     pub fn leave_out_held(&mut self) -> BTreeSet<u64> {
-        let Some(life) = &self.life else { return BTreeSet::new() };
-        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
-        let Some(row) = held.into_iter().find(|row| row.decision.is_none()) else { return BTreeSet::new() };
+        let (Some(row), Some(life)) = (self.held().into_iter().next(), &self.life) else {
+            return BTreeSet::new();
+        };
         let of_row = |record: &Record| match record {
-            Record::Held { number, bytes, .. } if *number == row.number => Some(markers_in(bytes)),
+            Record::Held { document, number, bytes, .. }
+                if *number == row.number && *document == row.document =>
+            {
+                Some(markers_in(bytes))
+            }
             _ => None,
         };
         let left_out = self.records().iter().find_map(of_row).unwrap_or_default();
         let supervisor = prototype::prototype().supervisor.clone();
-        let (survey, _) = prototype::documents()[0];
         let app = Arc::clone(&life.app);
         life.runtime.spawn(async move {
-            let Some(name) = app.rounds.document(&survey) else { return };
+            let Some(name) = app.rounds.document(&row.document) else { return };
             let _ = app.hub.decide(&name, row.number, false, &supervisor).await;
         });
         self.run();
         left_out
     }
 
-    /// What is held and nobody has decided about, in words.
+    /// The same in words.
     #[must_use]
     pub fn held_words(&self) -> Vec<String> {
-        let Some(life) = &self.life else { return Vec::new() };
-        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
-        let open = held.iter().filter(|row| row.decision.is_none());
-        open.map(|row| format!("held: {row:?}")).collect()
+        self.held().iter().map(|row| format!("held: {row:?}")).collect()
     }
 
     /// Whether something is held and nobody has decided about it.
     #[must_use]
     pub fn has_held(&self) -> bool {
-        let Some(life) = &self.life else { return false };
-        let held = life.runtime.block_on(life.app.hub.held(&prototype::subject().round)).unwrap_or_default();
-        held.iter().any(|row| row.decision.is_none())
+        !self.held().is_empty()
     }
 
     /// What a restart would find.
@@ -537,6 +525,24 @@ impl Machine {
         let done = life.runtime.block_on(work(&life.app));
         life.store.flush_at_once(false);
         done
+    }
+}
+
+/// A supervisor lets in what is held of a document.
+async fn admit(app: Arc<App>, document: DocumentId, numbers: Vec<u64>) {
+    let Some(name) = app.rounds.document(&document) else { return };
+    let supervisor = &prototype::prototype().supervisor;
+    let mut waiting = Vec::new();
+    for number in numbers {
+        // One may have come in with another, or was set aside for it.
+        let Err(refused) = app.hub.decide(&name, number, true, supervisor).await else { continue };
+        if refused.problem.code == "held.waits" {
+            waiting.push(number);
+        }
+    }
+    // What waits for each other comes in by one decision.
+    if !waiting.is_empty() {
+        let _ = app.hub.decide_together(&name, waiting, true, supervisor).await;
     }
 }
 

@@ -21,6 +21,7 @@
 //! committing thread is the real one and is given one commit at a time.
 
 pub mod check;
+mod desk;
 pub mod device;
 pub mod ledger;
 pub mod machine;

@@ -15,11 +15,14 @@ use duxue_server::clock::now_ms;
 use duxue_server::receipts::KEY_FILE;
 use duxue_server::store::faulty::SimulatedDisk;
 use duxue_server::store::journal::Disk;
+use duxue_server::transport::Source;
 
 use super::machine::Machine;
 
 /// Inspectors who have a device each.
 pub const INSPECTORS: usize = 4;
+/// Who works at a desk, after the inspectors.
+pub const DESK: [Role; 2] = [Role::Supervisor, Role::Bureau];
 /// Where the devices believe the server to be.
 pub const SERVER: &str = "https://server.test";
 /// Any point of the curve: no device signs anything here.
@@ -33,9 +36,9 @@ pub struct Prototype {
     pub key: String,
     /// The key that receipts are checked with.
     pub server_key: String,
-    /// Who is on each device.
+    /// Who is on each device: the inspectors, then those of [`DESK`].
     pub identities: Vec<Identity>,
-    /// Who admits what is held.
+    /// Who admits what is held, and judges nothing.
     pub supervisor: PersonId,
 }
 
@@ -45,12 +48,20 @@ pub fn subject() -> Subject {
     Subject { round: fixed("round-1"), school: fixed("3402070001") }
 }
 
-/// The documents that devices keep, by kind.
+/// The documents that every device keeps, by kind.
 #[must_use]
 pub fn documents() -> Vec<(DocumentId, DocumentKind)> {
     let subject = subject();
     let kinds = [DocumentKind::Survey, DocumentKind::Review, DocumentKind::Ruling];
     kinds.map(|kind| (DocumentId::derive(&subject.round, subject.school.as_str(), kind), kind)).to_vec()
+}
+
+/// Those, and the county's, which the bureau keeps too.
+#[must_use]
+pub fn all_documents() -> Vec<(DocumentId, DocumentKind)> {
+    let (round, county) = (subject().round, DocumentKind::County);
+    let county = (DocumentId::derive(&round, round.as_str(), county), county);
+    documents().into_iter().chain([county]).collect()
 }
 
 fn fixed<T: std::str::FromStr>(text: &str) -> T {
@@ -76,10 +87,16 @@ pub fn school() -> School {
     }
 }
 
-/// What a device of an inspector was given to work with, as JSON. Without the
-/// standard: nobody assesses here, and reading it costs more than all else.
+/// What the identity of this number may do.
 #[must_use]
-pub fn packet() -> serde_json::Value {
+pub fn role(number: usize) -> Role {
+    number.checked_sub(INSPECTORS).map_or(Role::Inspector, |desk| DESK[desk])
+}
+
+/// What a device was given to work with, as JSON. Without the standard: nobody
+/// assesses here, and reading it costs more than all else.
+#[must_use]
+pub fn packet(role: Role) -> serde_json::Value {
     serde_json::json!({
         "round": {
             "id": subject().round,
@@ -90,8 +107,8 @@ pub fn packet() -> serde_json::Value {
             "settings": RoundSettings::default(),
             "schools": 1,
         },
-        "roles": [Role::Inspector],
-        "schools": [{ "school": school(), "declared": Declared::default(), "assigned": true }],
+        "roles": [role],
+        "schools": [{ "school": school(), "declared": Declared::default(), "assigned": role == Role::Inspector }],
         "standards": [],
         "actors": {},
         "server_time_ms": 0,
@@ -143,12 +160,7 @@ pub(crate) async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
         expires_ms: i64::MAX,
     };
     let supervisor = person(app, "supervisor", false).await;
-    let assignment = Assignment {
-        person: supervisor.clone(),
-        role: Role::Supervisor,
-        schools: BTreeSet::new(),
-        ended: false,
-    };
+    let assignment = assignment(supervisor.clone(), Role::Supervisor, true);
     app.rounds.assign(&subject().round, assignment, &By::CommandLine, 0).await.expect("an assignment");
     let mut identities = Vec::new();
     for number in 0..INSPECTORS {
@@ -171,7 +183,40 @@ pub(crate) async fn set_up(app: &App) -> (Vec<Identity>, PersonId) {
             device_secret: None,
         });
     }
+    for (number, role) in (INSPECTORS..).zip(DESK) {
+        identities.push(at_desk(app, number, role).await);
+    }
     (identities, supervisor)
+}
+
+/// Someone with an account, who logs in.
+async fn at_desk(app: &App, number: usize, role: Role) -> Identity {
+    let (name, password) = (format!("desk-{number}"), "a long password".to_owned());
+    let login = Some((name.clone(), password.clone()));
+    let new = NewPerson { id: Some(fixed(&name)), name: name.clone(), login, administrator: false };
+    let person = app.accounts.add_person(new, &By::CommandLine, now_ms()).await.expect("a person").id;
+    let assignment = assignment(person, role, true);
+    app.rounds.assign(&subject().round, assignment, &By::CommandLine, 0).await.expect("an assignment");
+    let session = app.accounts.login(&name, password, Source::of([127, 0, 0, 1].into()), now_ms()).await;
+    let session = session.expect("a session");
+    Identity {
+        server: SERVER.to_owned(),
+        token: session.token,
+        person: session.caller.person,
+        device: None,
+        expires_ms: i64::MAX,
+        server_key: String::new(),
+        clock_offset_ms: 0,
+        device_secret: None,
+    }
+}
+
+/// What gives someone the right to the school, or ends it.
+#[must_use]
+pub fn assignment(person: PersonId, role: Role, stands: bool) -> Assignment {
+    let inspects = role == Role::Inspector && stands;
+    let schools = inspects.then_some(subject().school).into_iter().collect();
+    Assignment { person, role, schools, ended: !stands && role != Role::Inspector }
 }
 
 async fn person(app: &App, name: &str, administrator: bool) -> PersonId {

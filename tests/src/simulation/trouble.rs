@@ -4,11 +4,11 @@ use duxue_server::store::faulty::{DiskFaults, StoreFaults};
 
 use super::device::Device;
 use super::machine::Backup;
-use super::prototype::INSPECTORS;
+use super::prototype::prototype;
 use super::world::{Faults, World};
 
 /// The most devices in a world.
-const DEVICES_MAX: usize = 5;
+const DEVICES_MAX: usize = 6;
 
 impl World {
     /// Something breaks, perhaps.
@@ -39,8 +39,8 @@ impl World {
         } else if self.chance(faults.restore) {
             self.restore_server();
         } else if faults.rights > 0 && self.chance(faults.rights) {
-            let (inspector, assigned) = (self.below(INSPECTORS), self.chance(600));
-            if self.machine.assign(inspector, assigned) && !assigned {
+            let (person, stands) = (self.below(prototype().identities.len()), self.chance(600));
+            if self.machine.assign(person, stands) && !stands {
                 self.count("a right was withdrawn");
             }
         } else if self.chance(faults.server_full) {
@@ -101,7 +101,6 @@ impl World {
         let put_back = self.chance(500);
         match self.backup.take().filter(|_| put_back) {
             Some(backup) => {
-                self.count("the server was put back to a backup");
                 self.put_back(&backup);
             }
             None if self.machine.is_up() && !self.machine.has_stopped() => {
@@ -113,6 +112,7 @@ impl World {
 
     /// Puts the server's disk back to a copy.
     pub fn put_back(&mut self, backup: &Backup) {
+        self.count("the server was put back to a backup");
         self.machine.restore(backup);
         self.apply_faults();
         self.forget_what_no_disk_has();
@@ -138,7 +138,7 @@ impl World {
     pub fn copy_device(&mut self, device: usize) {
         let original = &self.devices[device];
         let name = format!("{}-copy-{}", original.name, self.devices.len());
-        let mut copy = Device::new(&name, original.identity.clone());
+        let mut copy = Device::new(&name, original.identity.clone(), original.role);
         copy.disk = original.disk.clone();
         self.devices.push(copy);
         self.wake(self.devices.len() - 1);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use duxue_client_core::{Command, Statement};
 use duxue_document::path::{ItemKind, Section};
 use duxue_document::{EntryPath, FieldId, Scalar, Value};
+use duxue_protocol::api::Role;
 
 use super::prototype::subject;
 use super::world::World;
@@ -55,10 +56,14 @@ impl World {
     /// Someone does something.
     pub fn work(&mut self) {
         let device = self.below(self.devices.len());
+        let role = self.devices[device].role;
+        if role != Role::Inspector {
+            return self.work_at_desk(device, role);
+        }
         if self.faults.photos > 0 && self.chance(self.faults.photos) {
             return self.work_on_photos(device);
         }
-        match self.below(12) {
+        match self.below(13) {
             0 => {
                 let wanted = self.chance(600);
                 self.command(device, Command::Online { wanted });
@@ -72,7 +77,8 @@ impl World {
                 let (form, text) = ("form".to_owned(), "a draft".to_owned());
                 self.command(device, Command::SaveDraft { form, text });
             }
-            3 | 4 => {
+            3 => self.remove_a_room(device),
+            4 | 5 => {
                 let marker = self.new_marker();
                 self.capture(device, marker, room(marker));
             }
@@ -82,5 +88,15 @@ impl World {
                 self.capture(device, marker, quantity(name, marker));
             }
         }
+    }
+
+    /// Says that a room is not there; the reason is a marker.
+    fn remove_a_room(&mut self, device: usize) {
+        let Ok(survey) = self.devices[device].engine.survey(&subject()) else { return };
+        let rooms: Vec<_> = survey.consolidated.items.into_keys().collect();
+        let Some(item) = rooms.get(self.below(rooms.len())).cloned() else { return };
+        let marker = self.new_marker();
+        let command = Command::RemoveItem { subject: subject(), item, reason: marker.to_string() };
+        self.capture(device, marker, command);
     }
 }

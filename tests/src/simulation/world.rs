@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use duxue_client_core::{Command, CommandId, Effect, Event, LinkId, Notice, Reply, StoreInfo};
 use duxue_document::PhotoHash;
+use duxue_protocol::api::Role;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -12,7 +13,7 @@ use super::device::Device;
 use super::ledger::FIRST_MARKER;
 use super::machine::{Backup, Machine};
 use super::photos::Late;
-use super::prototype::prototype;
+use super::prototype::{INSPECTORS, prototype, role, subject};
 use super::socket::Wire;
 
 /// How often things go wrong, in per mille of the steps at which they could.
@@ -149,16 +150,37 @@ impl World {
             troubles: BTreeMap::new(),
         };
         world.machine.start(false);
-        for (number, identity) in prototype().identities.iter().take(devices).enumerate() {
-            world.devices.push(Device::new(&format!("device-{number}"), identity.clone()));
-            world.wake(number);
+        for number in 0..devices.min(INSPECTORS) {
+            world.begin(number);
         }
         world
+    }
+
+    /// The same with a supervisor and a bureau at their desks.
+    #[must_use]
+    pub fn with_desks(seed: u64, devices: usize) -> Self {
+        let mut world = Self::new(seed, devices);
+        for number in INSPECTORS..prototype().identities.len() {
+            world.begin(number);
+        }
+        world
+    }
+
+    /// The device of this identity is started for the first time.
+    fn begin(&mut self, number: usize) {
+        let identity = prototype().identities[number].clone();
+        self.devices.push(Device::new(&format!("device-{number}"), identity, role(number)));
+        self.wake(self.devices.len() - 1);
     }
 
     /// True in so many of a thousand cases.
     pub fn chance(&mut self, per_mille: u32) -> bool {
         self.rng.next_u32() % 1000 < per_mille
+    }
+
+    /// Whether the server was put back to a backup.
+    pub(super) fn was_put_back(&self) -> bool {
+        self.troubles.contains_key("the server was put back to a backup")
     }
 
     pub(super) fn count(&mut self, trouble: &'static str) {
@@ -174,11 +196,15 @@ impl World {
         self.trace = (self.trace ^ what).wrapping_mul(0x0100_0000_01b3).rotate_left(5);
     }
 
-    /// The program starts on what its disk holds, and goes online.
+    /// The program starts on what its disk holds, and goes online. At a desk
+    /// the school is opened as well.
     pub fn wake(&mut self, device: usize) {
         let info = StoreInfo { stamp: self.devices[device].stamp.clone(), exclusive: true };
         self.feed(device, Event::Start(info));
         self.command(device, Command::Online { wanted: true });
+        if self.devices[device].role != Role::Inspector {
+            self.command(device, Command::Open { subject: subject() });
+        }
     }
 
     /// The program ends and starts again. Of the writes that were under way
