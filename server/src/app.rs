@@ -132,7 +132,9 @@ impl App {
         readmodel.connect(&hub);
         let request_time = Duration::from_secs(config.limits.request_seconds);
         let settings = config.limits.photos(config.data.join("photos"));
-        let photos = Photos::open(files, settings, Arc::clone(&store), Arc::new(now_ms)).await?;
+        let counts = hub.clone();
+        let count: photos::Count = Arc::new(move |person, bytes| counts.count_written(person, bytes));
+        let photos = Photos::open(files, settings, Arc::clone(&store), Arc::new(now_ms), count).await?;
         Ok(Arc::new(Self {
             store,
             accounts,

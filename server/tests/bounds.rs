@@ -6,7 +6,9 @@ mod common;
 
 use automerge::Automerge;
 use automerge::transaction::Transactable;
+use base64::Engine;
 use common::{Client, County, ROUND, Said, document, entries, local, put, receipt};
+use duxue_document::DeviceId;
 use duxue_document::DocumentKind::{Review, Survey};
 use duxue_protocol::api::{Assignment, Role};
 use duxue_protocol::wire::Message as Wire;
@@ -354,23 +356,87 @@ async fn bodies_have_limits_that_can_be_set() {
     }
 }
 
+/// Opens one more session of a device that was enrolled by the tests.
+async fn device_session(county: &County, device: &DeviceId) -> (u16, serde_json::Value) {
+    use ed25519_dalek::Signer;
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let asked = serde_json::json!({ "device": device });
+    let (_, answer) = county.server.post("", "/api/challenges", &asked).await;
+    let challenge = answer["challenge"].as_str().unwrap().to_owned();
+    let statement = duxue_server::accounts::device_statement(device, &challenge);
+    let signature = duxue_server::random::hex(&key.sign(statement.as_bytes()).to_bytes());
+    let proof = duxue_protocol::api::DeviceSession { device: device.clone(), challenge, signature };
+    county.server.post("", "/api/device-sessions", &proof).await
+}
+
+/// Whoever logs in and out, or whose device asks again and again, writes into
+/// the journal each time.
+#[tokio::test]
+async fn nobody_opens_sessions_without_end() {
+    // One of each is there since the set-up.
+    let county = County::within(Limits { sessions_opened_per_person: 3, ..Limits::default() }).await;
+    let device = county.tokens["first"].device.clone().unwrap();
+    let login = serde_json::json!({ "name": "bureau", "password": common::PASSWORD });
+    for more in 0..4 {
+        let before = county.server.app.store.last();
+        let answers =
+            [county.server.post("", "/api/login", &login).await, device_session(&county, &device).await];
+        for (status, body) in answers {
+            if more < 2 {
+                assert_eq!(status, 200, "{body}");
+                let token = body["token"].as_str().unwrap();
+                let logout = county.server.http.delete(county.server.url("/api/session")).bearer_auth(token);
+                assert_eq!(common::answer(logout).await.0, 204, "who has come in may go");
+            } else {
+                assert_eq!((status, body["code"].as_str()), (429, Some("journal.person_full")), "{body}");
+            }
+        }
+        assert_eq!(county.server.app.store.last() == before, more >= 2, "what is refused writes nothing");
+    }
+    assert!(refusals(&county, "sessions_opened_per_person").await > 0);
+    for (name, path) in [("bureau", "/api/rounds"), ("first", "/api/me"), ("second", "/api/me")] {
+        assert_eq!(county.server.get(county.token(name), path).await.0, 200, "sessions that stand stay");
+    }
+    let login = serde_json::json!({ "name": "supervisor", "password": common::PASSWORD });
+    assert_eq!(county.server.post("", "/api/login", &login).await.0, 200, "others have a share of their own");
+}
+
+/// What is recorded of wrong bytes counts like everything else that a person
+/// has written.
+#[tokio::test]
+async fn bytes_that_are_not_what_was_declared_count_for_whoever_sends_them() {
+    let county = County::within(Limits { journal_bytes_per_person: 1_200, ..Limits::default() }).await;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let hash = duxue_document::PhotoHash::of(b"abc").to_string();
+    let metadata = [("sha256", hash.as_str()), ("round", ROUND), ("school", common::SCHOOLS[0])];
+    let metadata = metadata.map(|(key, value)| format!("{key} {}", encode(value))).join(",");
+    let send = async |name: &str, body: &'static str| {
+        let request = county.server.http.post(county.server.url("/api/files"));
+        let request = request.bearer_auth(county.token(name)).header("tus-resumable", "1.0.0");
+        let request = request.header("content-type", "application/offset+octet-stream");
+        let request = request.header("upload-length", "3").header("upload-metadata", &metadata);
+        let (status, body) = common::answer(request.body(body)).await;
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = refusals(&county, "journal_bytes_per_person").await;
+    for expected in [(460, "photo.hash"), (460, "photo.hash"), (429, "journal.person_full")] {
+        let (status, code) = send("first", "abd").await;
+        assert_eq!((status, code.as_str()), expected);
+    }
+    assert!(refusals(&county, "journal_bytes_per_person").await > refused);
+    assert_eq!(send("second", "abd").await.0, 460, "others have a share of their own");
+    assert_eq!(send("first", "abc").await.0, 201, "a photo is bounded by its own quota");
+}
+
 #[tokio::test]
 async fn a_device_has_few_sessions_and_a_person_not_too_many() {
-    use ed25519_dalek::Signer;
     let limits = Limits { sessions_per_device: 2, sessions_per_person: 3, ..Limits::default() };
     let county = County::within(limits).await;
     let first = county.tokens["first"].clone();
     let device = first.device.unwrap();
-    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
     let mut tokens = vec![first.token];
     for _ in 0..3 {
-        let asked = serde_json::json!({ "device": device });
-        let (_, answer) = county.server.post("", "/api/challenges", &asked).await;
-        let challenge = answer["challenge"].as_str().unwrap().to_owned();
-        let statement = duxue_server::accounts::device_statement(&device, &challenge);
-        let signature = duxue_server::random::hex(&key.sign(statement.as_bytes()).to_bytes());
-        let proof = duxue_protocol::api::DeviceSession { device: device.clone(), challenge, signature };
-        let (status, session) = county.server.post("", "/api/device-sessions", &proof).await;
+        let (status, session) = device_session(&county, &device).await;
         assert_eq!(status, 200, "a device is never locked out: {session}");
         tokens.push(session["token"].as_str().unwrap().to_owned());
     }

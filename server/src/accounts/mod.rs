@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::audit::{By, event};
 use crate::fault::{self, Fault};
+use crate::hub::written::Written;
 use crate::random;
 use crate::store::{Record, Store, StoreError};
 use attempts::Attempts;
@@ -43,6 +44,8 @@ pub struct Limits {
     pub of_device: usize,
     /// Of one person, over all devices and desks; more are refused.
     pub of_person: usize,
+    /// That one person may open in a day; more are refused.
+    pub opened: u64,
     /// Of log-ins that failed.
     pub attempts: attempts::Limits,
 }
@@ -101,6 +104,8 @@ pub struct Accounts {
     attempts: Mutex<Attempts>,
     challenges: Challenges,
     passwords: Passwords,
+    /// The sessions that each person has opened lately.
+    opened: Written,
     limits: Limits,
 }
 
@@ -130,6 +135,7 @@ impl Accounts {
             attempts: Mutex::new(Attempts::new(limits.attempts)),
             challenges: Challenges::new().map_err(|_| StoreError::Io("no randomness".to_owned()))?,
             passwords: Passwords::default(),
+            opened: Written::new(limits.opened),
             limits,
         })
     }

@@ -23,8 +23,9 @@ impl Accounts {
     /// Logs in with name and password, from somewhere.
     ///
     /// # Errors
-    /// `login.refused` for every reason but one: `login.too_many` after many
-    /// failures for the name there.
+    /// `login.refused` for a wrong name or password; `login.too_many` after many
+    /// failures for the name there; `login.sessions` or `journal.person_full` for
+    /// who has opened as many sessions as anyone may.
     pub async fn login(
         &self,
         name: &str,
@@ -82,7 +83,9 @@ impl Accounts {
     /// (`duxue-device-1 <device> <challenge>`).
     ///
     /// # Errors
-    /// `device.refused` for every reason.
+    /// `device.refused` for whatever does not prove the device, or
+    /// `journal.person_full` where its person has opened as many sessions as
+    /// anyone may in a day.
     pub async fn device_session(
         &self,
         device: &DeviceId,
@@ -171,6 +174,12 @@ impl Accounts {
         Ok(own.into_iter().map(|(hash, _)| hash).collect())
     }
 
+    /// Opens a session, with what else is to be recorded.
+    ///
+    /// Log-ins that succeed are no failures, and a session that ends makes room
+    /// for the next: without a bound of their own, one person who logs in and
+    /// out would fill the journal. Only who has the password or the key counts
+    /// here, so nobody is locked out by others.
     pub(super) async fn open_session(
         &self,
         person: &PersonId,
@@ -178,6 +187,10 @@ impl Accounts {
         now_ms: i64,
         mut records: Vec<Record>,
     ) -> Result<NewSession, Fault> {
+        if !self.opened.allows(person, 1) {
+            refused("sessions_opened_per_person");
+            return Err(fault::journal_person_full());
+        }
         let expires_ms = now_ms + if device.is_some() { DEVICE_SESSION_MS } else { DESK_SESSION_MS };
         let token = random::hex(&random::bytes::<32>()?);
         let hash = hash_of(&token);
@@ -185,6 +198,7 @@ impl Accounts {
         records.push(SESSIONS.put(&hash, &row)?);
         let ended = self.make_room(person, device.as_ref(), now_ms)?;
         records.extend(ended.iter().map(|hash| SESSIONS.remove(hash)));
+        self.opened.add(person, 1);
         self.store.commit(records).await?;
         self.write(|cache| {
             for hash in &ended {

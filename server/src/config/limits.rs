@@ -155,10 +155,14 @@ limits! {
     document_events = 64;
     /// Documents that one connection may subscribe to. A desk of a large county follows some two thousand.
     documents_per_connection = 4_096;
-    /// Bytes of sync messages, inflated, that are worked on at once. What is over it waits: one message of each connection,
-    /// as it came, and all that is behind it in the socket.
+    /// Bytes of sync messages, inflated, that are worked on at once. What is over it waits as it came, within
+    /// `received_bytes`, and all that is behind it in the socket.
     in_flight_bytes = 64 << 20;
-    /// The part of it that one person may take, as large as the largest message: somebody's term of work goes message by
+    /// Bytes of sync messages of more than 4 KiB that are on their way in or wait to be worked on, of all connections at
+    /// once: sixteen of the largest. A socket whose message finds no room is read on when there is some; meanwhile small
+    /// messages go on. One that has room keeps it for as long as it brings 512 bytes in a second.
+    received_bytes = 64 << 20;
+    /// The part of each that one person may take, as large as the largest message: somebody's term of work goes message by
     /// message, beside everybody else's edits.
     in_flight_bytes_per_person = 8 << 20;
     /// Bytes of a message before a log-in: a `join` has some two hundred.
@@ -207,7 +211,8 @@ limits! {
 
     /// Bytes of changes that one person may have written into the journal, which keeps each by itself and inflated, so
     /// that they may cost their sender little. A day's worth comes back in a day, evenly. The survey of a school with 200
-    /// rooms, each measured four times, has some eight million; this is sixty of them in a day. Counted since the start.
+    /// rooms, each measured four times, has some eight million; this is sixty of them in a day. Receipts and uploads whose
+    /// bytes are not what was declared count too, for what is recorded of them. Counted since the start.
     journal_bytes_per_person = 512 << 20;
     /// Changes that one person may leave in the held area, over all documents.
     held_changes_per_person = 20_000;
@@ -267,6 +272,9 @@ limits! {
     sessions_per_device = 4;
     /// Sessions of one person at once, over all devices and desks: thirty windows of an office and some that expire.
     sessions_per_person = 256;
+    /// Sessions that one person may open in a day, which come back evenly: each is about a kilobyte of the journal until
+    /// it has ended, and a script that logs in for every call of a minute opens some three thousand. Counted since the start.
+    sessions_opened_per_person = 5_000;
 }
 
 impl Limits {
@@ -322,6 +330,7 @@ impl Limits {
             documents: size(self.documents_per_connection),
             events: size(self.document_events),
             in_flight: size(self.in_flight_bytes),
+            received: size(self.received_bytes),
             outbound_all: size(self.outbound_bytes_in_all),
             in_flight_per_person: size(self.in_flight_bytes_per_person),
             sender_bytes: size(self.sender_bytes),
@@ -393,6 +402,7 @@ impl Limits {
         accounts::Limits {
             of_device: size(self.sessions_per_device),
             of_person: size(self.sessions_per_person),
+            opened: self.sessions_opened_per_person,
             attempts: accounts::attempts::Limits {
                 failures: u32::try_from(self.login_failures).unwrap_or(u32::MAX),
                 of_name: u32::try_from(self.login_failures_per_name).unwrap_or(u32::MAX),

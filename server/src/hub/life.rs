@@ -10,6 +10,9 @@ use crate::transport::Progress;
 /// Bytes that the slowest line of use carries in a second: a mobile phone at
 /// the edge of its cell. What is slower is taken for dead.
 const SLOWEST: u64 = 8 << 10;
+/// Bytes that a large message has to bring in a second once there is room for
+/// it, which others wait for: the slowest mobile network does better.
+pub const LEAST: u64 = 512;
 /// Bytes that the system keeps for a socket at most; more cannot stand between
 /// a ping and its answer.
 const IN_SYSTEM: u64 = 4 << 20;
@@ -38,6 +41,11 @@ impl Life {
         self.busy.store(busy, Ordering::Relaxed);
     }
 
+    /// Notes that the last message is taken in.
+    pub fn taken(&self) {
+        self.progress.release();
+    }
+
     /// Bytes that the system took so far.
     #[must_use]
     pub fn written(&self) -> u64 {
@@ -53,6 +61,8 @@ pub struct Pings {
     written: u64,
     silent: u64,
     asked: bool,
+    /// Whether a large message was coming at the last look.
+    coming: bool,
 }
 
 impl Pings {
@@ -60,8 +70,12 @@ impl Pings {
     /// ping is due.
     pub fn dead(&mut self, life: &Life, seconds: u64) -> bool {
         let (read, written) = (life.progress.read(), life.progress.written());
-        if read != self.read || life.busy.load(Ordering::Relaxed) || !self.asked {
-            *self = Self { read, written, silent: 0, asked: true };
+        let coming = life.progress.holds();
+        let least = if coming && self.coming { LEAST * seconds } else { 1 };
+        let heard = read.saturating_sub(self.read) >= least;
+        let busy = life.busy.load(Ordering::Relaxed) | life.progress.waited();
+        if heard || busy || !self.asked {
+            *self = Self { read, written, silent: 0, asked: true, coming };
             return false;
         }
         self.silent = self.silent.saturating_add(seconds);
@@ -80,13 +94,17 @@ mod tests {
         Read(u64),
         Written(u64),
         Busy,
+        /// A large message that has room brought so many bytes.
+        Coming(u64),
+        /// It waited for room.
+        Waiting,
     }
-    use Between::{Busy, Nothing, Read, Written};
+    use Between::{Busy, Coming, Nothing, Read, Waiting, Written};
 
     #[test]
     fn silence_is_measured_against_what_the_line_had_to_carry() {
         // Whether it is taken for dead at the last look, and not before.
-        let cases: [(&str, Vec<Between>, bool); 7] = [
+        let cases: [(&str, Vec<Between>, bool); 11] = [
             ("an open socket", vec![Nothing], false),
             ("no answer to the first ping", vec![Nothing, Nothing], true),
             ("a part of a message", vec![Nothing, Read(1), Read(1), Read(1)], false),
@@ -102,6 +120,14 @@ mod tests {
             ),
             ("pings alone are no life", vec![Written(2), Written(2)], true),
             ("a frame being worked on", vec![Nothing, Busy, Busy, Busy], false),
+            (
+                "a large message",
+                vec![Nothing, Coming(5 * LEAST), Coming(5 * LEAST), Coming(5 * LEAST)],
+                false,
+            ),
+            ("one that keeps its room for nothing", vec![Nothing, Coming(1), Coming(5 * LEAST - 1)], true),
+            ("one that waits for room", vec![Nothing, Waiting, Waiting, Waiting], false),
+            ("one that has just got room", vec![Nothing, Waiting, Coming(1)], false),
         ];
         for (case, between, expected) in cases {
             let life = Life::new(Arc::new(Progress::default()));
@@ -109,8 +135,15 @@ mod tests {
             let last = between.len() - 1;
             for (look, what) in between.into_iter().enumerate() {
                 life.set_busy(false);
+                life.taken();
+                life.progress.set_waits(false);
                 match what {
                     Nothing => {}
+                    Coming(bytes) => {
+                        life.progress.hold(Box::new(()));
+                        life.progress.add_read(bytes);
+                    }
+                    Waiting => life.progress.set_waits(true),
                     Read(bytes) => life.progress.add_read(bytes),
                     Written(bytes) => life.progress.add_written(bytes),
                     Busy => life.set_busy(true),

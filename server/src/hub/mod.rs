@@ -20,7 +20,7 @@ mod tests;
 #[cfg(test)]
 mod trap;
 pub mod turns;
-mod written;
+pub mod written;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +68,9 @@ pub struct HubLimits {
     pub in_flight: usize,
     /// Bytes of documents that may wait whole for all sockets.
     pub outbound_all: usize,
-    /// The part of it that one person may take.
+    /// Bytes of large sync messages that are received and not worked on.
+    pub received: usize,
+    /// The part of each that one person may take.
     pub in_flight_per_person: usize,
     /// Bytes of a `senderId`.
     pub sender_bytes: usize,
@@ -200,7 +202,7 @@ impl Hub {
             let _ = quotas.take(&row.person, row.amount(), all);
         }
         let largest = usize::try_from(limits.scan.inflated_bytes).unwrap_or(usize::MAX);
-        let turns = Turns::new(limits.in_flight, largest);
+        let turns = Turns::new(limits.in_flight, largest, limits.received);
         let whole = Arc::new(Semaphore::new(limits.outbound_all.min(Semaphore::MAX_PERMITS)));
         let written = Written::new(limits.journal_per_person);
         Ok(Self(Arc::new(Inner {
@@ -340,6 +342,7 @@ impl Hub {
     pub fn show_use(&self) {
         let hub = &*self.0;
         in_use("in_flight_bytes", hub.turns.in_use());
+        in_use("received_bytes", hub.turns.received_in_use());
         in_use("journal_bytes_per_person", usize::try_from(hub.written.most()).unwrap_or(usize::MAX));
         let waits = |inbox: &mpsc::Sender<Event>| inbox.max_capacity() - inbox.capacity();
         in_use("document_events", hub.lock().values().map(waits).max().unwrap_or(0));

@@ -13,25 +13,21 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use crate::accounts::{Accounts, Caller};
 use crate::clock::now_ms;
 use crate::config::{refused, refused_within};
 use crate::heavy::heavy;
 use crate::rounds::{DocumentName, Writing};
-use crate::transport::Progress;
+use crate::transport::{Ask, Progress, Room};
 
 use super::admit::{Admitted, Refused, admit, admit_small, admit_without_changes};
-use super::life::{Life, Pings};
+use super::life::{LEAST, Life, Pings};
 use super::peer::{Closing, Peer};
 use super::task::Event;
 use super::turns::{Apart, Share};
 use super::{Hub, Inner, count};
-
-/// Bytes that a socket must take in a second while something is sent to it: the
-/// slowest mobile network does better.
-const LEAST: u64 = 512;
 
 /// A WebSocket on which a session runs.
 pub trait Socket:
@@ -97,6 +93,9 @@ async fn run(
     progress: Arc<Progress>,
     stopping: impl Future<Output = ()> + Send,
 ) {
+    if let Admission::Caller { caller, .. } = &admission {
+        progress.bound(room(&hub, &caller.person));
+    }
     let (mut sink, mut stream) = socket.split();
     // Boxed, because the first word is waited for once and the stop always.
     let mut stopping = Box::pin(stopping);
@@ -166,6 +165,30 @@ async fn run(
         hub.send_if_open(&document, Event::Gone { session: id }).await;
     }
     metrics::gauge!("duxue_sync_sessions").decrement(1.0);
+}
+
+/// How large messages of a person wait for room. Who has no session yet has
+/// none for them: a first word is small.
+fn room(hub: &Arc<Inner>, person: &PersonId) -> Ask {
+    let (hub, person) = (Arc::clone(hub), person.clone());
+    Box::new(move |bytes| {
+        let hub = Arc::clone(&hub);
+        let share = {
+            let people = hub.people.lock().unwrap_or_else(PoisonError::into_inner);
+            people.get(&person).map(|(_, share)| share.clone())
+        };
+        Box::pin(async move {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let room = match share {
+                Some(share) => hub.turns.received(&share, bytes).await,
+                None => None,
+            };
+            match room {
+                Some(room) => Box::new(room) as Room,
+                None => std::future::pending().await,
+            }
+        })
+    })
 }
 
 /// Waits for the client's first frame.
@@ -347,7 +370,8 @@ impl Session {
             };
             metrics::counter!("duxue_sync_received_bytes_total").increment(frame.len() as u64);
             life.set_busy(true);
-            let outcome = Box::pin(self.frame(&frame)).await;
+            let outcome = Box::pin(self.frame(frame)).await;
+            life.taken();
             life.set_busy(false);
             if let Err(end) = outcome {
                 return end;
@@ -355,8 +379,10 @@ impl Session {
         }
     }
 
-    async fn frame(&mut self, frame: &[u8]) -> Result<(), End> {
-        let message = wire::decode(frame, &self.hub.limits.wire).map_err(|error| malformed(&error))?;
+    async fn frame(&mut self, frame: Bytes) -> Result<(), End> {
+        let message = wire::decode(&frame, &self.hub.limits.wire).map_err(|error| malformed(&error))?;
+        // What may wait now is in memory once.
+        drop(frame);
         match message {
             Wire::Sync { sender_id, document_id, data, .. }
             | Wire::Request { sender_id, document_id, data, .. } => {

@@ -10,22 +10,49 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Share {
     /// One message at a time is taken apart, if that is much work.
     apart: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    most: usize,
+    bytes: Bytes,
+    received: Bytes,
 }
 
 impl Share {
-    /// So many bytes in flight.
+    /// So many bytes in flight, and as many that are received and wait.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        let bytes = bytes.min(Semaphore::MAX_PERMITS);
-        Self { apart: Arc::new(Semaphore::new(1)), bytes: Arc::new(Semaphore::new(bytes)), most: bytes }
+        Self { apart: Arc::new(Semaphore::new(1)), bytes: Bytes::new(bytes), received: Bytes::new(bytes) }
     }
 
     /// Bytes that are in flight.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.most - self.bytes.available_permits()
+        self.bytes.in_use()
+    }
+}
+
+/// So many bytes, for whoever comes first.
+#[derive(Debug, Clone)]
+struct Bytes {
+    free: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Bytes {
+    fn new(most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(most)), most }
+    }
+
+    fn in_use(&self) -> usize {
+        self.most.saturating_sub(self.free.available_permits())
+    }
+
+    /// Takes so many of a person's own, and then of all. What is over the share
+    /// by itself takes all of that, so that each gets its turn.
+    async fn take(&self, own: &Self, weight: usize) -> Option<InFlight> {
+        let weight = weight.clamp(1, own.most.min(self.most).max(1));
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let own = Arc::clone(&own.free).acquire_many_owned(weight).await.ok()?;
+        let turn = Arc::clone(&self.free).acquire_many_owned(weight).await.ok()?;
+        Some(InFlight([own, turn]))
     }
 }
 
@@ -33,29 +60,39 @@ impl Share {
 #[derive(Debug)]
 pub struct Turns {
     apart: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    most: usize,
+    bytes: Bytes,
+    received: Bytes,
 }
 
 /// A message's place among those that are taken apart.
 pub struct Apart(#[expect(dead_code, reason = "held, not read")] [OwnedSemaphorePermit; 2]);
 
-/// The bytes of a message that is worked on.
+/// The bytes of a message that is worked on, or received.
 pub struct InFlight(#[expect(dead_code, reason = "held, not read")] [OwnedSemaphorePermit; 2]);
 
 impl Turns {
     /// So many bytes in flight, and no more messages taken apart at once than
-    /// would be if each were as large as it may be.
+    /// would be if each were as large as it may be; so many received.
     #[must_use]
-    pub fn new(bytes: usize, largest: usize) -> Self {
+    pub fn new(bytes: usize, largest: usize, received: usize) -> Self {
         let apart = (bytes / largest.max(1)).clamp(1, Semaphore::MAX_PERMITS);
-        Self { apart: Arc::new(Semaphore::new(apart)), bytes: Arc::new(Semaphore::new(bytes)), most: bytes }
+        Self {
+            apart: Arc::new(Semaphore::new(apart)),
+            bytes: Bytes::new(bytes),
+            received: Bytes::new(received),
+        }
     }
 
     /// Bytes that are in flight.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.most.saturating_sub(self.bytes.available_permits())
+        self.bytes.in_use()
+    }
+
+    /// Bytes of large messages that are received and not taken in.
+    #[must_use]
+    pub fn received_in_use(&self) -> usize {
+        self.received.in_use()
     }
 
     /// Waits for a turn to take a large message apart; first for one of the
@@ -67,15 +104,17 @@ impl Turns {
         Some(Apart([own, turn]))
     }
 
-    /// Waits until a message of so many bytes may be in flight. One that is
-    /// over the share by itself takes all of that, so that each gets its turn.
-    /// `None` once the hub stops.
+    /// Waits until a message of so many bytes may be in flight. `None` once the
+    /// hub stops.
     pub async fn in_flight(&self, share: &Share, weight: usize) -> Option<InFlight> {
-        let most = share.most.min(self.most).max(1);
-        let weight = u32::try_from(weight.clamp(1, most)).unwrap_or(u32::MAX);
-        let own = Arc::clone(&share.bytes).acquire_many_owned(weight).await.ok()?;
-        let turn = Arc::clone(&self.bytes).acquire_many_owned(weight).await.ok()?;
-        Some(InFlight([own, turn]))
+        self.bytes.take(&share.bytes, weight).await
+    }
+
+    /// Waits until a message of so many bytes may be received. It keeps them
+    /// until it is in flight, and nothing that is in flight waits for them.
+    /// `None` once the hub stops.
+    pub async fn received(&self, share: &Share, bytes: usize) -> Option<InFlight> {
+        self.received.take(&share.received, bytes).await
     }
 }
 
@@ -87,7 +126,7 @@ mod tests {
 
     #[test]
     fn one_person_never_takes_what_others_need() {
-        let turns = Turns::new(100, 25);
+        let turns = Turns::new(100, 25, 100);
         let (one, other) = (Share::new(30), Share::new(30));
         let now = |share: &Share, weight| turns.in_flight(share, weight).now_or_never().flatten();
         let first = now(&one, 25).expect("there is room");

@@ -12,6 +12,7 @@ use warp::http::StatusCode;
 use crate::config::refused;
 use crate::fault::{self, Fault};
 
+use super::blobs::Seen;
 use super::body::{self, Body};
 use super::finish::Unfinished;
 use super::room::Promise;
@@ -114,20 +115,16 @@ async fn write(photos: &Photos, upload: &Upload, part: Part, mut body: Body) -> 
         body::drain(body).await;
         return Err(faults::offset().with_detail(offset.to_string()));
     }
-    let room = photos.room.promise(upload.info.length.saturating_sub(part.offset))?;
+    let room = photos.room.promise(upload.info.length.saturating_sub(part.offset)).await?;
     let mut stream =
         Stream { photos, upload, turn: &turn, room, file: Writing::new(photos, upload, part.offset) };
     let seen = stream.take(part, &mut body).await?;
     settle(photos, upload, seen).await
 }
 
-/// Makes a photo of an upload that has all its bytes; of this type, if their
-/// hash was seen to be right as they came.
-pub(super) async fn settle(
-    photos: &Photos,
-    upload: &Upload,
-    seen: Option<&'static str>,
-) -> Result<(), Fault> {
+/// Makes a photo of an upload that has all its bytes, if their hash is right or
+/// was seen to be as they came.
+pub(super) async fn settle(photos: &Photos, upload: &Upload, seen: Option<Seen>) -> Result<(), Fault> {
     if upload.offset() != upload.info.length || upload.is_complete() {
         return Ok(());
     }
@@ -160,8 +157,8 @@ impl Stream<'_, '_> {
     /// flushed and counted, except where its checksum does not match, it goes
     /// beyond the declared length, or the disk fails.
     ///
-    /// Gives the media type of a whole photo whose hash is right.
-    pub async fn take(&mut self, part: Part, body: &mut Body) -> Result<Option<&'static str>, Fault> {
+    /// Gives what was seen of a whole photo whose hash is right.
+    pub async fn take(&mut self, part: Part, body: &mut Body) -> Result<Option<Seen>, Fault> {
         match self.write(part, body).await {
             Ok(seen) => Ok(seen),
             Err(Stopped::Body(fault)) => Err(fault),
@@ -176,7 +173,7 @@ impl Stream<'_, '_> {
         }
     }
 
-    async fn write(&mut self, mut part: Part, body: &mut Body) -> Result<Option<&'static str>, Stopped> {
+    async fn write(&mut self, mut part: Part, body: &mut Body) -> Result<Option<Seen>, Stopped> {
         let mut gathered = Vec::new();
         let ended = match self.gather(&mut part.checksum, body, &mut gathered).await {
             Err(Stopped::Disk(error)) => return Err(error.into()),
@@ -197,8 +194,9 @@ impl Stream<'_, '_> {
         self.flush(gathered).await?;
         ended.map_err(Stopped::Body)?;
         let info = &self.upload.info;
-        let seen = self.file.whole().filter(|(hash, _)| self.file.end() == info.length && *hash == info.hash);
-        Ok(seen.map(|(_, media_type)| media_type))
+        let length = self.file.end();
+        let seen = self.file.whole().filter(|(hash, _)| length == info.length && *hash == info.hash);
+        Ok(seen.map(|(_, media_type)| Seen { length, media_type }))
     }
 
     async fn flush(&mut self, gathered: Vec<u8>) -> io::Result<()> {
@@ -208,7 +206,7 @@ impl Stream<'_, '_> {
             self.photos.staging.keep(self.upload).await?;
         }
         self.upload.set_offset(end);
-        self.room.shrink(length.saturating_sub(end));
+        self.room.written(length.saturating_sub(end));
         Ok(())
     }
 

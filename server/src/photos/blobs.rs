@@ -79,6 +79,15 @@ impl From<object_store::Error> for BlobError {
     }
 }
 
+/// What was seen of a file with the right hash as it was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Bytes that were written.
+    pub length: u64,
+    /// By the first of them.
+    pub media_type: &'static str,
+}
+
 /// Bytes as they are read.
 pub type Parts = BoxStream<'static, Result<Bytes, BlobError>>;
 
@@ -115,8 +124,8 @@ impl Blobs {
 
     /// Keeps a flushed file as the photo of this hash; durable when this
     /// returns. The file stays under its own name too, and nobody may write to
-    /// it any more. It is read, unless it was seen, as it was written, to have
-    /// this hash and the media type `seen`. Gives the media type.
+    /// it any more. It is read, unless it was `seen` to have this hash as it was
+    /// written, and is as long as what was written. Gives the media type.
     ///
     /// # Errors
     /// [`BlobError::Damaged`] where the file has another hash.
@@ -124,14 +133,14 @@ impl Blobs {
         &self,
         hash: &PhotoHash,
         file: &FilePath,
-        seen: Option<&'static str>,
+        seen: Option<Seen>,
     ) -> Result<&'static str, BlobError> {
         let (wanted, path) = (*hash, file.to_owned());
         let name = self.folder.as_ref().map(|folder| folder.join(original(hash).as_ref()));
         let work = apart(&self.files, move |files| {
             let media_type = match seen {
-                Some(media_type) => media_type,
-                None => match hashed(files, &path)? {
+                Some(seen) if files.length(&path)? == seen.length => seen.media_type,
+                _ => match hashed(files, &path)? {
                     (found, media_type) if found == wanted => media_type,
                     _ => return Ok(None),
                 },

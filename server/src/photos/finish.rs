@@ -5,10 +5,13 @@ use serde_json::json;
 use crate::audit::{By, event};
 use crate::fault::Fault;
 
-use super::blobs::BlobError;
+use super::blobs::{BlobError, Seen};
 use super::rows::{self, LinkRow, PhotoRow};
 use super::staging::{Info, Upload};
 use super::{Photos, faults};
+
+/// What an event about a photo takes in the journal, some more than it has.
+const EVENT_BYTES: u64 = 512;
 
 impl From<BlobError> for Fault {
     fn from(error: BlobError) -> Self {
@@ -37,10 +40,10 @@ impl<E: Into<Fault>> From<E> for Unfinished {
 }
 
 impl Photos {
-    /// Makes an upload that has all its bytes, flushed, a photo; of this type,
-    /// if they were seen to have the right hash. Can be repeated after
+    /// Makes an upload that has all its bytes, flushed, a photo; without reading
+    /// them, if they were seen to have the right hash. Can be repeated after
     /// a crash at any point: each step finds what the last run did.
-    pub(super) async fn finish(&self, upload: &Upload, seen: Option<&'static str>) -> Result<(), Unfinished> {
+    pub(super) async fn finish(&self, upload: &Upload, seen: Option<Seen>) -> Result<(), Unfinished> {
         let _turn = self.finishing.acquire().await.map_err(|_| faults::disk())?;
         let hash = upload.info.hash;
         let media_type = match self.blobs.adopt(&hash, &self.staging.part(upload), seen).await {
@@ -90,6 +93,10 @@ impl Photos {
             records.push(rows::put_link(&info.hash, &row)?);
         }
         if came || !records.is_empty() {
+            if records.is_empty() {
+                // The quota of photos bounds what is new; these bytes were here.
+                (self.count)(&info.person, EVENT_BYTES)?;
+            }
             let kind = if came { "photo.received" } else { "photo.linked" };
             let by = By::Person(info.person.clone(), info.device.clone());
             let details = [
@@ -108,7 +115,8 @@ impl Photos {
     }
 
     /// The bytes are not the declared photo: they are set aside, it is
-    /// recorded, and the client starts again.
+    /// recorded, and the client starts again. They wait in the upload while the
+    /// person has had as much recorded as anyone may.
     async fn refuse(&self, upload: &Upload) -> Result<Fault, Fault> {
         let info = &upload.info;
         let by = By::Person(info.person.clone(), info.device.clone());
@@ -119,6 +127,7 @@ impl Photos {
             ("declared", json!(info.hash)),
             ("length", json!(info.length)),
         ];
+        (self.count)(&info.person, EVENT_BYTES)?;
         let event = event("photo.hash_mismatch", &by, (self.now)(), details);
         self.store.commit(vec![event]).await?;
         self.staging.set_aside(upload, &self.settings).await.map_err(|error| faults::io(&error))?;

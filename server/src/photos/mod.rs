@@ -50,7 +50,7 @@ use crate::config::{self, in_use};
 use crate::fault::Fault;
 use crate::store::{Store, StoreError};
 
-pub use blobs::{BlobError, Blobs};
+pub use blobs::{BlobError, Blobs, Seen};
 pub use check::Checked;
 pub use derive::Queue;
 pub use picture::{Decoder, derive};
@@ -137,6 +137,10 @@ pub type Authorize<T> = Arc<dyn Fn(Option<&str>) -> Result<T, Fault> + Send + Sy
 /// The server's clock, a parameter so that expiry can be tested.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// Counts bytes that are about to be written into the journal for a person, or
+/// says that nobody may have so much written.
+pub type Count = Arc<dyn Fn(&PersonId, u64) -> Result<(), Fault> + Send + Sync>;
+
 /// Why the photo store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -161,6 +165,7 @@ pub struct Photos {
     queue: Queue,
     room: room::Room,
     now: Clock,
+    count: Count,
     /// Held by whoever puts photos, and whole by whoever sets one aside.
     finishing: Semaphore,
 }
@@ -176,9 +181,10 @@ impl Photos {
         settings: Settings,
         store: Arc<dyn Store>,
         now: Clock,
+        count: Count,
     ) -> Result<Arc<Self>, OpenError> {
         let free = room::of(Arc::clone(&files), settings.folder.clone());
-        Self::open_on(free, files, settings, store, now).await
+        Self::open_on(free, files, settings, store, now, count).await
     }
 
     /// The same on a disk with so much free.
@@ -188,10 +194,11 @@ impl Photos {
         settings: Settings,
         store: Arc<dyn Store>,
         now: Clock,
+        count: Count,
     ) -> Result<Arc<Self>, OpenError> {
         let blobs = Blobs::open(Arc::clone(&files), &settings.folder.join("blobs"))?;
         let staging = staging::Staging::open(Arc::clone(&files), &settings).await?;
-        let room = room::Room::new(free, settings.reserve_bytes);
+        let room = room::Room::new(Arc::clone(&files), free, settings.reserve_bytes);
         let queue = derive::start(files, Arc::clone(&store), blobs.clone(), settings.decoder);
         let brought = Brought::default();
         for row in rows::all(&*store).await? {
@@ -206,6 +213,7 @@ impl Photos {
             queue,
             room,
             now,
+            count,
             finishing: Semaphore::new(FINISHING as usize),
         }))
     }

@@ -113,7 +113,7 @@ impl Request {
             return Err(faults::person_full());
         }
         // Only to say so early: what is promised counts from the first byte on.
-        self.photos.room.promise(info.length).map(drop)?;
+        self.photos.room.promise(info.length).await.map(drop)?;
         let with_upload = text(&self.headers, "content-type") == Some(OFFSET_TYPE);
         let part = if with_upload { Some(self.part(0, info.length)?) } else { None };
         let upload = self.photos.staging.create(info, &self.photos.settings)?;

@@ -14,6 +14,7 @@
 mod address;
 mod connection;
 mod files;
+mod frames;
 mod layers;
 mod limits;
 mod listen;
@@ -33,7 +34,7 @@ pub use layers::Peer;
 pub(crate) use limits::{COMPRESS_ABOVE, HTTP2_PING};
 pub use limits::{Limits, SocketLimits};
 pub use listen::{Trust, listen, serve};
-pub use progress::Progress;
+pub use progress::{Ask, Progress, Room};
 pub use stop::{Ended, Stop, Stopping};
 pub use tls::tls;
 pub use turns::Known;

@@ -1,20 +1,32 @@
-//! What a connection has carried: the only sign of life of a slow line.
+//! What a connection has carried: the only sign of life of a slow line. And
+//! the room of the large message that it is bringing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that a connection has carried; whoever reads or writes messages adds
 /// to it where the connection does not count.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Progress {
     read: AtomicU64,
     written: AtomicU64,
+    ask: OnceLock<Ask>,
+    room: Mutex<Option<Room>>,
+    waits: AtomicBool,
+    waited: AtomicBool,
 }
+
+/// Room for a message; dropping it gives it back.
+pub type Room = Box<dyn Send>;
+
+/// Waits for room for so many bytes.
+pub type Ask = Box<dyn Fn(u64) -> BoxFuture<'static, Room> + Send + Sync>;
 
 impl Progress {
     /// Notes what came from the peer.
@@ -25,6 +37,48 @@ impl Progress {
     /// Notes what the system took for the peer.
     pub fn add_written(&self, bytes: u64) {
         self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// From now on large messages wait for room. The first word counts.
+    pub fn bound(&self, ask: Ask) {
+        let _ = self.ask.set(ask);
+    }
+
+    /// Room for so many bytes, if that is to be waited for.
+    pub(super) fn ask(&self, bytes: u64) -> Option<BoxFuture<'static, Room>> {
+        self.ask.get().map(|ask| ask(bytes))
+    }
+
+    /// Notes whether the connection waits for room, so that nothing is read.
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
+        self.waited.fetch_or(waits, Ordering::Relaxed);
+    }
+
+    /// Keeps room for the message that is coming.
+    pub(crate) fn hold(&self, room: Room) {
+        *self.room() = Some(room);
+    }
+
+    /// Gives the room of a message back: it is taken in.
+    pub fn release(&self) {
+        self.room().take();
+    }
+
+    /// Whether a large message is coming, or is not taken in yet.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.room().is_some()
+    }
+
+    /// Whether the connection has waited for room since this was asked last.
+    #[must_use]
+    pub fn waited(&self) -> bool {
+        self.waited.swap(self.waits.load(Ordering::Relaxed), Ordering::Relaxed)
+    }
+
+    fn room(&self) -> MutexGuard<'_, Option<Room>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes from the peer so far.

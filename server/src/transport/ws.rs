@@ -18,13 +18,14 @@ use warp::http::header::{
 use warp::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
+use super::frames::Frames;
 use super::layers::{Slot, problem};
 use super::parts::Parts;
 use super::progress::{Counted, Progress};
 use super::{SocketLimits, Stop, Stopping};
 
 /// An open WebSocket.
-pub type Socket = Parts<WebSocketStream<Counted<TokioIo<Upgraded>>>>;
+pub type Socket = Parts<WebSocketStream<Frames<Counted<TokioIo<Upgraded>>>>>;
 
 /// The version of the WebSocket protocol; there is no other.
 const VERSION: &str = "13";
@@ -81,6 +82,8 @@ impl Upgrade {
                 Ok(connection) => {
                     let progress = Arc::new(Progress::default());
                     let connection = Counted::new(TokioIo::new(connection), Arc::clone(&progress));
+                    let most = limits.message_bytes.min(limits.frame_bytes);
+                    let connection = Frames::new(connection, Arc::clone(&progress), most);
                     Box::pin(session(open(connection, limits).await, progress, stopping)).await;
                 }
                 Err(error) => tracing::debug!(%error, "the upgrade was not completed"),
@@ -91,7 +94,7 @@ impl Upgrade {
     }
 }
 
-async fn open(connection: Counted<TokioIo<Upgraded>>, limits: SocketLimits) -> Socket {
+async fn open(connection: Frames<Counted<TokioIo<Upgraded>>>, limits: SocketLimits) -> Socket {
     let config = WebSocketConfig::default()
         .read_buffer_size(limits.read_buffer_bytes)
         .write_buffer_size(0)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use duxue_document::PersonId;
@@ -11,14 +12,17 @@ use duxue_server::accounts::NewPerson;
 use duxue_server::app::App;
 use duxue_server::audit::By;
 use duxue_server::clock::now_ms;
-use duxue_server::photos::files::FileSystem;
+use duxue_server::photos::faulty::SimulatedFiles;
 use duxue_server::photos::{Photos, Reaches, Reader, Settings, Uploader};
+use duxue_server::store::faulty::SimulatedDisk;
 use duxue_server::store::memory::MemoryStore;
 use duxue_server::transport::{Source, Stop};
 use duxue_server::{Config, http};
 use tokio::runtime::Runtime;
 use warp::filters::BoxedFilter;
+use warp::hyper::body::Bytes;
 use warp::reply::Response;
+use warp::test::RequestBuilder;
 
 use crate::simulation::prototype;
 
@@ -35,37 +39,64 @@ impl Place {
     /// # Panics
     /// If the answer is a fault of the server's own.
     fn answers(&self, bytes: &[u8]) {
-        let Some(call) = request(bytes, &self.tokens) else { return };
-        let reply = self.runtime.block_on(call.reply(&self.routes));
-        assert!(!reply.status().is_server_error(), "{}: {:?}", reply.status(), reply.body());
+        if let Some(call) = request(bytes, "", &self.tokens) {
+            self.runtime.block_on(answer(call, &self.routes));
+        }
     }
+}
+
+async fn answer(call: RequestBuilder, routes: &BoxedFilter<(Response,)>) -> warp::http::Response<Bytes> {
+    let reply = call.reply(routes).await;
+    assert!(!reply.status().is_server_error(), "{}: {:?}", reply.status(), reply.body());
+    reply
 }
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// A request to the server about uploads.
+/// Between requests that come one after the other.
+const NEXT: &[u8] = b"\n====\n";
+
+/// Requests about uploads, one after the other, to a server that has none yet:
+/// `LAST` in a path is the upload that was created last.
 ///
 /// # Panics
-/// If the server has no better answer than a fault of its own.
+/// If the server has no better answer than a fault of its own, or has more of
+/// an upload than there is.
 pub fn tus_headers(bytes: &[u8]) {
-    static PLACE: OnceLock<Place> = OnceLock::new();
-    let place = PLACE.get_or_init(|| {
-        let (runtime, folder) = (runtime(), tempfile::tempdir().expect("a folder"));
-        let settings = Settings::new(folder.path().to_owned());
-        let photos =
-            Photos::open(Arc::new(FileSystem), settings, Arc::new(MemoryStore::new()), Arc::new(|| 0));
-        let photos = runtime.block_on(photos).expect("an empty folder opens");
+    let runtime = runtime();
+    runtime.block_on(async {
+        let folder = Path::new("photos");
+        let files = Arc::new(SimulatedFiles::new(SimulatedDisk::new(0), folder));
+        let settings = Settings::new(folder.to_owned());
+        let (store, count) = (Arc::new(MemoryStore::new()), Arc::new(|_: &PersonId, _| Ok(())));
+        let photos = Photos::open(files, settings, store, Arc::new(|| 0), count).await;
         let person: PersonId = "someone".parse().expect("an id");
         let may_write: Reaches = Arc::new(|_, _| true);
         let uploader = Uploader { person, device: None, may_read: Arc::clone(&may_write), may_write };
         let reader = Reader { may_read: Arc::new(|_, _| true) };
-        let routes =
-            photos.routes(Arc::new(move |_| Ok(uploader.clone())), Arc::new(move |_| Ok(reader.clone())));
-        Place { runtime, routes, tokens: BTreeMap::new(), _folder: folder }
+        let routes = photos
+            .expect("an empty folder opens")
+            .routes(Arc::new(move |_| Ok(uploader.clone())), Arc::new(move |_| Ok(reader.clone())));
+        let mut last = String::new();
+        let mut rest = Some(bytes);
+        while let Some(bytes) = rest {
+            let end = bytes.windows(NEXT.len()).position(|window| window == NEXT);
+            rest = end.and_then(|end| bytes.get(end + NEXT.len()..));
+            let Some(call) = request(&bytes[..end.unwrap_or(bytes.len())], &last, &BTreeMap::new()) else {
+                continue;
+            };
+            let reply = answer(call, &routes).await;
+            let number =
+                |name: &str| -> Option<u64> { reply.headers().get(name)?.to_str().ok()?.parse().ok() };
+            assert!(number("upload-offset") <= number("upload-length").or(Some(u64::MAX)));
+            if let Some(location) = reply.headers().get("location") {
+                let path = location.to_str().expect("a path");
+                last = path.rsplit('/').next().unwrap_or_default().to_owned();
+            }
+        }
     });
-    place.answers(bytes);
 }
 
 /// Any request to a server with a round, an administrator, and inspectors.
@@ -102,13 +133,14 @@ fn server() -> Place {
     Place { runtime, routes, tokens, _folder: folder }
 }
 
-fn request(bytes: &[u8], tokens: &BTreeMap<String, String>) -> Option<warp::test::RequestBuilder> {
+fn request(bytes: &[u8], last: &str, tokens: &BTreeMap<String, String>) -> Option<RequestBuilder> {
     let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
     let (head, body) = (std::str::from_utf8(&bytes[..end]).ok()?, bytes.get(end + 2..).unwrap_or_default());
     let mut lines = head.lines();
     let (method, path) = lines.next()?.split_once(' ')?;
     // What the HTTP library would refuse does not come to ours.
     let method = warp::http::Method::from_bytes(method.as_bytes()).ok()?;
+    let path = path.replacen("LAST", last, 1);
     let path: warp::http::Uri = path.parse().ok().filter(|_| path.starts_with("/api/"))?;
     let mut call = warp::test::request().method(method.as_str()).path(&path.to_string()).body(body);
     for line in lines {

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use duxue_document::PhotoHash;
+use duxue_document::{PersonId, PhotoHash};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::photos::rows;
+use crate::photos::{Seen, rows};
 use crate::store::{JournalNumber, Record, Store};
 
 use super::{World, blob, code, header, jpeg, metadata, noise};
@@ -73,6 +73,62 @@ async fn other_bytes_than_declared_never_become_the_photo() {
     // The right bytes can still come.
     server.upload(&declared).await;
     server.photos.verify(&hash).await.unwrap();
+}
+
+/// A hash that was seen as bytes were written says nothing of a file that has
+/// lost some of them since.
+#[tokio::test]
+async fn a_file_that_is_not_as_long_as_what_was_written_is_read_before_it_is_a_photo() {
+    let photo = noise(5_000);
+    // What is on the disk when the last byte was flushed, and whether it is a photo.
+    for (name, left, is_photo) in [
+        ("whole", photo.clone(), true),
+        ("cut off", photo[..4_096].to_vec(), false),
+        ("empty", Vec::new(), false),
+        ("longer", [&photo[..], b"x"].concat(), false),
+    ] {
+        let world = World::new();
+        let server = world.open().await;
+        let path = server.create(&photo).await;
+        let id = path.rsplit('/').next().unwrap();
+        let upload = server.photos.staging.find(id, &PersonId::new("li").unwrap(), 0).await.unwrap();
+        std::fs::write(server.photos.staging.part(&upload), left).unwrap();
+        let seen = Seen { length: 5_000, media_type: "image/jpeg" };
+        let finished = server.photos.finish(&upload, Some(seen)).await;
+        assert_eq!(finished.is_ok(), is_photo, "{name}");
+        let hash = PhotoHash::of(&photo);
+        let row = server.photos.photo(&hash).await.unwrap();
+        assert_eq!(row.map(|row| row.media_type).as_deref(), is_photo.then_some("image/jpeg"), "{name}");
+        assert_eq!(server.photos.blobs.length(&hash).await.unwrap().is_some(), is_photo, "{name}");
+    }
+}
+
+/// What is recorded of wrong bytes takes room in the journal, of which each
+/// person has a share.
+#[tokio::test]
+async fn nobody_fills_the_journal_with_bytes_that_are_not_what_was_declared() {
+    let world = World::new();
+    let server = world.open().await;
+    let events = async || world.store.records(JournalNumber(1), 100).await.unwrap().len();
+    world.journal.store(1_500, std::sync::atomic::Ordering::SeqCst);
+    let mut codes = Vec::new();
+    let mut waits = String::new();
+    for declared in 1..=4 {
+        waits = server.create(&noise(declared)).await;
+        codes.push(code(&server.patch(&waits, 0, &vec![7; declared]).await));
+    }
+    assert_eq!(codes, ["photo.hash", "photo.hash", "journal.person_full", "journal.person_full"]);
+    assert_eq!(events().await, 2);
+    assert_eq!(world.files("aside").len(), 4);
+    // The right bytes need none of it.
+    server.upload(&noise(1_000)).await;
+    // What waited is recorded and set aside once there is room, after a start too.
+    drop(server);
+    let server = world.open().await;
+    world.journal.store(1_500, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(server.send("HEAD", &waits, &[], b"").await.status(), 460);
+    assert_eq!(server.send("HEAD", &waits, &[], b"").await.status(), 404);
+    assert_eq!(world.files("aside").len(), 6);
 }
 
 /// Who sends a photo that is here, by who has it already: another inspector of

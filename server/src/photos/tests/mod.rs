@@ -9,7 +9,7 @@ mod tus;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +38,8 @@ struct World {
     store: MemoryStore,
     clock: Arc<AtomicI64>,
     settings: Settings,
+    /// Bytes that may still be written into the journal, for everybody.
+    journal: Arc<AtomicU64>,
 }
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
             store: MemoryStore::new(),
             clock: Arc::new(AtomicI64::new(1_800_000_000_000)),
             settings,
+            journal: Arc::new(AtomicU64::new(u64::MAX)),
         }
     }
 
@@ -65,8 +68,14 @@ impl World {
     async fn open_with(&self, files: Arc<dyn Files>, free: room::Free) -> Server {
         let clock = Arc::clone(&self.clock);
         let now: super::Clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        let journal = Arc::clone(&self.journal);
+        let count: super::Count = Arc::new(move |_, bytes| {
+            let left = |left: u64| left.checked_sub(bytes);
+            let taken = journal.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+            taken.map(drop).map_err(|_| fault::journal_person_full())
+        });
         let store = Arc::new(self.store.clone());
-        let photos = Photos::open_on(free, files, self.settings.clone(), store, now).await.unwrap();
+        let photos = Photos::open_on(free, files, self.settings.clone(), store, now, count).await.unwrap();
         let routes = photos.routes(uploaders(), readers());
         Server { photos, routes }
     }
