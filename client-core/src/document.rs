@@ -287,8 +287,8 @@ impl LocalDocument {
         true
     }
 
-    /// Begins anew with a document that only others write, so that the server
-    /// gives all of it again. What the store holds now is kept aside. Returns
+    /// Begins anew with a document that this device has not written, so that the
+    /// server gives all of it again. What the store holds now is kept aside. Returns
     /// whether it was done: not while something else is being stored.
     pub fn take_again(&mut self) -> bool {
         if self.about.own || self.damaged || !self.can_be_written_again() {

@@ -37,8 +37,8 @@ pub const WRITTEN_AGAIN: Problem = Problem::new(
     "this device's data was put back to an earlier state: what was not delivered is written again, and the old data is kept aside",
 );
 
-/// Others' document is another on the server than it was, which needs a new
-/// connection.
+/// A document that is only read here is another on the server than it was,
+/// which needs a new connection.
 pub const TAKEN_AGAIN: Problem = Problem::new(
     "sync.taken_again",
     "服务器的数据曾被恢复到较早的状态：他人的一份资料已重新取得，旧数据另行保留",

@@ -161,7 +161,9 @@ impl Engine {
         let Link::Open(open) = &self.link else { return false };
         let heard = open.documents.get(document).is_some_and(|exchange| exchange.heard);
         let is_free = self.documents.get(document).is_some_and(LocalDocument::can_be_written_again);
-        self.acked.get(document).is_some_and(Acked::has_gone) && !(heard && is_free)
+        // One that was refused is read again when it is tried again.
+        let refused = self.refusals.problem(document).is_some();
+        self.acked.get(document).is_some_and(Acked::has_gone) && !refused && !(heard && is_free)
     }
 
     /// The heads of a document, and once some of it has gone each change that

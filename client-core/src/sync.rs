@@ -440,9 +440,12 @@ impl Engine {
                     self.begin_anew(reason::WRITTEN_AGAIN, turn);
                     return true;
                 }
-                // The server was put back to a backup, and its author wrote
-                // something else since.
-                if self.documents.get_mut(&document).is_some_and(LocalDocument::take_again) {
+                // The server was put back to a backup, and the author wrote
+                // something else since. Who may write the document brings
+                // the server what it lacks instead.
+                let reads = self.documents.get(&document).map(|local| local.about.clone());
+                let only_reads = reads.is_some_and(|about| self.may_write(&about).is_err());
+                if only_reads && self.documents.get_mut(&document).is_some_and(LocalDocument::take_again) {
                     self.dirty.insert(document);
                     self.begin_anew(reason::TAKEN_AGAIN, turn);
                     return true;

@@ -443,40 +443,27 @@ pub struct StoreFaults {
 /// A store that fails by its seed and is otherwise the one that it wraps.
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
-    random: Mutex<ChaCha8Rng>,
-    /// Snapshots are made by other threads: when one is done is not the seed's
-    /// to say, and must not change what fails next.
-    random_of_snapshots: Mutex<ChaCha8Rng>,
-    faults: Mutex<StoreFaults>,
+    state: Mutex<(ChaCha8Rng, StoreFaults)>,
 }
 
 impl FaultyStore {
     /// Wraps a store; without faults until [`FaultyStore::set_faults`].
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, seed: u64) -> Self {
-        let random = || Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        Self { inner, random: random(), random_of_snapshots: random(), faults: Mutex::default() }
+        let state = (ChaCha8Rng::seed_from_u64(seed), StoreFaults::default());
+        Self { inner, state: Mutex::new(state) }
     }
 
     /// Sets how often it fails from now on.
     pub fn set_faults(&self, faults: StoreFaults) {
-        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = faults;
     }
 
     /// The error, if this call is to fail; the choice names its frequency.
     fn fault(&self, error: StoreError, choose: impl FnOnce(StoreFaults) -> u64) -> Result<(), StoreError> {
-        self.draw(&self.random, error, choose)
-    }
-
-    fn draw(
-        &self,
-        random: &Mutex<ChaCha8Rng>,
-        error: StoreError,
-        choose: impl FnOnce(StoreFaults) -> u64,
-    ) -> Result<(), StoreError> {
-        let per_mille = choose(*self.faults.lock().unwrap_or_else(PoisonError::into_inner));
-        let drawn = random.lock().unwrap_or_else(PoisonError::into_inner).next_u64() % 1000;
-        if drawn < per_mille { Err(error) } else { Ok(()) }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let per_mille = choose(state.1);
+        if state.0.next_u64() % 1000 < per_mille { Err(error) } else { Ok(()) }
     }
 
     fn read_fault(&self) -> Result<(), StoreError> {
@@ -507,7 +494,7 @@ impl Store for FaultyStore {
         through: JournalNumber,
     ) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            self.draw(&self.random_of_snapshots, StoreError::Full, |faults| faults.compact_fails)?;
+            self.fault(StoreError::Full, |faults| faults.compact_fails)?;
             self.inner.compact(document, snapshot, through).await
         })
     }
