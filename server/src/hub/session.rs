@@ -279,13 +279,7 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
             biased;
             () = peer.closed() => break,
             () = peer.freed() => None,
-            frame = frames.recv() => match frame {
-                Some(frame) => {
-                    bytes = frame.len();
-                    Some(Message::Binary(frame.into()))
-                }
-                None => break,
-            },
+            // Before the frames: they may never end.
             _ = ping.tick() => {
                 if accounts.caller(&token, now_ms()).is_none() {
                     peer.close(1008, "session.missing");
@@ -298,6 +292,13 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
                 }
                 Some(Message::Ping(Vec::new().into()))
             }
+            frame = frames.recv() => match frame {
+                Some(frame) => {
+                    bytes = frame.len();
+                    Some(Message::Binary(frame.into()))
+                }
+                None => break,
+            },
         };
         if let Some(message) = message {
             let sent = tokio::select! {
