@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 /// A school of the demonstration county.
 const SCHOOL: &str = "9901010012";
 /// What all of it together may cost the server at its peak, in KiB, beyond
-/// what it used before: a frame of 4 MiB, 32 MiB that it inflates to, and as
+/// what it used before: a frame of 4 MiB, 8 MiB that one chunk of it inflates to, a picture of 16 MiB, and as
 /// much again for what the allocator keeps.
 const MEMORY_MAX_KIB: u64 = 72 << 10;
 /// The same with all of it at once, where the peak was 202 MiB in all: one person has 8 MiB of messages worked on

@@ -17,7 +17,7 @@ use duxue_tests::simulation::ledger::lock;
 use duxue_tests::simulation::work::{quantity, room};
 use duxue_tests::simulation::world::{Faults, World};
 
-/// Steps in all, of some 770 seeds. A test build makes about 3 200 in a second
+/// Steps in all, of some 770 seeds. A test build makes about 3 000 in a second
 /// of one core.
 const STEPS: u64 = 1_000_000;
 /// What has to have happened in as many steps, or the faults are not there.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use automerge::{Change, ChangeHash};
+use automerge::Change;
 use duxue_client_core::identity::Identity;
 use duxue_client_core::{
     Engine, HttpId, HttpRequest, LinkId, StorageAnswer, StorageError, StorageId, StorageTask,
@@ -123,7 +123,8 @@ impl Device {
     }
 
     /// The changes of one document on its disk.
-    fn changes(&self, document: &DocumentId) -> Vec<Change> {
+    #[must_use]
+    pub fn changes(&self, document: &DocumentId) -> Vec<Change> {
         let prefix = format!("doc/{document}/");
         let rows = self.disk.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
         let mut changes = Vec::new();
@@ -132,13 +133,6 @@ impl Device {
             let _ = changes_of(bytes, &mut changes);
         }
         changes
-    }
-
-    /// Whether all of these changes of a document are on its disk.
-    #[must_use]
-    pub fn has(&self, document: &DocumentId, hashes: &[ChangeHash]) -> bool {
-        let here: BTreeSet<ChangeHash> = self.changes(document).iter().map(Change::hash).collect();
-        hashes.iter().all(|hash| here.contains(hash))
     }
 
     /// Whether the person may write documents of a kind. What others write they

@@ -36,6 +36,8 @@ pub struct Ledger {
     chunks: BTreeMap<JournalNumber, (DocumentId, Vec<ChangeHash>)>,
     last: JournalNumber,
     acknowledged: BTreeMap<DocumentId, BTreeSet<ChangeHash>>,
+    /// What was ever in a document, whatever backup was put back since.
+    ever: BTreeMap<DocumentId, BTreeSet<ChangeHash>>,
     /// What it knows of photos.
     pub photos: PhotoLedger,
     /// The receipt key, lower-case hex.
@@ -69,6 +71,7 @@ impl Ledger {
                         durable.held.remove(hash);
                     }
                     durable.applied.extend(hashes.iter().copied());
+                    self.ever.entry(*document).or_default().extend(hashes.iter().copied());
                     self.chunks.insert(self.last, (*document, hashes));
                 }
                 Record::Held { document, bytes, .. } => {
@@ -154,6 +157,12 @@ impl Ledger {
                 self.violations.push(format!("{by} states {head} of {document}, which is not on the disk"));
             }
         }
+    }
+
+    /// Whether a change was ever in a document of the server.
+    #[must_use]
+    pub fn was_there(&self, document: &DocumentId, hash: &ChangeHash) -> bool {
+        self.ever.get(document).is_some_and(|hashes| hashes.contains(hash))
     }
 
     /// Something that must never be.
