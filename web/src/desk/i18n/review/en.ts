@@ -63,6 +63,7 @@ const en: typeof zh = {
     nothing_declared: 'Nothing was declared to compare it with',
     indicators: 'Indicators that it feeds',
     no_indicators: 'It feeds no indicator directly',
+    no_indicators_yet: 'No indicator uses it yet: until this section is marked complete, the declared figures count',
     threshold: 'limit {value}',
     history: 'History',
     superseded: 'superseded',

@@ -61,6 +61,7 @@ export default {
     nothing_declared: '没有可对照的上报值',
     indicators: '涉及的指标',
     no_indicators: '不直接进入任何指标',
+    no_indicators_yet: '目前没有指标用到它：这一部分标记完成之前，按上报值计算',
     threshold: '标准 {value}',
     history: '经过',
     superseded: '已被取代',
