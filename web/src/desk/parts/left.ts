@@ -23,23 +23,10 @@ export function leftAs(table: string): Left | undefined {
   return all()[table]
 }
 
-/** Browsers allow so many writes in a while: who types fast is written down now and then. */
-const REST_MS = 300
-let written = 0
-const waiting = new Map<string, ReturnType<typeof setTimeout>>()
-
-const place = (): unknown => (history.state as { position?: number } | null)?.position
-
 export function leaveAs(table: string, left: Left): void {
-  const here = place()
-  const write = (): void => {
-    // Another place by now: what was left is the other one's no more.
-    if (place() !== here) return
-    written = Date.now()
+  try {
     history.replaceState({ ...(history.state as object | null), [KEY]: { ...all(), [table]: left } }, '')
+  } catch {
+    // Browsers allow so many in a while: one of the next is written.
   }
-  clearTimeout(waiting.get(table))
-  const rest = written + REST_MS - Date.now()
-  if (rest <= 0) write()
-  else waiting.set(table, setTimeout(write, rest))
 }
