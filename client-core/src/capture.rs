@@ -191,7 +191,7 @@ impl Engine {
                 _ => {
                     let path = EntryPath::Item { kind: item.kind, item: new.clone(), field: field.clone() };
                     let problem = NOT_COPIED.with_detail(format!("{item}/{field}"));
-                    warnings.push(Warning { path, problem });
+                    warnings.push(Warning { path, problem, unusual: None });
                 }
             }
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use duxue_document::decision::{self, Outcome};
 use duxue_document::path::{ItemKey, ItemKind, Section};
 use duxue_document::{
-    DecisionId, DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId, SchoolId,
-    Value,
+    Decimal, DecisionId, DeviceId, EntryPath, FieldId, ItemId, OpId, PersonId, PhotoHash, Place, RoundId,
+    SchoolId, Value,
 };
 use duxue_protocol::api::Session;
 
@@ -351,4 +351,20 @@ pub struct Warning {
     pub path: EntryPath,
     /// What.
     pub problem: duxue_protocol::problem::Problem,
+    /// The number that is unusual, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusual: Option<Unusual>,
+}
+
+/// A number outside what is usual.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unusual {
+    /// The value's field, such as `length_m`.
+    pub field: String,
+    /// What was stated, in the field's unit.
+    pub found: Decimal,
+    /// The least that is usual.
+    pub low: i32,
+    /// The most.
+    pub high: i32,
 }

@@ -97,7 +97,11 @@ impl Engine {
                 "this round's standard does not ask this of the county: check the name; it is saved as entered",
             )
         };
-        (!asked).then(|| Warning { path: path.clone(), problem: problem().with_detail(path.to_string()) })
+        (!asked).then(|| Warning {
+            path: path.clone(),
+            problem: problem().with_detail(path.to_string()),
+            unusual: None,
+        })
     }
 
     /// The one reading of the county's own data.

@@ -10,7 +10,7 @@ use duxue_document::{Decimal, EntryPath, Scalar, Value};
 use duxue_protocol::problem::Problem;
 
 use crate::bounds;
-use crate::command::{Statement, Subject, Warning};
+use crate::command::{Statement, Subject, Unusual, Warning};
 use crate::engine::Engine;
 use crate::error::CommandError;
 
@@ -149,8 +149,9 @@ fn unlikely(path: &EntryPath, name: &str, found: Decimal, (low, high): (i32, i32
         "这个值不太寻常，请再核对一次；已照填写保存",
         "this value is unusual: check it again; it is saved as entered",
     );
-    let detail = format!("{name} = {found} ({low}–{high})");
-    Some(Warning { path: path.clone(), problem: problem.with_detail(detail) })
+    let problem = problem.with_detail(format!("{name} = {found} ({low}–{high})"));
+    let unusual = Some(Unusual { field: name.to_owned(), found, low, high });
+    Some(Warning { path: path.clone(), problem, unusual })
 }
 
 impl Engine {
@@ -211,7 +212,7 @@ impl Engine {
             "far from the declared figure: check it again; it is saved as entered",
         );
         let detail = format!("{key} = {found}, 上报 / declared {declared}");
-        Some(Warning { path: path.clone(), problem: problem.with_detail(detail) })
+        Some(Warning { path: path.clone(), problem: problem.with_detail(detail), unusual: None })
     }
 }
 

@@ -102,6 +102,8 @@ export type RulingSubject =
 export interface Warning {
   path: string
   problem: Problem
+  /** The number that is unusual, in its field's unit, and what is usual. */
+  unusual?: { field: string; found: string; low: number; high: number }
 }
 
 export type Reply =

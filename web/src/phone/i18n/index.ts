@@ -57,10 +57,11 @@ export function words(problem: Problem): string {
 }
 
 /** A warning in words: which value, and what is usual. */
-export function warned({ path, problem }: Warning): string {
-  const [, name = '', found = '', usual = ''] = /^(\w+) = (\S+) \((.+)\)$/.exec(problem.detail ?? '') ?? []
-  const field = [name, path.split('/').at(-1)].map((word) => `field.${word}`).find(te)
-  return usual ? t('unlikely', { what: field ? `${t(field)} ${found}` : found, usual }) : words(problem)
+export function warned({ path, problem, unusual }: Warning): string {
+  if (!unusual) return words(problem)
+  const field = [unusual.field, path.split('/').at(-1)].map((word) => `field.${word}`).find(te)
+  const what = field ? `${t(field)} ${unusual.found}` : unusual.found
+  return t('unlikely', { what, usual: `${unusual.low}–${unusual.high}` })
 }
 
 /** A time of today, in the language of the moment. */
