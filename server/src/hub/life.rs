@@ -10,8 +10,9 @@ use crate::transport::Progress;
 /// Bytes that the slowest line of use carries in a second: a mobile phone at
 /// the edge of its cell. What is slower is taken for dead.
 const SLOWEST: u64 = 8 << 10;
-/// Bytes that a large message has to bring in a second once there is room for
-/// it, which others wait for: the slowest mobile network does better.
+/// Bytes in a second that a socket takes of what is sent to it, and brings of a
+/// large message that has room, which others wait for: the slowest mobile
+/// network does better.
 pub const LEAST: u64 = 512;
 /// Bytes that the system keeps for a socket at most; more cannot stand between
 /// a ping and its answer.

@@ -195,27 +195,11 @@ pub fn number(count: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use duxue_document::decision::{Outcome, Verdict};
-    use duxue_document::school::{SchoolKind, Setting};
     use duxue_document::{DecisionId, write};
 
-    use super::*;
+    use crate::test_county::register_row;
 
-    fn school() -> School {
-        School {
-            id: "3402070001".parse().expect("an id"),
-            name: "镜湖小学".to_owned(),
-            jurisdiction: "340207".parse().expect("a code"),
-            kind: SchoolKind::Primary,
-            parent: None,
-            attached: BTreeSet::new(),
-            setting: Setting::Urban,
-            sponsor: 4,
-            built_year: None,
-            boarding: false,
-            dense_centre: false,
-            place: None,
-        }
-    }
+    use super::*;
 
     /// The claim may have been left out, and the verdict stays.
     #[test]
@@ -231,7 +215,7 @@ mod tests {
         let id = DecisionId::new("v1").expect("an id");
         write::put_verdict(&mut review, &id, &verdict).expect("a verdict");
         let documents = Documents { survey: &survey, review: &review, ruling: &ruling };
-        let model = SchoolModel::new(school(), Declared::default(), Settings::default(), documents);
+        let model = SchoolModel::new(register_row(0), Declared::default(), Settings::default(), documents);
         assert_eq!(model.summary(), &Summary::default());
     }
 }
