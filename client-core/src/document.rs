@@ -19,8 +19,8 @@ use duxue_protocol::scan::{self, ScanLimits};
 use crate::clock::is_due;
 use crate::command::{Reply, Subject};
 use crate::event::{CommandId, Key};
-use crate::reissue::Gone;
-use crate::{keys, slices};
+use crate::reissue::{Gone, Own};
+use crate::{keys, reissue, slices};
 
 /// What a sync message of the server may hold. Wider than what the server
 /// takes from us: the document of a whole round comes in one message. Automerge
@@ -276,11 +276,17 @@ impl LocalDocument {
     /// cannot keep of our changes; `puts` belong to it. What the store holds now
     /// is kept aside. Returns whether it was done: not while something else is
     /// being stored.
-    pub fn write_again(&mut self, gone: &Gone, actor: &[u8; 16], puts: Vec<(Key, Vec<u8>)>) -> bool {
+    pub fn write_again(
+        &mut self,
+        gone: &Gone,
+        own: Own<'_>,
+        actor: &[u8; 16],
+        puts: Vec<(Key, Vec<u8>)>,
+    ) -> bool {
         if !self.can_be_written_again() {
             return false;
         }
-        let again = crate::reissue::again(&self.doc, self.about.kind, gone, ActorId::from(&actor[..]));
+        let again = reissue::again(&self.doc, self.about.kind, gone, own, ActorId::from(&actor[..]));
         let Ok(new) = again else { return false };
         self.replace(new, puts);
         self.actor_ready = true;
@@ -313,9 +319,17 @@ impl LocalDocument {
         self.unsaved.push_back(Unsaved { puts, deletes, replies: Vec::new(), late: false });
     }
 
-    /// What a supervisor left out of it, as it was stated.
-    pub fn left_out(&self, gone: &Gone) -> Vec<(EntryPath, Claim)> {
-        crate::reissue::left_out(&self.doc, self.about.kind, gone)
+    /// What a supervisor left out of the own work in it, as it was stated.
+    pub fn left_out(&self, gone: &Gone, own: Own<'_>) -> Vec<(EntryPath, Claim)> {
+        reissue::left_out(&self.doc, self.about.kind, gone, own)
+    }
+
+    /// Counts it as this device's to bring to the server.
+    pub fn make_own(&mut self) {
+        if !self.about.own {
+            self.about.own = true;
+            self.about_stored = false;
+        }
     }
 
     /// The puts and deletes of the next write, if one is due. Everything unsaved goes in

@@ -2,6 +2,7 @@
 
 use duxue_document::collections::{BTreeMap, BTreeSet};
 
+use automerge::{ActorId, ChangeHash};
 use rand_core::Rng;
 
 use duxue_document::{DocumentId, DocumentKind, PersonId, PhotoHash, RoundId};
@@ -17,7 +18,7 @@ use crate::event::{
     CommandId, Effect, Event, HttpAnswer, HttpError, HttpId, HttpRequest, Key, Notice, StorageAnswer,
     StorageError, StorageId, StorageTask, StoreInfo,
 };
-use crate::identity::Identity;
+use crate::identity::{Identity, hex};
 use crate::loader::Loader;
 use crate::packet::Packet;
 use crate::photo::PhotoRecord;
@@ -29,7 +30,7 @@ use crate::renewal::Renewal;
 use crate::store::{AckedTable, ActorRecord, LeftOut};
 use crate::sync::Link;
 use crate::upload::Uploads;
-use crate::{keys, store};
+use crate::{keys, reissue, store};
 
 pub(crate) enum Phase {
     /// No [`Event::Start`] yet.
@@ -85,6 +86,9 @@ pub struct Engine {
     pub(crate) online: bool,
     pub(crate) link: Link,
     pub(crate) refusals: Refusals,
+    /// What cannot be merged with the server's documents because somebody else
+    /// has used a number twice, until the server has all that goes with it.
+    pub(crate) clashes: BTreeMap<DocumentId, Gone>,
     pub(crate) uploads: Uploads,
     pub(crate) receipt_round: ReceiptRound,
     pub(crate) renewal: Renewal,
@@ -136,6 +140,7 @@ impl Engine {
             incarnation: String::new(),
             actors: BTreeMap::new(),
             own_actors: BTreeMap::new(),
+            clashes: BTreeMap::new(),
             identity: None,
             packets: BTreeMap::new(),
             readings: Readings::default(),
@@ -469,10 +474,7 @@ impl Engine {
         self.settled = false;
         let local = self.document_mut(about);
         local.set_actor(&actor);
-        if !local.about.own {
-            local.about.own = true;
-            local.about_stored = false;
-        }
+        local.make_own();
         Ok((local, puts))
     }
 
@@ -481,7 +483,7 @@ impl Engine {
     fn new_actor(&mut self, document: DocumentId, identity: &Identity, turn: &mut Turn) -> ([u8; 16], Puts) {
         let actor = turn.random::<16>();
         let record = ActorRecord {
-            actor: crate::identity::hex(&actor),
+            actor: hex(&actor),
             incarnation: self.incarnation.clone(),
             person: identity.person.clone(),
             device: identity.device.clone(),
@@ -495,21 +497,28 @@ impl Engine {
         (actor, puts)
     }
 
-    /// States again, under a new actor, what a document cannot keep. Only for the
-    /// person who stated it.
+    /// States again, under a new actor, what the person stated in a document that
+    /// it cannot keep. Not while something of anybody else would go with it
+    /// that the server has not said it keeps.
     pub(crate) fn write_again(&mut self, document: DocumentId, gone: &Gone, turn: &mut Turn) -> bool {
         let Some(identity) = self.identity.clone() else { return false };
         let known = self.actors.get(&document).cloned();
-        if known.as_ref().is_none_or(|record| record.person != identity.person) {
+        let somebody_elses = known.as_ref().is_some_and(|record| record.person != identity.person);
+        let acked = self.acked.get(&document);
+        let is_kept = |hash: &ChangeHash| acked.is_some_and(|acked| acked.is_outside(&hex(&hash.0)));
+        if somebody_elses || !self.lost_of_others(&document, gone).iter().all(is_kept) {
             return false;
         }
         let record = self.left_out_of(&document, gone, &identity.person);
         let (actor, mut puts) = self.new_actor(document, &identity, turn);
         puts.extend(record.iter().map(|(key, record)| (key.clone(), json(record))));
-        let local = self.documents.get_mut(&document);
-        let done = local.is_some_and(|local| local.write_again(gone, &actor, puts));
+        let Self { documents, own_actors, .. } = self;
+        let own = own_of(own_actors, &identity.person);
+        let done =
+            documents.get_mut(&document).is_some_and(|local| local.write_again(gone, &own, &actor, puts));
         if done {
             self.left_out.extend(record);
+            self.clashes.remove(&document);
             self.dirty.insert(document);
         } else {
             self.actors.extend(known.map(|record| (document, record)));
@@ -517,11 +526,21 @@ impl Engine {
         done
     }
 
+    /// What of other people a document loses with what is gone.
+    pub(crate) fn lost_of_others(&self, document: &DocumentId, gone: &Gone) -> Vec<ChangeHash> {
+        let (Some(local), Some(identity)) = (self.documents.get(document), &self.identity) else {
+            return Vec::new();
+        };
+        let own = own_of(&self.own_actors, &identity.person);
+        let lost = reissue::lost(&local.doc, gone).into_iter();
+        lost.filter(|change| !own(change.actor_id())).map(|change| change.hash()).collect()
+    }
+
     /// What a supervisor left out of a document, for the person who stated it.
     fn left_out_of(&self, document: &DocumentId, gone: &Gone, person: &PersonId) -> Option<(Key, LeftOut)> {
         let local = self.documents.get(document)?;
-        let (claims, about) = (local.left_out(gone), &local.about);
-        let at_ms = self.acked.get(document)?.at_ms;
+        let claims = local.left_out(gone, &own_of(&self.own_actors, person));
+        let (about, at_ms) = (&local.about, self.acked.get(document)?.at_ms);
         let (round, school) = (about.round.clone(), about.school.clone());
         let record = LeftOut { person: person.clone(), round, school, at_ms, claims };
         (!record.claims.is_empty()).then(|| (keys::left_out(at_ms, document), record))
@@ -546,6 +565,14 @@ impl Engine {
         };
         if allowed { Ok(()) } else { Err(CommandError::NotAllowed) }
     }
+}
+
+/// Whether an actor is one of a person's on this device.
+fn own_of<'a>(
+    actors: &'a BTreeMap<String, PersonId>,
+    person: &'a PersonId,
+) -> impl Fn(&ActorId) -> bool + 'a {
+    |actor| actors.get(&actor.to_hex_string()) == Some(person)
 }
 
 fn actor_bytes(hex: &str) -> Option<[u8; 16]> {

@@ -59,6 +59,14 @@ pub const LEFT_OUT: Problem = Problem::new(
     "a supervisor left out some of what this device sent, and it no longer counts here; the rest is written again, and the old data is kept aside",
 );
 
+/// This device has what a restored server lost of somebody else, who has written
+/// something else since.
+pub const CLASH: Problem = Problem::new(
+    "sync.clash",
+    "服务器的数据曾被恢复到较早的状态：本机留有他人的另一份记录，正在送回服务器保存，之后照常同步",
+    "the server's data was put back to an earlier state: this device has another record of somebody else's, brings it back to the server, and goes on then",
+);
+
 /// What the server sent of a document cannot be used.
 pub const BAD_MESSAGE: Problem = Problem::new(
     "sync.bad_message",

@@ -7,6 +7,7 @@
 
 use duxue_document::collections::{BTreeMap, BTreeSet};
 
+use automerge::{Change, ChangeHash};
 use duxue_document::{DocumentId, PhotoHash};
 use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
 use duxue_protocol::problem::Problem;
@@ -21,7 +22,7 @@ use crate::identity::hex;
 use crate::keys;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::reason;
-use crate::reissue::Gone;
+use crate::reissue::{self, Gone};
 use crate::store::{Acked, AckedTable};
 use crate::sync::Link;
 
@@ -96,6 +97,11 @@ impl ReceiptRound {
         self.answered.heads.contains_key(document)
     }
 
+    /// Asks about a document, whatever was answered about it before.
+    pub fn ask_about(&mut self, document: DocumentId) {
+        self.again.insert(document);
+    }
+
     /// Somebody wants to know now: what was held may have been decided on
     /// since, and no sync message says so.
     pub fn ask_about_held(&mut self, acked: &AckedTable) {
@@ -161,6 +167,9 @@ impl Engine {
         let Link::Open(open) = &self.link else { return false };
         let heard = open.documents.get(document).is_some_and(|exchange| exchange.heard);
         let is_free = self.documents.get(document).is_some_and(LocalDocument::can_be_written_again);
+        if self.clashes.contains_key(document) {
+            return true;
+        }
         // One that was refused is read again when it is tried again.
         let refused = self.refusals.problem(document).is_some();
         self.acked.get(document).is_some_and(Acked::has_gone) && !refused && !(heard && is_free)
@@ -170,11 +179,21 @@ impl Engine {
     /// the server's document lacks, since what became of it decides what is
     /// stated again.
     fn asked_of(&self, local: &LocalDocument) -> BTreeSet<String> {
+        let gone = self.acked.get(&local.id()).is_some_and(Acked::has_gone);
         let mut asked = heads_of(local);
-        if self.acked.get(&local.id()).is_some_and(Acked::has_gone) {
-            asked.extend(self.outside(local).into_iter().take(OUTSIDE_ASKED).map(|hash| hex(&hash.0)));
+        if gone || self.clashes.contains_key(&local.id()) {
+            asked.extend(self.lacking(local).into_iter().take(OUTSIDE_ASKED).map(|hash| hex(&hash.0)));
         }
         asked
+    }
+
+    /// The changes of a document whose fate decides what is stated again: what
+    /// goes with a clash, or else what the server's document lacks.
+    fn lacking(&self, local: &LocalDocument) -> BTreeSet<ChangeHash> {
+        match self.clashes.get(&local.id()) {
+            Some(gone) => reissue::lost(&local.doc, gone).iter().map(Change::hash).collect(),
+            None => self.outside(local),
+        }
     }
 
     fn receipt_due(&self) -> Option<i64> {
@@ -340,16 +359,18 @@ impl Engine {
     /// was about all that the server's document lacks. Returns why, if it did.
     fn state_again(&mut self, claimed: &Claimed, turn: &mut Turn) -> Option<Problem> {
         let gone = self.acked.iter().filter(|(_, acked)| acked.has_gone());
-        let documents: Vec<(DocumentId, Gone)> = gone.map(|(id, acked)| (*id, acked.gone())).collect();
+        let mut documents: BTreeMap<DocumentId, Gone> = gone.map(|(id, acked)| (*id, acked.gone())).collect();
+        documents.extend(self.clashes.clone());
         let mut anew = None;
         for (document, gone) in documents {
             let (Some(local), Some(asked)) = (self.documents.get(&document), claimed.heads.get(&document))
             else {
                 continue;
             };
-            let outside = self.outside(local);
-            let covered = outside.iter().take(OUTSIDE_ASKED).all(|hash| asked.contains(&hex(&hash.0)));
-            if outside.is_empty() || !covered || !self.write_again(document, &gone, turn) {
+            let lacking = self.lacking(local);
+            let covered = lacking.iter().take(OUTSIDE_ASKED).all(|hash| asked.contains(&hex(&hash.0)));
+            if lacking.is_empty() || !covered || !self.write_again(document, &gone, turn) {
+                self.forget_clash(&document, &lacking);
                 continue;
             }
             let Some(acked) = self.acked.get_mut(&document) else { continue };
@@ -362,6 +383,16 @@ impl Engine {
             }));
         }
         anew
+    }
+
+    /// Forgets a clash that is none any more: the server's document has what
+    /// went with it, since another backup was put back.
+    fn forget_clash(&mut self, document: &DocumentId, lost: &BTreeSet<ChangeHash>) {
+        let acked = self.acked.get(document);
+        let is_there = |hash: &ChangeHash| acked.is_some_and(|acked| acked.heads.contains(&hex(&hash.0)));
+        if lost.iter().all(is_there) {
+            self.clashes.remove(document);
+        }
     }
 
     /// Forgets the receipts that cover no photo of this device which a later one

@@ -5,7 +5,8 @@
 //! actor and sequence number never merge, so what this device wrote since
 //! could never be sent. The same is true of what was written after a change
 //! that a supervisor left out. The document is built again without those
-//! changes, and what they stated is stated again in new changes.
+//! changes, and what the own ones of them stated is stated again in new
+//! changes. Nobody states again what somebody else has seen.
 
 use duxue_document::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +49,11 @@ impl Gone {
     }
 }
 
+/// Whose work an actor's changes are: whether they are the own ones.
+pub type Own<'a> = &'a dyn Fn(&ActorId) -> bool;
+
 /// The document under `actor` without what is gone, and with what was stated
-/// there, or on top of it, stated again.
+/// there, or on top of it, by the own actors stated again.
 ///
 /// # Errors
 /// Where a document cannot be written; the old one is untouched.
@@ -57,11 +61,12 @@ pub fn again(
     old: &Automerge,
     kind: DocumentKind,
     gone: &Gone,
+    own: Own<'_>,
     actor: ActorId,
 ) -> Result<Automerge, WriteError> {
     let (kept, dropped) = split(old, gone);
-    let (left_out, dropped): (Vec<Change>, Vec<Change>) =
-        dropped.into_iter().partition(|change| gone.is_left_out(change));
+    let (dropped, not_again): (Vec<Change>, Vec<Change>) =
+        dropped.into_iter().partition(|change| own(change.actor_id()) && !gone.is_left_out(change));
     let mut new = genesis::document(kind, actor);
     new.apply_changes(kept)?;
     let mut stated = claims(old, kind, &dropped);
@@ -76,16 +81,22 @@ pub fn again(
         let ops = write::put_claims(&mut new, &again)?;
         renamed.extend(claims.into_iter().map(|(op, ..)| op).zip(ops));
     }
-    decide(old, kind, &left_out, &mut new)?;
+    decide(old, kind, &not_again, &mut new)?;
     Ok(new)
 }
 
-/// What a supervisor left out of a document, as it was stated there, in the
-/// order in which it was written.
+/// The changes that a document loses with what is gone, in causal order.
 #[must_use]
-pub fn left_out(old: &Automerge, kind: DocumentKind, gone: &Gone) -> Vec<(EntryPath, Claim)> {
-    let changes: Vec<Change> =
-        old.get_changes(&[]).into_iter().filter(|change| gone.is_left_out(change)).collect();
+pub fn lost(old: &Automerge, gone: &Gone) -> Vec<Change> {
+    split(old, gone).1
+}
+
+/// What a supervisor left out of the own work in a document, as it was stated
+/// there, in the order in which it was written.
+#[must_use]
+pub fn left_out(old: &Automerge, kind: DocumentKind, gone: &Gone, own: Own<'_>) -> Vec<(EntryPath, Claim)> {
+    let is_left_out = |change: &Change| gone.is_left_out(change) && own(change.actor_id());
+    let changes: Vec<Change> = old.get_changes(&[]).into_iter().filter(is_left_out).collect();
     let mut stated = claims(old, kind, &changes);
     let of = |change: &Change| stated.remove(&change.hash().to_string()).unwrap_or_default();
     changes.iter().flat_map(of).map(|(_, path, claim)| (path, claim)).collect()
@@ -147,14 +158,14 @@ fn rename(path: &EntryPath, claim: &mut Claim, renamed: &BTreeMap<OpId, OpId>) {
 }
 
 /// Verdicts and rulings have names of their own: those that are missing are
-/// put again as they were, but for what was left out.
+/// put again as they were, but for those of changes that are not stated again.
 fn decide(
     old: &Automerge,
     kind: DocumentKind,
-    left_out: &[Change],
+    not_again: &[Change],
     new: &mut Automerge,
 ) -> Result<(), WriteError> {
-    let touched = Changed::by(kind, old, left_out).units;
+    let touched = Changed::by(kind, old, not_again).units;
     let out = |id: &DecisionId| touched.contains(&Unit::Decision(id.clone()));
     match kind {
         DocumentKind::Review => {

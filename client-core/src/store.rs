@@ -59,8 +59,13 @@ impl Acked {
     /// Whether the receipt says where a head (hex) is.
     #[must_use]
     pub fn settles(&self, head: &str) -> bool {
-        let words = [&self.heads, &self.held, &self.left_out, &self.set_aside];
-        words.into_iter().any(|known| known.contains(head))
+        self.heads.contains(head) || self.is_outside(head)
+    }
+
+    /// Whether a head (hex) is durable, but not in the server's document.
+    #[must_use]
+    pub fn is_outside(&self, head: &str) -> bool {
+        [&self.held, &self.left_out, &self.set_aside].into_iter().any(|known| known.contains(head))
     }
 
     /// Whether anything is outside the server's document for good.

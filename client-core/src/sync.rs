@@ -160,12 +160,9 @@ impl Exchange {
             return Ok(());
         }
         let Err(error) = local.receive(&mut self.state, data) else { return Ok(()) };
-        if matches!(error, Unusable::Clash { .. }) || local.receive_heads(&mut self.state, data).is_err() {
-            self.failed = true;
-            self.inbox.clear();
-        } else {
-            self.push_only = true;
-        }
+        self.push_only = true;
+        let unread = local.receive_heads(&mut self.state, data).is_err();
+        self.failed = unread || matches!(error, Unusable::Clash { .. });
         Err(error)
     }
 
@@ -436,19 +433,26 @@ impl Engine {
         let detail = match error {
             Unusable::Clash { seq, actor } => {
                 let detail = format!("duplicate seq {seq} of {actor}");
-                if self.write_again(document, &Gone::Clash { actor, seq }, turn) {
+                let gone = Gone::Clash { actor, seq };
+                // What others wrote is theirs to state. It is not dropped here
+                // before the server has it.
+                let others = !self.lost_of_others(&document, &gone).is_empty();
+                if !others && self.write_again(document, &gone, turn) {
                     self.begin_anew(reason::WRITTEN_AGAIN, turn);
                     return true;
                 }
-                // The server was put back to a backup, and the author wrote
-                // something else since. Who may write the document brings
-                // the server what it lacks instead.
-                let reads = self.documents.get(&document).map(|local| local.about.clone());
-                let only_reads = reads.is_some_and(|about| self.may_write(&about).is_err());
-                if only_reads && self.documents.get_mut(&document).is_some_and(LocalDocument::take_again) {
+                // Who only reads cannot bring it anything.
+                let about = self.documents.get(&document).map(|local| local.about.clone());
+                let brings = about.is_some_and(|about| about.own || self.may_write(&about).is_ok());
+                if !brings && self.documents.get_mut(&document).is_some_and(LocalDocument::take_again) {
                     self.dirty.insert(document);
                     self.begin_anew(reason::TAKEN_AGAIN, turn);
                     return true;
+                }
+                if others && brings {
+                    self.bring(document, gone);
+                    self.set_aside(document, reason::CLASH.with_detail(detail), turn);
+                    return false;
                 }
                 detail
             }
@@ -456,6 +460,21 @@ impl Engine {
         };
         self.set_aside(document, reason::BAD_MESSAGE.with_detail(detail), turn);
         false
+    }
+
+    /// Brings the server what goes with a clash. Once a receipt says where all of
+    /// it is, the document is written again without it.
+    fn bring(&mut self, document: DocumentId, gone: Gone) {
+        let (Link::Open(open), Some(local)) = (&mut self.link, self.documents.get_mut(&document)) else {
+            return;
+        };
+        local.make_own();
+        if let Some(exchange) = open.documents.get_mut(&document) {
+            exchange.failed = exchange.state.their_heads.is_none();
+        }
+        self.clashes.insert(document, gone);
+        self.dirty.insert(document);
+        self.receipt_round.ask_about(document);
     }
 
     /// A document is another than it was, so that the exchange begins anew.

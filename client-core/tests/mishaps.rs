@@ -4,13 +4,15 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use automerge::Automerge;
 use duxue_client_core::photo::PhotoState;
 use duxue_client_core::store::LeftOut;
 use duxue_client_core::views::{LinkView, OutboxWhat, Waiting};
 use duxue_client_core::{Command, Notice, Reply, Seen, Statement};
 use duxue_document::decision::{Outcome, Verdict};
 use duxue_document::{
-    Captured, DecisionId, DocumentId, DocumentKind, EntryPath, PhotoHash, Scalar, Value, genesis, write,
+    Captured, Claim, DecisionId, DocumentId, DocumentKind, EntryPath, PhotoHash, Scalar, Value, genesis,
+    write,
 };
 use duxue_protocol::api::Role;
 use world::{Fate, World, subject};
@@ -64,6 +66,18 @@ fn judged(seed: u64) -> World {
     let seen = Seen { ops: op.into_iter().collect(), ..Seen::default() };
     let entries = BTreeMap::from([(path, seen)]);
     world.done(0, Command::Judge { subject: subject(), entries, outcome: Outcome::Accepted }).unwrap();
+    world
+}
+
+/// A device whose work the server holds for a supervisor.
+fn held(seed: u64) -> World {
+    let mut world = World::new(seed, 1);
+    world.run(20);
+    world.done(0, pupils(1)).unwrap();
+    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
+    online(&mut world);
+    minutes(&mut world, 30);
+    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
     world
 }
 
@@ -180,13 +194,7 @@ fn a_connection_that_fails_each_time_is_tried_less_and_less_often() {
 
 #[test]
 fn what_is_kept_outside_is_not_sent_for_ever() {
-    let mut world = World::new(5, 1);
-    world.run(20);
-    world.done(0, pupils(1)).unwrap();
-    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
-    online(&mut world);
-    minutes(&mut world, 30);
-    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    let world = held(5);
     assert_eq!((world.connections, world.server.deliveries), (1, 1));
 }
 
@@ -230,13 +238,7 @@ fn what_was_left_out_goes_and_what_was_set_aside_is_stated_again() {
 
 #[test]
 fn what_came_after_the_held_work_is_only_here_and_nobody_else_may_log_in() {
-    let mut world = World::new(6, 1);
-    world.run(20);
-    world.done(0, pupils(1)).unwrap();
-    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
-    online(&mut world);
-    minutes(&mut world, 5);
-    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    let mut world = held(6);
     world.done(0, Command::Online { wanted: false }).unwrap();
     world.done(0, pupils(2)).unwrap();
     assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Offline));
@@ -254,13 +256,7 @@ fn what_came_after_the_held_work_is_only_here_and_nobody_else_may_log_in() {
 
 #[test]
 fn whoever_asks_now_hears_what_was_decided_on_held_work() {
-    let mut world = World::new(12, 1);
-    world.run(20);
-    world.done(0, pupils(1)).unwrap();
-    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
-    online(&mut world);
-    minutes(&mut world, 5);
-    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    let mut world = held(12);
     world.server.fates.clear();
     world.server.leave_out();
     minutes(&mut world, 5);
@@ -276,13 +272,7 @@ fn whoever_asks_now_hears_what_was_decided_on_held_work() {
 /// here, and nobody connects anew.
 #[test]
 fn what_was_let_in_on_the_same_connection_waits_no_more() {
-    let mut world = World::new(16, 1);
-    world.run(20);
-    world.done(0, pupils(1)).unwrap();
-    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
-    online(&mut world);
-    minutes(&mut world, 5);
-    assert_eq!(waits(&world, DocumentKind::Survey), Some(Waiting::Held));
+    let mut world = held(16);
     world.let_in();
     minutes(&mut world, 5);
     assert_eq!(waits(&world, DocumentKind::Survey), None);
@@ -291,12 +281,7 @@ fn what_was_let_in_on_the_same_connection_waits_no_more() {
 
 #[test]
 fn what_was_left_out_goes_though_the_receipt_came_before_the_servers_heads() {
-    let mut world = World::new(14, 1);
-    world.run(20);
-    world.done(0, pupils(1)).unwrap();
-    world.server.fates.insert(id(DocumentKind::Survey), Fate::Held);
-    online(&mut world);
-    minutes(&mut world, 5);
+    let mut world = held(14);
     world.server.fates.insert(id(DocumentKind::Survey), Fate::LeftOut);
     world.server.leave_out();
     world.crash(0);
@@ -312,10 +297,19 @@ fn what_was_left_out_goes_though_the_receipt_came_before_the_servers_heads() {
     assert_eq!(world.devices[0].engine.left_out().count(), 1);
 }
 
-/// The server was put back to a backup, and the supervisor, whose device was
-/// too, returned another entry since.
+/// A document in which somebody else stated this value.
+fn stated(value: usize) -> Automerge {
+    let (value, captured) = (said(value).value, Captured::default());
+    let claim = Claim { value, captured, photos: Vec::new(), note: None };
+    let mut doc = genesis::document(DocumentKind::Survey, [7; 16].into());
+    write::put_claims(&mut doc, &[(path("quantities/pupils:primary"), claim)]).unwrap();
+    doc
+}
+
+/// The server was put back to a backup, and the author, whose device was too,
+/// wrote something else since. Who only reads fetches that.
 #[test]
-fn what_only_others_write_is_fetched_again_where_it_became_another() {
+fn what_is_only_read_is_fetched_again_where_it_became_another() {
     let mut world = World::new(15, 1);
     online(&mut world);
     let review = id(DocumentKind::Review);
@@ -344,6 +338,55 @@ fn what_only_others_write_is_fetched_again_where_it_became_another() {
     world.crash(0);
     world.run(50);
     assert_eq!(here(&world), world.server.heads()[&review]);
+}
+
+/// The same of a document that the person may write. What the author wrote
+/// first is brought to the server as the author's; of what was built on it
+/// everybody states again only what is their own.
+#[test]
+fn who_may_write_brings_what_somebody_else_has_lost_and_states_only_the_own_again() {
+    let survey = id(DocumentKind::Survey);
+    let own_path = path("quantities/books:primary");
+    let refused = Some(Fate::Refused("journal.person_full"));
+    let fates = [None, Some(Fate::Held), Some(Fate::SetAside), refused];
+    for (writes, fate) in fates.into_iter().flat_map(|fate| [(true, fate), (false, fate)]) {
+        let mut world = World::new(17, 1);
+        let first = stated(1);
+        world.server.documents.insert(survey, first.clone());
+        online(&mut world);
+        if writes {
+            let claims = vec![(own_path.clone(), said(5))];
+            world.done(0, put(claims)).unwrap();
+        }
+        minutes(&mut world, 2);
+        world.server.documents.insert(survey, stated(2));
+        world.server.fates.extend(fate.map(|fate| (survey, fate)));
+        world.crash(0);
+        online(&mut world);
+        let lost = first.get_heads()[0].to_string();
+        let values = |world: &World, path: &EntryPath| {
+            let here = world.devices[0].engine.survey(&subject()).unwrap();
+            let candidates = here.consolidated.entries.get(path).map(|entry| entry.candidates.clone());
+            candidates.into_iter().flatten().map(|one| one.value).collect::<Vec<_>>()
+        };
+        let (case, theirs) = (format!("{writes} {fate:?}"), path("quantities/pupils:primary"));
+        for minute in 0..90 {
+            minutes(&mut world, 1);
+            let is_safe = world.server.keeps_outside(survey, &lost);
+            if is_safe || minute == 20 {
+                world.server.fates.clear();
+            } else if fate == refused && minute < 20 {
+                assert_eq!(values(&world, &theirs), [said(1).value], "{case}: dropped before it is safe");
+            }
+        }
+        assert!(world.server.keeps_outside(survey, &lost), "{case}: nobody has what was lost");
+        let here = world.devices[0].engine.survey(&subject()).unwrap();
+        assert_eq!(here.heads[&survey], world.server.heads()[&survey], "{case}");
+        assert_eq!(values(&world, &theirs), [said(2).value], "{case}: stated by another");
+        let own = if writes { vec![said(5).value] } else { Vec::new() };
+        assert_eq!(values(&world, &own_path), own, "{case}");
+        assert_eq!(waits(&world, DocumentKind::Survey), None, "{case}");
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ struct Session {
 }
 
 /// What becomes of changes in place of being taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// Kept outside until a supervisor decides; never answered.
     Held,
@@ -163,6 +163,11 @@ impl Server {
         frames
     }
 
+    /// Whether a change (hex) is kept outside a document.
+    pub fn keeps_outside(&self, id: DocumentId, hash: &str) -> bool {
+        self.outside.contains_key(&(id, hash.to_owned()))
+    }
+
     /// A supervisor leaves out what is held.
     pub fn leave_out(&mut self) {
         self.outside.values_mut().for_each(|fate| *fate = Fate::LeftOut);
@@ -214,11 +219,15 @@ impl Server {
                     .filter(|hash| doc.get_change_meta_by_hash(hash).is_none())
                     .collect();
                 self.deliveries += usize::from(!new.is_empty());
-                match self.fates.get(&id).filter(|_| !new.is_empty()) {
+                // What cannot be applied is set aside, with what came with it.
+                let clashes =
+                    || doc.clone().receive_sync_message(&mut sync::State::new(), message.clone()).is_err();
+                let fate = self.fates.get(&id).copied().or_else(|| clashes().then_some(Fate::SetAside));
+                match fate.filter(|_| !new.is_empty()) {
                     Some(Fate::Refused(code)) => return self.refuse(socket, code, Some(document_id)),
                     Some(fate) => {
                         for hash in new {
-                            self.outside.insert((id, hex(&hash.0)), *fate);
+                            self.outside.insert((id, hex(&hash.0)), fate);
                         }
                         self.kept.push((id, message.clone()));
                         // It would say again what it has, which is nothing new.

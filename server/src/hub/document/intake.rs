@@ -15,7 +15,7 @@ use crate::store::{Delivery, StoreError};
 
 use super::Document;
 use super::build::hash_from_hex;
-use super::numbers::{Apart, Planned};
+use super::numbers::{Apart, Planned, Unusable};
 use super::plan::{Contribution, Plan, Refusal};
 use super::size::Size;
 
@@ -66,8 +66,7 @@ struct Growth {
 /// One contribution, sorted.
 struct Sorted {
     take: Vec<Change>,
-    /// What can never be applied, with the reason.
-    aside: Vec<(Change, &'static str)>,
+    aside: Unusable,
     numbers: Planned,
     hold: [(Vec<Change>, &'static str); 3],
     fresh: HashMap<Vec<u8>, ActorRow>,
@@ -186,8 +185,8 @@ impl Document {
         intake: &Intake<'_>,
         before: &Before,
     ) -> Sorted {
-        let (mut take, mut hold, mut other) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut seen, mut held, mut own) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let (mut take, mut hold, mut relayed) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut seen, mut own) = (HashSet::new(), HashSet::new());
         let mut fresh: HashMap<Vec<u8>, ActorRow> = HashMap::new();
         let mut repeats = false;
         for change in changes {
@@ -215,24 +214,30 @@ impl Document {
                 // Until devices seal their changes nothing else says that a
                 // change is its actor's. One that is only passed on is taken
                 // as soon as the owner brings it, or held as the owner's.
-                held.insert(hash);
-                other.push(change);
+                relayed.insert(hash);
+                hold.push(change);
             } else if write == Writing::Ended || (intake.right)(&owner.person) != Writing::Yes {
-                held.insert(hash);
                 hold.push(change);
             } else {
                 take.push(change);
             }
         }
+        let never = |hash: &ChangeHash| self.is_never_applied(hash) && !own.contains(hash);
+        // What can never be applied is not for a supervisor to decide about.
+        let (hold, mut aside) = self.numbers.outside_apart(hold, &before.numbers, never);
+        let hopeless: HashSet<ChangeHash> = aside.iter().map(|(change, _)| change.hash()).collect();
+        let held: HashSet<ChangeHash> = hold.iter().map(Change::hash).collect();
         let outside = |hash: &ChangeHash| {
             held.contains(hash)
                 || before.held.contains(hash)
                 || self.held.is_undecided(hash) && !own.contains(hash)
         };
         let (take, depends) = apart(take, outside);
+        let never = |hash: &ChangeHash| never(hash) || hopeless.contains(hash);
+        let Apart { take, aside: more, numbers } = self.numbers.apart(take, &before.numbers, never);
+        aside.extend(more);
+        let (other, hold) = hold.into_iter().partition(|change| relayed.contains(&change.hash()));
         let hold = [(hold, reason::RIGHT_ENDED), (other, reason::OTHER_ACTOR), (depends, reason::DEPENDS)];
-        let never = |hash: &ChangeHash| self.is_never_applied(hash) && !own.contains(hash);
-        let Apart { take, aside, numbers } = self.numbers.apart(take, &before.numbers, never);
         Sorted { take, aside, numbers, hold, fresh, own, waits: false, repeats }
     }
 

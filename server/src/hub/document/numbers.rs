@@ -32,11 +32,13 @@ pub(super) struct Planned {
     authored: HashSet<Vec<u8>>,
 }
 
+/// Changes that can never be applied, with the reason.
+pub(super) type Unusable = Vec<(Change, &'static str)>;
+
 /// Changes that can be applied, and those that never can.
 pub(super) struct Apart {
     pub take: Vec<Change>,
-    /// With the reason.
-    pub aside: Vec<(Change, &'static str)>,
+    pub aside: Unusable,
     /// What `take` adds.
     pub numbers: Planned,
 }
@@ -149,28 +151,28 @@ impl Numbers {
         never: impl Fn(&ChangeHash) -> bool,
     ) -> Apart {
         let mut numbers = Planned::default();
-        let mut unusable: HashMap<ChangeHash, &'static str> = HashMap::new();
+        let mut unusable = HashMap::new();
         for change in &changes {
             match self.trouble(change, planned).or_else(|| self.trouble(change, &numbers)) {
-                Some(reason) => {
-                    unusable.insert(change.hash(), reason);
-                }
+                Some(reason) => drop(unusable.insert(change.hash(), reason)),
                 None => numbers.add(change),
             }
         }
-        let outside = |hash: &ChangeHash| never(hash) || unusable.contains_key(hash);
-        let depending = super::intake::depending(&changes, outside);
-        for hash in depending {
-            unusable.entry(hash).or_insert(aside::DEPENDS);
-        }
-        let (mut take, mut aside) = (Vec::new(), Vec::new());
-        for change in changes {
-            match unusable.get(&change.hash()) {
-                Some(reason) => aside.push((change, *reason)),
-                None => take.push(change),
-            }
-        }
+        let (take, aside) = part(changes, unusable, never);
         Apart { take, aside, numbers }
+    }
+
+    /// The same of changes that are not to be applied now and add nothing: of
+    /// two that bear one number a supervisor may let in either.
+    pub fn outside_apart(
+        &self,
+        changes: Vec<Change>,
+        planned: &Planned,
+        never: impl Fn(&ChangeHash) -> bool,
+    ) -> (Vec<Change>, Unusable) {
+        let trouble = |change: &Change| Some((change.hash(), self.trouble(change, planned)?));
+        let unusable = changes.iter().filter_map(trouble).collect();
+        part(changes, unusable, never)
     }
 
     fn trouble(&self, change: &Change, planned: &Planned) -> Option<&'static str> {
@@ -184,4 +186,25 @@ impl Numbers {
         let named = self.authored.contains(&number.0) || planned.authored.contains(&number.0);
         (named && change.author().is_some()).then_some(aside::AUTHOR_TWICE)
     }
+}
+
+/// Parts changes into those that can be applied, and those that are `unusable`
+/// or depend on such a one or on what is `never` applied.
+fn part(
+    changes: Vec<Change>,
+    mut unusable: HashMap<ChangeHash, &'static str>,
+    never: impl Fn(&ChangeHash) -> bool,
+) -> (Vec<Change>, Unusable) {
+    let outside = |hash: &ChangeHash| never(hash) || unusable.contains_key(hash);
+    for hash in super::intake::depending(&changes, outside) {
+        unusable.entry(hash).or_insert(aside::DEPENDS);
+    }
+    let (mut take, mut aside) = (Vec::new(), Vec::new());
+    for change in changes {
+        match unusable.get(&change.hash()) {
+            Some(reason) => aside.push((change, *reason)),
+            None => take.push(change),
+        }
+    }
+    (take, aside)
 }

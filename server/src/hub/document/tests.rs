@@ -217,6 +217,40 @@ fn a_change_in_the_name_of_anothers_actor_is_held_until_its_owner_brings_it() {
     assert!(world.bring("b", passed_on).is_empty());
 }
 
+/// A backup was put back, and the author's store was too: another device still
+/// has what the author wrote first, and has built on it.
+#[test]
+fn nobody_decides_about_what_can_never_be_applied() {
+    let cases = [("passed on", "b", Writing::Yes), ("the right has ended", "a", Writing::Ended)];
+    for (case, person, write) in cases {
+        let mut world = World::new();
+        assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+        let (mut lost, mut of_a) = (world.device(1), world.device(1));
+        let first = edit(&mut lost, "first");
+        lost.set_actor(ActorId::from([2; 16]));
+        let built = edit(&mut lost, "built");
+        assert!(world.bring("a", vec![edit(&mut of_a, "second")]).is_empty());
+        let brought = vec![built.clone(), first.clone()];
+        let plan = world.plan(vec![contribution(7, person, write, brought)], &|_| Writing::Yes);
+        assert!(plan.held.is_empty() && !plan.changes_document(), "{case}");
+        let set_aside = plan.aside.iter().flat_map(|set_aside| {
+            set_aside.unit.changes.iter().map(|change| (change.hash(), set_aside.reason))
+        });
+        let expected = [(first.hash(), aside::NUMBER_USED), (built.hash(), aside::DEPENDS)];
+        assert_eq!(set_aside.collect::<HashMap<_, _>>(), HashMap::from(expected), "{case}");
+    }
+}
+
+/// A supervisor may let in either of two that bear one number.
+#[test]
+fn two_held_changes_with_one_number_are_both_held() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let forged = ["one", "other"].map(|key| edit(&mut world.device(1), key));
+    assert_eq!(world.bring("b", forged.to_vec()), [reason::OTHER_ACTOR]);
+    assert!(forged.iter().all(|change| world.document.holds(&change.hash())));
+}
+
 #[test]
 fn an_item_loses_what_its_owner_brings_and_lets_in_what_waited_for_it() {
     let mut world = World::new();
