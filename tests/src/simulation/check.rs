@@ -1,13 +1,13 @@
 //! After the faults: everything comes to rest, and then it is looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use automerge::{Automerge, Change, ChangeHash};
 use duxue_client_core::Command;
-use duxue_document::DocumentKind;
 use duxue_document::consolidate::{self, Settings};
 use duxue_document::school::Declared;
+use duxue_document::{DocumentId, DocumentKind, PersonId};
 
 use super::device::Device;
 use super::ledger::{lock, markers, markers_in};
@@ -106,18 +106,30 @@ impl World {
             return false;
         }
         // Who is between two connections has yet to hear of what the server has.
+        let Some(heads) = self.machine.heads() else { return false };
+        let differ =
+            |device: &&Device| !device.engine.survey(&subject()).is_ok_and(|view| view.heads == heads);
+        let mut differing = self.devices.iter().filter(differ).peekable();
+        if differing.peek().is_none() || !self.was_put_back() {
+            return differing.peek().is_none();
+        }
         let server: Option<Vec<_>> = self.machine.documents().into_iter().map(|(_, doc)| doc).collect();
-        server.is_some_and(|server| self.devices.iter().all(|device| self.has_all(device, &server).is_ok()))
+        server.is_some_and(|server| differing.all(|device| self.has_all(device, &server).is_ok()))
     }
 
     /// A device has what the server has and nothing else; but for what a backup
     /// took from the server, of documents that the person only reads. Gives
-    /// the documents as the device has them.
-    fn has_all(&self, device: &Device, server: &[Automerge]) -> Result<Vec<Automerge>, String> {
+    /// the documents as the device has them, where they are not the server's.
+    fn has_all(&self, device: &Device, server: &[Automerge]) -> Result<Option<Vec<Automerge>>, String> {
         let survey = device.engine.survey(&subject()).map_err(|error| error.to_string())?;
+        let differs =
+            |(id, document): (&DocumentId, &Automerge)| survey.heads.get(id) != Some(&texts(document));
+        if !documents().iter().map(|(id, _)| id).zip(server).any(differs) {
+            return Ok(None);
+        }
         let mut own = server.to_vec();
-        for (((id, kind), document), own) in documents().iter().zip(server).zip(&mut own) {
-            if survey.heads.get(id) == Some(&texts(document)) {
+        for ((id, kind), own) in documents().iter().zip(&mut own) {
+            if survey.heads.get(id) == Some(&texts(own)) {
                 continue;
             }
             let differs = || format!("{} differs from the server in {kind:?}", device.name);
@@ -138,7 +150,7 @@ impl World {
                 return Err(differs());
             }
         }
-        Ok(own)
+        Ok(Some(own))
     }
 
     fn waiting(&self) -> String {
@@ -176,6 +188,7 @@ impl World {
         self.all_the_same(&server)?;
         let changes: Vec<_> = server.iter().flat_map(|(_, doc)| doc.get_changes(&[])).collect();
         let arrived = markers(&changes);
+        self.stated_by_their_authors(&changes)?;
         self.kept_for_people(&arrived)?;
         self.photos_are_safe()?;
         self.missing_photos_are_named(&arrived)?;
@@ -190,6 +203,20 @@ impl World {
         }
         self.photos_are_safe()?;
         self.told_truly()
+    }
+
+    /// Nobody is on record for what somebody else has stated.
+    fn stated_by_their_authors(&self, changes: &[Change]) -> Result<(), String> {
+        let actors: BTreeMap<String, PersonId> = self.devices.iter().flat_map(Device::actors).collect();
+        for change in changes {
+            let Some(author) = actors.get(&change.actor_id().to_hex_string()) else { continue };
+            for marker in markers([change]) {
+                if self.stated_by.get(&marker).is_some_and(|person| person != author) {
+                    return Err(format!("{author} is on record for the value {marker} of somebody else"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Every captured value has arrived. Only where backups took it from every
@@ -239,11 +266,11 @@ impl World {
         let mut more = 0;
         for device in &self.devices {
             let own = self.has_all(device, &server)?;
+            more += usize::from(own.is_some());
             let view = device.engine.survey(&subject()).map_err(|error| error.to_string())?;
             let read = serde_json::to_string(&view.consolidated).map_err(|error| error.to_string())?;
-            let same = own.iter().zip(&server).all(|(own, server)| own.get_heads() == server.get_heads());
-            more += usize::from(!same);
-            if read != if same { bytes.clone() } else { reading(&own)? } {
+            let expected = own.as_deref().map(reading).transpose()?;
+            if read != *expected.as_ref().unwrap_or(&bytes) {
                 return Err(format!("{} reads the same documents differently", device.name));
             }
         }

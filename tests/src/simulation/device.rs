@@ -8,7 +8,8 @@ use duxue_client_core::{
     Engine, HttpId, HttpRequest, LinkId, StorageAnswer, StorageError, StorageId, StorageTask,
 };
 
-use duxue_document::{DocumentId, DocumentKind};
+use duxue_client_core::store::ActorRecord;
+use duxue_document::{DocumentId, DocumentKind, PersonId};
 use duxue_protocol::api::Role;
 use duxue_server::hub::admit::changes_of;
 
@@ -144,6 +145,17 @@ impl Device {
             Role::Bureau => DocumentKind::Ruling,
             _ => DocumentKind::Survey,
         }
+    }
+
+    /// Whose actors (hex) its disk has on record as its own.
+    #[must_use]
+    pub fn actors(&self) -> BTreeMap<String, PersonId> {
+        let of = |prefix: &'static str| {
+            self.disk.range(prefix.to_owned()..).take_while(move |(key, _)| key.starts_with(prefix))
+        };
+        let records = of("actor/").chain(of("former/"));
+        let read = |(_, bytes): (_, &Vec<u8>)| serde_json::from_slice::<ActorRecord>(bytes).ok();
+        records.filter_map(read).map(|record| (record.actor, record.person)).collect()
     }
 
     /// The markers on its disk that it can bring to a server.

@@ -1,7 +1,7 @@
 //! The server's machine: a disk that survives, and the server that runs on it
 //! until it is killed or the power goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -497,6 +497,18 @@ impl Machine {
         let rows: Vec<SchoolRow> = serde_json::from_slice(&answer.try_recv().ok()?.body).ok()?;
         let row = rows.first()?;
         Some((usize::try_from(row.photos).ok()?, usize::try_from(row.photos_here).ok()?))
+    }
+
+    /// Where those are that everyone keeps, as devices say it: heads by document.
+    #[must_use]
+    pub fn heads(&self) -> Option<BTreeMap<DocumentId, BTreeSet<String>>> {
+        let life = self.life.as_ref()?;
+        let of = |id: &DocumentId| {
+            let shared = life.runtime.block_on(life.app.hub.read(&life.app.rounds.document(id)?)).ok()?;
+            let heads = shared.read().get_heads();
+            Some(heads.iter().map(ToString::to_string).collect())
+        };
+        prototype::documents().iter().map(|(id, _)| Some((*id, of(id)?))).collect()
     }
 
     /// The documents that everyone keeps.

@@ -18,7 +18,9 @@
 //!
 //! Not the product here: the index is the in-memory model instead of sled, so
 //! that a restart is cheap; both pass the store's conformance suite. The
-//! committing thread is the real one and is given one commit at a time.
+//! committing thread is the real one and is given one commit at a time. What
+//! the server does on other threads ([`duxue_server::heavy`]) it does at once
+//! here, so that a seed gives the same run again.
 
 pub mod check;
 mod desk;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use duxue_client_core::{Command, CommandId, Effect, Event, LinkId, Notice, Reply, StoreInfo};
-use duxue_document::PhotoHash;
+use duxue_document::{PersonId, PhotoHash};
 use duxue_protocol::api::Role;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -107,6 +107,8 @@ pub struct World {
     pub steps: u64,
     /// Markers that a device reported as saved and no disk has lost since.
     pub captured: BTreeSet<u64>,
+    /// Who stated each value, saved or not.
+    pub stated_by: BTreeMap<u64, PersonId>,
     pub(super) links: Vec<Link>,
     pub(super) backup: Option<Backup>,
     /// The picture that a value came with.
@@ -138,6 +140,7 @@ impl World {
             faults: Faults::default(),
             steps: 0,
             captured: BTreeSet::new(),
+            stated_by: BTreeMap::new(),
             links: Vec::new(),
             backup: None,
             pictures: BTreeMap::new(),
@@ -241,6 +244,7 @@ impl World {
     pub fn capture(&mut self, device: usize, marker: u64, command: Command) {
         let id = self.devices[device].next_command;
         self.devices[device].captures.insert(id, marker);
+        self.stated_by.insert(marker, self.devices[device].identity.person.clone());
         self.command(device, command);
     }
 
