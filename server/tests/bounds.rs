@@ -7,6 +7,7 @@ mod common;
 use automerge::Automerge;
 use automerge::transaction::Transactable;
 use base64::Engine;
+use common::ended::{counted, end, refusals};
 use common::{Client, County, ROUND, Said, document, entries, local, put, receipt};
 use duxue_document::DeviceId;
 use duxue_document::DocumentKind::{Review, Survey};
@@ -15,33 +16,6 @@ use duxue_protocol::wire::Message as Wire;
 use duxue_server::config::Limits;
 
 const PUPILS: &str = "quantities/pupils:primary";
-
-/// A count of the metrics; none is zero.
-async fn counted(county: &County, line: &str) -> u64 {
-    let (_, text) = county.server.get("", "/metrics").await;
-    let text = text.as_str().unwrap().to_owned();
-    text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok()).unwrap_or(0)
-}
-
-async fn refusals(county: &County, limit: &str) -> u64 {
-    counted(county, &format!("duxue_limit_refused_total{{limit=\"{limit}\"}}")).await
-}
-
-/// Reads until the server has closed; what it said at last. A server that does
-/// not close fails the test, which else would wait for ever.
-async fn end(client: &mut Client) -> (Said, Said) {
-    let closing = async {
-        let mut last = client.hear().await;
-        loop {
-            let said = client.hear().await;
-            if matches!(said, Said::Closed(..) | Said::Gone) {
-                return (last, said);
-            }
-            last = said;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(120), closing).await.expect("the server closes")
-}
 
 async fn held(county: &County) -> Vec<serde_json::Value> {
     let (status, held) =
@@ -52,9 +26,21 @@ async fn held(county: &County) -> Vec<serde_json::Value> {
 
 #[tokio::test]
 async fn what_is_over_the_quota_of_held_changes_is_refused_whole() {
+    // Four changes fit, and so do the bytes of some; five do not.
+    let of = |change: fn(&mut Limits)| {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        limits
+    };
     for (limits, limit, code) in [
-        (Limits { held_changes_per_person: 4, ..Limits::default() }, "person", "held.person_full"),
-        (Limits { held_changes_per_document: 4, ..Limits::default() }, "document", "held.document_full"),
+        (of(|limits| limits.held_changes_per_person = 4), "held_changes_per_person", "held.person_full"),
+        (of(|limits| limits.held_bytes_per_person = 700), "held_bytes_per_person", "held.person_full"),
+        (
+            of(|limits| limits.held_changes_per_document = 4),
+            "held_changes_per_document",
+            "held.document_full",
+        ),
+        (of(|limits| limits.held_bytes_per_document = 700), "held_bytes_per_document", "held.document_full"),
     ] {
         let county = County::within(limits).await;
         let id = document(0, Survey);
@@ -62,8 +48,7 @@ async fn what_is_over_the_quota_of_held_changes_is_refused_whole() {
         county.client("second").await.sync(id, &mut doc).await;
         county.assign("second", &[]).await;
         let before = county.server.app.store.last();
-        let limit = format!("held_changes_per_{limit}");
-        let refused = refusals(&county, &limit).await;
+        let refused = refusals(&county, limit).await;
 
         let mut whole = doc.clone();
         for pupils in 0..5 {
@@ -89,7 +74,7 @@ async fn what_is_over_the_quota_of_held_changes_is_refused_whole() {
         }
         assert_eq!(county.server.app.store.last(), before, "nothing was written");
         assert_eq!(held(&county).await, Vec::<serde_json::Value>::new());
-        assert!(refusals(&county, &limit).await > refused, "{limit}");
+        assert!(refusals(&county, limit).await > refused, "{limit}");
 
         // What fits is held.
         put(&mut doc, PUPILS, "7");

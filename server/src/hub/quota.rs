@@ -18,12 +18,6 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// Whether it is within a limit.
-    #[must_use]
-    pub fn within(self, limit: Self) -> bool {
-        self.changes <= limit.changes && self.bytes <= limit.bytes
-    }
-
     /// What is left of it without a part of it.
     #[must_use]
     pub fn without(self, part: Self) -> Self {
@@ -57,18 +51,22 @@ impl AddAssign for Amount {
 pub struct Quotas(Mutex<HashMap<PersonId, Amount>>);
 
 impl Quotas {
-    /// Takes room for a person; false, and nothing changes, where the limit
-    /// has no more of it.
-    #[must_use]
-    pub fn take(&self, person: &PersonId, amount: Amount, limit: Amount) -> bool {
+    /// Takes room for a person.
+    ///
+    /// # Errors
+    /// The name of the setting that has no more of it; then nothing changes.
+    pub fn take(&self, person: &PersonId, amount: Amount, limit: Amount) -> Result<(), &'static str> {
         let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let after = people.get(person).copied().unwrap_or_default() + amount;
-        if !after.within(limit) {
-            return false;
+        if after.changes > limit.changes {
+            return Err("held_changes_per_person");
+        }
+        if after.bytes > limit.bytes {
+            return Err("held_bytes_per_person");
         }
         people.insert(person.clone(), after);
         show(&people);
-        true
+        Ok(())
     }
 
     /// Gives room back.

@@ -25,9 +25,9 @@ pub struct Intake<'a> {
     pub right: &'a dyn Fn(&PersonId) -> Writing,
     /// Gives numbers for held items.
     pub next_held: &'a dyn Fn() -> u64,
-    /// Takes room for held changes in a person's quota; false where there is
-    /// not enough.
-    pub reserve: &'a dyn Fn(&PersonId, Amount) -> bool,
+    /// Takes room for held changes in a person's quota, or names the limit that
+    /// has not enough.
+    pub reserve: &'a dyn Fn(&PersonId, Amount) -> Result<(), &'static str>,
     /// Whether a person may have so many bytes more written.
     pub may_write: &'a dyn Fn(&PersonId, u64) -> bool,
     /// What may be held of one document.
@@ -326,9 +326,7 @@ impl Document {
         if of_document.bytes > intake.held_max.bytes {
             return Err(("held_bytes_per_document", "held.document_full"));
         }
-        if !(intake.reserve)(person, held + aside) {
-            return Err(("held_changes_per_person", "held.person_full"));
-        }
+        (intake.reserve)(person, held + aside).map_err(|limit| (limit, "held.person_full"))?;
         Ok((held, aside))
     }
 
