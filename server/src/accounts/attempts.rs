@@ -9,6 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
+use crate::config::refused;
 use crate::transport::Source;
 
 /// How many failures there may be.
@@ -42,13 +43,19 @@ impl Attempts {
         Self { limits, by_address: Failures::new(), by_name: Failures::new(), noted: (0, 0) }
     }
 
-    /// Whether the name has to wait at this address.
+    /// The limit that makes the name wait at this address, if one does.
     #[must_use]
-    pub fn blocked(&self, name: &str, source: Source, now_ms: i64) -> bool {
+    pub fn blocked(&self, name: &str, source: Source, now_ms: i64) -> Option<&'static str> {
         let window = self.limits.window_ms;
+        let failed = self.by_address.count(&(name.to_owned(), source), now_ms, window);
         let guessed_at = self.by_name.count(&name.to_owned(), now_ms, window) >= self.limits.of_name;
-        let most = if guessed_at { 1 } else { self.limits.failures };
-        self.by_address.count(&(name.to_owned(), source), now_ms, window) >= most
+        if failed >= self.limits.failures {
+            Some("login_failures")
+        } else if guessed_at && failed >= 1 {
+            Some("login_failures_per_name")
+        } else {
+            None
+        }
     }
 
     /// Counts an attempt. It is counted before the password is verified, so
@@ -65,7 +72,11 @@ impl Attempts {
             self.noted = (0, now_ms);
         }
         self.noted.0 = self.noted.0.saturating_add(1);
-        self.noted.0 <= self.limits.noted
+        let noted = self.noted.0 <= self.limits.noted;
+        if !noted {
+            refused("login_refusals_noted");
+        }
+        noted
     }
 
     /// Forgets the failures at an address whose owner logged in: they were
@@ -99,6 +110,7 @@ impl<K: Clone + Eq + Hash + Ord> Failures<K> {
                 && let Some((_, oldest)) = self.since.pop_first()
             {
                 self.counts.remove(&oldest);
+                refused("login_names");
             }
             self.since.insert((now_ms, key.clone()));
         }
@@ -135,14 +147,14 @@ mod tests {
         let mut attempts = Attempts::new(LIMITS);
         let (here, there) = (source(1), source(2));
         for now in 0..10 {
-            assert!(!attempts.blocked("a", here, now));
+            assert_eq!(attempts.blocked("a", here, now), None);
             attempts.count("a", here, now);
         }
-        assert!(attempts.blocked("a", here, 10));
-        assert!(!attempts.blocked("b", here, 10) && !attempts.blocked("a", there, 10));
-        assert!(!attempts.blocked("a", here, LIMITS.window_ms));
+        assert_eq!(attempts.blocked("a", here, 10), Some("login_failures"));
+        assert_eq!((attempts.blocked("b", here, 10), attempts.blocked("a", there, 10)), (None, None));
+        assert_eq!(attempts.blocked("a", here, LIMITS.window_ms), None);
         attempts.count("a", here, LIMITS.window_ms);
-        assert!(!attempts.blocked("a", here, LIMITS.window_ms));
+        assert_eq!(attempts.blocked("a", here, LIMITS.window_ms), None);
     }
 
     #[test]
@@ -151,11 +163,12 @@ mod tests {
         for guess in 0..LIMITS.of_name {
             attempts.count("a", source(guess), 0);
         }
-        assert!(attempts.blocked("a", source(5), 0), "who failed once waits");
-        assert!(!attempts.blocked("a", source(1_000), 0), "its owner has a try");
+        let guessed = Some("login_failures_per_name");
+        assert_eq!(attempts.blocked("a", source(5), 0), guessed, "who failed once waits");
+        assert_eq!(attempts.blocked("a", source(1_000), 0), None, "its owner has a try");
         attempts.count("a", source(1_000), 0);
-        assert!(attempts.blocked("a", source(1_000), 0));
-        assert!(!attempts.blocked("b", source(5), 0));
+        assert_eq!(attempts.blocked("a", source(1_000), 0), guessed);
+        assert_eq!(attempts.blocked("b", source(5), 0), None);
     }
 
     #[test]
@@ -173,7 +186,7 @@ mod tests {
             attempts.count("a", source(1), 0);
         }
         attempts.succeeded("a", source(1));
-        assert!(!attempts.blocked("a", source(1), 0));
+        assert_eq!(attempts.blocked("a", source(1), 0), None);
         for name in 0..600 {
             attempts.count(&name.to_string(), source(1), 1);
         }

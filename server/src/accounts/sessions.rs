@@ -39,8 +39,8 @@ impl Accounts {
         }
         {
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-            if attempts.blocked(name, source, now_ms) {
-                refused("login_failures");
+            if let Some(limit) = attempts.blocked(name, source, now_ms) {
+                refused(limit);
                 return Err(fault::login_too_many());
             }
             attempts.count(name, source, now_ms);

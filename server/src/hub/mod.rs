@@ -386,10 +386,10 @@ impl Inner {
         let mut event = event;
         loop {
             let inbox = self.inbox(name);
-            match inbox.send(event).await {
+            match hand(&inbox, event).await {
                 Ok(()) => return,
                 // The owner has ended since; another one takes over.
-                Err(mpsc::error::SendError(returned)) => event = returned,
+                Err(returned) => event = returned,
             }
             self.forget_same(&name.id(), &inbox);
         }
@@ -399,7 +399,7 @@ impl Inner {
     async fn send_if_open(&self, document: &DocumentId, event: Event) {
         let inbox = self.lock().get(document).cloned();
         if let Some(inbox) = inbox {
-            let _ = inbox.send(event).await;
+            let _ = hand(&inbox, event).await;
         }
     }
 
@@ -485,6 +485,19 @@ impl Inner {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DocumentId, mpsc::Sender<Event>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives an event to a document's owner, waiting for room; gives it back where
+/// the owner has ended.
+async fn hand(inbox: &mpsc::Sender<Event>, event: Event) -> Result<(), Event> {
+    match inbox.try_send(event) {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::TrySendError::Closed(event)) => Err(event),
+        Err(mpsc::error::TrySendError::Full(event)) => {
+            refused("document_events");
+            inbox.send(event).await.map_err(|mpsc::error::SendError(event)| event)
+        }
     }
 }
 

@@ -99,7 +99,11 @@ async fn run(
     let (mut sink, mut stream) = socket.split();
     // Boxed, because the first word is waited for once and the stop always.
     let mut stopping = Box::pin(stopping);
-    let joining = Box::pin(timeout(hub.limits.handshake, join(&hub, &mut stream)));
+    let first = match &admission {
+        Admission::Caller { .. } => "frame_bytes",
+        Admission::Stranger => "stranger_frame_bytes",
+    };
+    let joining = Box::pin(timeout(hub.limits.handshake, join(&hub, &mut stream, first)));
     let joined = tokio::select! {
         biased;
         joined = joining => joined,
@@ -191,17 +195,18 @@ fn room(hub: &Arc<Inner>, person: &PersonId) -> Ask {
     })
 }
 
-/// Waits for the client's first frame.
+/// Waits for the client's first frame. `largest` is the limit of its bytes.
 async fn join<S: Stream<Item = Result<Message, Error>> + Unpin>(
     hub: &Inner,
     stream: &mut S,
+    largest: &'static str,
 ) -> Result<String, End> {
     loop {
         let frame = match stream.next().await {
             Some(Ok(Message::Binary(frame))) => frame,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Text(_))) => return Err(close(1003, "frame.text")),
-            Some(Err(Error::Capacity(_))) => return Err(too_large()),
+            Some(Err(Error::Capacity(_))) => return Err(too_large(largest)),
             _ => return Err(End::Quiet),
         };
         return match wire::decode(&frame, &hub.limits.wire) {
@@ -359,7 +364,7 @@ impl Session {
         loop {
             let message = match stream.next().await {
                 Some(Ok(message)) => message,
-                Some(Err(Error::Capacity(_))) => return too_large(),
+                Some(Err(Error::Capacity(_))) => return too_large("frame_bytes"),
                 Some(Err(_)) | None => return End::Quiet,
             };
             life.heard();
@@ -463,8 +468,8 @@ impl Session {
     }
 }
 
-fn too_large() -> End {
-    refused("frame_bytes");
+fn too_large(limit: &'static str) -> End {
+    refused(limit);
     close(1009, "frame.too_large")
 }
 

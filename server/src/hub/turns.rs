@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::refused;
+
 /// What one person's sessions share.
 #[derive(Debug, Clone)]
 pub struct Share {
@@ -18,7 +20,8 @@ impl Share {
     /// So many bytes in flight, and as many that are received and wait.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { apart: Arc::new(Semaphore::new(1)), bytes: Bytes::new(bytes), received: Bytes::new(bytes) }
+        let own = || Bytes::new("in_flight_bytes_per_person", bytes);
+        Self { apart: Arc::new(Semaphore::new(1)), bytes: own(), received: own() }
     }
 
     /// Bytes that are in flight.
@@ -31,14 +34,16 @@ impl Share {
 /// So many bytes, for whoever comes first.
 #[derive(Debug, Clone)]
 struct Bytes {
+    /// The setting that says how many.
+    limit: &'static str,
     free: Arc<Semaphore>,
     most: usize,
 }
 
 impl Bytes {
-    fn new(most: usize) -> Self {
+    fn new(limit: &'static str, most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(most)), most }
+        Self { limit, free: Arc::new(Semaphore::new(most)), most }
     }
 
     fn in_use(&self) -> usize {
@@ -50,9 +55,16 @@ impl Bytes {
     async fn take(&self, own: &Self, weight: usize) -> Option<InFlight> {
         let weight = weight.clamp(1, own.most.min(self.most).max(1));
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let own = Arc::clone(&own.free).acquire_many_owned(weight).await.ok()?;
-        let turn = Arc::clone(&self.free).acquire_many_owned(weight).await.ok()?;
-        Some(InFlight([own, turn]))
+        Some(InFlight([own.wait(weight).await?, self.wait(weight).await?]))
+    }
+
+    /// Waits for so many; that it has to is counted.
+    async fn wait(&self, weight: u32) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(weight) {
+            return Some(permit);
+        }
+        refused(self.limit);
+        Arc::clone(&self.free).acquire_many_owned(weight).await.ok()
     }
 }
 
@@ -78,8 +90,8 @@ impl Turns {
         let apart = (bytes / largest.max(1)).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             apart: Arc::new(Semaphore::new(apart)),
-            bytes: Bytes::new(bytes),
-            received: Bytes::new(received),
+            bytes: Bytes::new("in_flight_bytes", bytes),
+            received: Bytes::new("received_bytes", received),
         }
     }
 

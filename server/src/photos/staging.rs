@@ -191,6 +191,7 @@ impl Staging {
             if let Ok(_turn) = upload.lock.try_lock() {
                 self.forget(&upload).await.map_err(|error| faults::io(&error))?;
             }
+            refused("upload_seconds");
             return Err(faults::gone());
         }
         Ok(upload)
@@ -302,6 +303,7 @@ impl Staging {
             .collect();
         for upload in expired {
             let Ok(_turn) = upload.lock.try_lock() else { continue };
+            refused("upload_seconds");
             if let Err(error) = self.forget(&upload).await {
                 tracing::warn!(%error, "an expired upload could not be removed");
             }
@@ -370,6 +372,7 @@ fn note_finished(known: &mut Known, id: &str, most: usize) {
         && let Some(oldest) = known.finished.pop_front()
     {
         known.uploads.remove(&oldest);
+        refused("uploads_remembered");
     }
 }
 
