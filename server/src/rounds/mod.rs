@@ -136,7 +136,9 @@ impl Rounds {
     ) -> Result<Arc<Round>, Fault> {
         let _writing = self.writing.lock().await;
         let mut round = (*self.get(id).ok_or_else(fault::not_found)?).clone();
-        if round.schools.len() + schools.len() > self.most_schools {
+        // A register may be imported again.
+        let new = schools.iter().filter(|(school, _)| !round.schools.contains_key(&school.id)).count();
+        if round.schools.len() + new > self.most_schools {
             refused("schools_per_round");
             return Err(fault::invalid().with_detail("schools"));
         }
