@@ -141,7 +141,7 @@ impl EmbeddedStore {
         }
         let index = Arc::new(Index::new(folder, reader, options.reserve_bytes, current, lock));
         let feeding = Arc::clone(&index);
-        let journal = opened.start(Box::new(move |placed| feeding.take_in(placed)))?;
+        let journal = opened.start(Box::new(move |placed, answer| feeding.take_in(placed, answer)))?;
         let flusher = Flusher::start(Arc::clone(&index))?;
         Ok(Self { journal, _flusher: flusher, index, report })
     }

@@ -53,7 +53,7 @@ impl SimulatedStore {
         opened.reader().read(JournalNumber(1), usize::MAX, |placed| records.push(placed.record))?;
         let index = MemoryStore::new();
         block_on(index.commit(records))?;
-        let journal = opened.start(Box::new(|_| {}))?;
+        let journal = opened.start(Box::new(|_, answer| answer()))?;
         Ok(Self { journal, index, waiting: Mutex::default(), at_once: Mutex::new(true) })
     }
 

@@ -89,6 +89,9 @@ pub(super) struct Index {
     reader: Reader,
     /// Bytes that the journal leaves free.
     reserve: u64,
+    /// Held while records that are durable, and were answered, are taken in:
+    /// who has heard of them finds them.
+    taking_in: RwLock<()>,
     /// The index, or why there is none.
     current: RwLock<Result<Arc<SledIndex>, String>>,
     /// Held as long as anything may touch the folder.
@@ -99,7 +102,7 @@ impl Index {
     /// An open index of a journal that leaves so many bytes free.
     pub fn new(folder: &Path, reader: Reader, reserve: u64, index: SledIndex, lock: FolderLock) -> Self {
         let current = RwLock::new(Ok(Arc::new(index)));
-        Self { folder: folder.to_owned(), reader, reserve, current, _lock: lock }
+        Self { folder: folder.to_owned(), reader, reserve, taking_in: RwLock::new(()), current, _lock: lock }
     }
 
     /// Why there is none now.
@@ -137,6 +140,7 @@ impl Index {
         &self,
         call: impl Fn(&SledIndex, &Reader) -> Result<T, IndexFault>,
     ) -> Result<T, StoreError> {
+        drop(self.taking_in.read().map_err(|_| StoreError::Closed)?);
         let index = self.current()?;
         match call(&index, &self.reader) {
             Err(IndexFault::Broken(why)) => {
@@ -150,8 +154,11 @@ impl Index {
         }
     }
 
-    /// Takes in records that have just become durable.
-    pub fn take_in(&self, placed: &[Placed]) {
+    /// Takes in records that have just become durable, after whoever waits for
+    /// them was answered: what waits for a disk need not wait for this.
+    pub fn take_in(&self, placed: &[Placed], answer: &mut dyn FnMut()) {
+        let _taking_in = self.taking_in.write().unwrap_or_else(PoisonError::into_inner);
+        answer();
         let Ok(index) = self.current() else { return };
         let follows = placed.first().is_some_and(|first| first.number.0 == index.head().last.0 + 1);
         let taken = if follows {

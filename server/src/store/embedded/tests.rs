@@ -88,6 +88,20 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Commits are answered before the index has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_answered_reads_what_was_written() {
+    let place = Place::new();
+    let store = EmbeddedStore::open_on(&place.path(), Arc::new(SimulatedDisk::new(1)), SMALL).unwrap();
+    for n in 0..250_u8 {
+        // Many at once, so that the index takes its time.
+        let records = (0..40).map(|m| put("rows", &[n, m], &[n, m])).collect();
+        store.commit(records).await.unwrap();
+        let last = store.row("rows", vec![n, 39]).await.unwrap();
+        assert_eq!(last, Some(vec![n, 39]), "commit {n}");
+    }
+}
+
 #[tokio::test]
 async fn a_second_opening_is_refused_while_the_first_lasts() {
     let place = Place::new();

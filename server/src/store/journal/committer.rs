@@ -16,9 +16,10 @@ const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Bytes that one flush takes; one larger group is flushed alone.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// What is called with every batch after it is durable and before its groups
-/// are answered, so that whoever was answered can read what was written.
-pub type AfterFlush = Box<dyn FnMut(&[Placed]) + Send>;
+/// What is called with every batch that is durable, and with what answers its
+/// groups. Whoever was answered can read what was written, so before it answers
+/// it sees to it that readers wait for the rest of its work.
+pub type AfterFlush = Box<dyn FnMut(&[Placed], &mut dyn FnMut()) + Send>;
 
 struct Request {
     group: Group,
@@ -102,14 +103,16 @@ fn commit_batch(writer: &mut Writer, batch: Vec<Request>, after_flush: &mut Afte
     }
     match writer.append(groups) {
         Ok(placed) => {
-            after_flush(&placed);
             let mut at = 0;
-            for (length, answer, _queued) in answers {
-                let number = placed.get(at).map(|first| first.number);
-                at += length;
-                // Whoever asked may have gone.
-                let _ = answer.send(number.ok_or(StoreError::Closed));
-            }
+            let mut answers = answers.into_iter();
+            after_flush(&placed, &mut || {
+                for (length, answer, _queued) in answers.by_ref() {
+                    let number = placed.get(at).map(|first| first.number);
+                    at += length;
+                    // Whoever asked may have gone.
+                    let _ = answer.send(number.ok_or(StoreError::Closed));
+                }
+            });
         }
         Err(error) => {
             for (_, answer, _queued) in answers {
