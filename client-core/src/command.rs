@@ -364,7 +364,7 @@ pub struct Unusual {
     /// What was stated, in the field's unit.
     pub found: Decimal,
     /// The least that is usual.
-    pub low: i32,
+    pub low: Decimal,
     /// The most.
-    pub high: i32,
+    pub high: Decimal,
 }

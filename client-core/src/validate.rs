@@ -134,6 +134,11 @@ mod likely {
     pub const GROUND_SIDE: (i32, i32) = (3, 400);
     /// Pupils in a class.
     pub const CLASS: (i32, i32) = (5, 75);
+    /// Square metres of a room or ground of which only the area is known: that
+    /// of one whose sides are likely.
+    pub const ROOM_AREA: (i32, i32) = (4, 1_600);
+    /// The same of a ground.
+    pub const GROUND_AREA: (i32, i32) = (9, 160_000);
     /// Yuan, one piece of equipment.
     pub const PIECE: (i32, i32) = (1, 500_000);
     /// Observed over declared, in percent.
@@ -141,7 +146,8 @@ mod likely {
 }
 
 fn unlikely(path: &EntryPath, name: &str, found: Decimal, (low, high): (i32, i32)) -> Option<Warning> {
-    if (Decimal::from(low)..=Decimal::from(high)).contains(&found) {
+    let (low, high) = (Decimal::from(low), Decimal::from(high));
+    if (low..=high).contains(&found) {
         return None;
     }
     let problem = Problem::new(
@@ -169,24 +175,56 @@ impl Engine {
             |name: &str, range| number(value, name).and_then(|found| unlikely(path, name, found, range));
         match path {
             EntryPath::Item { kind, field, .. } => {
-                let side = match kind {
-                    ItemKind::Grounds => likely::GROUND_SIDE,
-                    _ => likely::ROOM_SIDE,
+                let (side, area) = match kind {
+                    ItemKind::Grounds => (likely::GROUND_SIDE, likely::GROUND_AREA),
+                    _ => (likely::ROOM_SIDE, likely::ROOM_AREA),
                 };
                 match field.as_str() {
-                    fields::SIZE => {
-                        ["length_m", "width_m"].iter().filter_map(|name| check(name, side)).collect()
-                    }
+                    fields::SIZE => [("length_m", side), ("width_m", side), ("area_m2", area)]
+                        .into_iter()
+                        .filter_map(|(name, range)| check(name, range))
+                        .collect(),
                     fields::PUPILS => check("value", likely::CLASS).into_iter().collect(),
                     fields::UNIT_VALUE => check("value_yuan", likely::PIECE).into_iter().collect(),
                     _ => Vec::new(),
                 }
             }
             EntryPath::Quantity(key) => {
-                self.far_from_declared(subject, path, key, value).into_iter().collect()
+                let unfit = self.not_taken(subject, path, key, value);
+                unfit.or_else(|| self.far_from_declared(subject, path, key, value)).into_iter().collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// What the round's standard will not count, such as 3.5 teachers.
+    fn not_taken(
+        &self,
+        subject: &Subject,
+        path: &EntryPath,
+        key: &FigureKey,
+        value: &Value,
+    ) -> Option<Warning> {
+        let found = number(value, "value")?;
+        let standard = self.packets.get(&subject.round)?.standard.as_ref().ok()?;
+        let quantity = standard.quantities.get(&key.quantity)?;
+        let problem = if !quantity.takes(found) {
+            Problem::new(
+                "capture.not_taken",
+                "按本轮标准，这项不能是这样的数（小数位数过多或超出可能的范围），评估时不会计入；请再核对一次，已照填写保存",
+                "by this round's standard this cannot be such a number (too many decimals, or more than is possible), and it does not count: check it again; it is saved as entered",
+            )
+        } else if quantity.is_implausible(found) {
+            Problem::new(
+                "capture.implausible",
+                "这个值超出合理上限，请再核对一次；已照填写保存",
+                "above what is plausible: check it again; it is saved as entered",
+            )
+        } else {
+            return None;
+        };
+        let problem = problem.with_detail(format!("{key} = {found}"));
+        Some(Warning { path: path.clone(), problem, unusual: None })
     }
 
     fn far_from_declared(

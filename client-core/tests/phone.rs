@@ -97,6 +97,30 @@ fn what_is_unlikely_is_said_while_it_is_typed_as_when_it_is_saved() {
 }
 
 #[test]
+fn a_number_that_cannot_be_or_that_is_unlikely_is_kept_with_a_warning() {
+    let mut world = World::new(24, 1);
+    world.run(20);
+    let area = |area: &str| Statement { value: number("area_m2", area), ..Statement::default() };
+    let value = |value: &str| said(number("value", value));
+    let cases = [
+        ("quantities/teachers:primary", value("3.5"), Some("capture.not_taken")),
+        ("quantities/teachers:primary", value("3"), None),
+        ("quantities/teachers:primary", value("1001"), Some("capture.implausible")),
+        ("quantities/no_such_thing:primary", value("3.5"), None),
+        ("rooms/one/size", area("55"), None),
+        ("rooms/one/size", area("5500"), Some("capture.unlikely")),
+        ("grounds/one/size", area("5500"), None),
+    ];
+    for (at, statement, code) in cases {
+        let typed = world.devices[0].engine.unlikely_claims(&subject(), &[(path(at), statement.clone())]);
+        let codes: Vec<&str> = typed.iter().map(|warning| &*warning.problem.code).collect();
+        assert_eq!(codes, Vec::from_iter(code), "{at} {:?}", statement.value);
+        let Ok(Reply::Saved(saved)) = world.done(0, put(at, statement)) else { panic!("{at}: not saved") };
+        assert_eq!(saved.warnings, typed, "{at}");
+    }
+}
+
+#[test]
 fn a_photo_was_taken_where_the_claim_that_it_supports_was_made() {
     let mut world = World::new(23, 1);
     world.run(20);

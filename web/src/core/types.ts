@@ -103,7 +103,7 @@ export interface Warning {
   path: string
   problem: Problem
   /** The number that is unusual, in its field's unit, and what is usual. */
-  unusual?: { field: string; found: string; low: number; high: number }
+  unusual?: { field: string; found: string; low: string; high: string }
 }
 
 export type Reply =

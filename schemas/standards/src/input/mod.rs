@@ -463,12 +463,7 @@ pub(crate) fn list(quantity: &Quantity) -> Option<List> {
 
 /// A value that the quantity can have at all.
 fn value_of(quantity: &Quantity, value: Decimal) -> Option<Amount> {
-    let amount = Amount::from(value);
-    let unit = 10_i128.pow(12_u32.saturating_sub(quantity.decimals));
-    let fits = !value.is_negative()
-        && amount.parts() % unit == 0
-        && quantity.bound.is_none_or(|bound| amount <= bound);
-    fits.then_some(amount)
+    quantity.takes(value).then(|| Amount::from(value))
 }
 
 fn in_short(quantity: &Quantity, figure: &Figure) -> Beside {

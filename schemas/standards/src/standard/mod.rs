@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use duxue_document::path::Section;
 use duxue_document::school::{Part, RoomPurpose, SchoolKind, Stage};
-use duxue_document::{QuantityId, QuestionId};
+use duxue_document::{Decimal, QuantityId, QuestionId};
 
 use crate::number::Amount;
 
@@ -190,6 +190,23 @@ pub struct Quantity {
     pub tolerance: Amount,
     /// Where the definition stands.
     pub clause: String,
+}
+
+impl Quantity {
+    /// Whether it can have such a value at all: not negative, with no more
+    /// decimals than it has, and within its bound. Another value never counts.
+    #[must_use]
+    pub fn takes(&self, value: Decimal) -> bool {
+        let amount = Amount::from(value);
+        let unit = 10_i128.pow(12_u32.saturating_sub(self.decimals));
+        !value.is_negative() && amount.parts() % unit == 0 && self.bound.is_none_or(|bound| amount <= bound)
+    }
+
+    /// Whether such a value is above what is plausible.
+    #[must_use]
+    pub fn is_implausible(&self, value: Decimal) -> bool {
+        self.plausible_max.is_some_and(|max| Amount::from(value) > max)
+    }
 }
 
 /// A group of indicators that must all be met.

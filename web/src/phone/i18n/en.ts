@@ -16,7 +16,7 @@ const en: typeof zh = {
   update_now: 'Update',
   offline_ready: 'Ready to work offline',
   problem: {
-    capture: { far_from_declared: 'Far from the declared figure: check it again; it can be saved as it is' },
+    capture: { far_from_declared: 'Far from the declared figure: check it again; it can be saved as it is', not_taken: 'By the standard of this round this cannot be such a number (too many decimals, or more than is possible), and it will not count. Check it again; it can be saved as it is', implausible: 'Above what is plausible: check it again; it can be saved as it is' },
     client: {
       not_logged_in: 'This device is not enrolled: use an enrolment code or QR code',
       other_persons_work: 'Another person’s work on this device is not delivered yet: that inspector enrols with a new code of their own and syncs first, or use another device',

@@ -14,7 +14,7 @@ export default {
   update_now: '更新',
   offline_ready: '已可离线使用',
   problem: {
-    capture: { far_from_declared: '与学校上报数相差较大，请再核对一次，不影响保存' },
+    capture: { far_from_declared: '与学校上报数相差较大，请再核对一次，不影响保存', not_taken: '按本轮标准，这项不能是这样的数（小数位数过多或超出可能的范围），评估时不会计入。请再核对一次，不影响保存', implausible: '这个值超出合理上限，请再核对一次，不影响保存' },
     client: {
       not_logged_in: '本机还没有登记：请用登记代码或二维码登记',
       other_persons_work: '本机还有另一个人未送达的内容：请那位督学先用自己的新代码登记并同步，或使用另一台设备',
