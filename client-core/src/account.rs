@@ -287,5 +287,5 @@ pub(crate) fn read<T: DeserializeOwned>(result: Result<HttpAnswer, HttpError>) -
     if !(200..300).contains(&answer.status) {
         return Err(CommandError::Refused(Box::new(photo::refusal(answer.status, &answer.body))));
     }
-    serde_json::from_slice(&answer.body).map_err(|_| CommandError::BadAnswer)
+    duxue_protocol::json::read(&answer.body).map_err(|_| CommandError::BadAnswer)
 }

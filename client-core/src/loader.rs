@@ -86,7 +86,7 @@ impl Loader {
     ) -> Result<(), Problem> {
         let known: Option<Meta> = match stored {
             None => None,
-            Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|_| unreadable(keys::META))?),
+            Some(bytes) => Some(duxue_protocol::json::read(&bytes).map_err(|_| unreadable(keys::META))?),
         };
         if known.as_ref().is_some_and(|known| known.format > store::FORMAT) {
             return Err(Problem::new(
@@ -123,7 +123,7 @@ fn document_of(key: &str) -> Option<DocumentId> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    serde_json::from_slice(bytes).ok()
+    duxue_protocol::json::read(bytes).ok()
 }
 
 /// Takes one small record; `None` if it cannot be read.

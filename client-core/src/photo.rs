@@ -112,7 +112,7 @@ fn by_status(status: u16, body: &[u8]) -> UploadStep {
 
 /// The server's own words if it gave any.
 pub fn refusal(status: u16, body: &[u8]) -> Problem {
-    serde_json::from_slice(body).unwrap_or_else(|_| {
+    duxue_protocol::json::read(body).unwrap_or_else(|_| {
         Problem::new("server.refused", "服务器拒绝了请求", "the server refused the request")
             .with_detail(format!("HTTP {status}"))
     })

@@ -256,7 +256,7 @@ impl Engine {
             Err(_) => return self.ask_again(turn),
         };
         let key = self.identity.as_ref().map(|identity| identity.server_key.clone()).unwrap_or_default();
-        let verified = serde_json::from_slice::<ReceiptAnswer>(&answer.body)
+        let verified = duxue_protocol::json::read::<ReceiptAnswer>(&answer.body)
             .map_err(|error| error.to_string())
             .and_then(|read| {
                 read.receipt.verify(&key).map(|said| (read, said)).map_err(|error| error.to_string())
@@ -403,7 +403,7 @@ impl Engine {
         let mut superseded = Vec::new();
         let last = self.receipts.keys().next_back().cloned();
         for (key, receipt) in self.receipts.iter().rev() {
-            let said = serde_json::from_str::<Statement>(&receipt.statement);
+            let said = duxue_protocol::json::read::<Statement>(receipt.statement.as_bytes());
             let photos = said.map(|said| said.photos).unwrap_or_default();
             let ours = photos.into_iter().filter(|photo| self.photos.contains_key(photo));
             let adds = ours.filter(|photo| covered.insert(*photo)).count() > 0;

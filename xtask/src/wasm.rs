@@ -14,10 +14,11 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
 /// What is given up to make what a phone downloads smaller: a panic says
-/// nothing before it stops the engine, debug output is empty, and the library
-/// sorts more slowly.
+/// nothing before it stops the engine, debug output is empty, the library sorts
+/// more slowly, and a receipt's signature is checked with rounds in a loop.
 const SMALL_LIBRARY: &str = "build-std-features=optimize_for_size";
-const SMALL_CODE: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
+const SMALL_CODE: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none \
+                          --cfg=sha2_backend_soft=\"compact\"";
 
 /// How much the size matters.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -116,7 +116,7 @@ impl Client {
     ) -> Array {
         let (pairs, _) = headers.as_chunks::<2>();
         let headers: BTreeMap<String, String> =
-            pairs.iter().map(|[name, value]| (name.to_lowercase(), value.clone())).collect();
+            pairs.iter().map(|[name, value]| (name.to_ascii_lowercase(), value.clone())).collect();
         let result = Ok(HttpAnswer { status, headers, body });
         self.handle(now_ms, Event::Http { id: HttpId(id), result })
     }

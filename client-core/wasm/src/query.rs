@@ -95,7 +95,7 @@ struct ReceiptView {
 /// # Errors
 /// What is malformed.
 pub fn read(text: &str) -> Result<Query, String> {
-    let mut query: Query = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
+    let mut query: Query = duxue_protocol::json::read(text.as_bytes()).map_err(|error| error.to_string())?;
     if let Query::Strip { claims, .. } = &mut query {
         // What is being typed need not fit yet; then it does not count yet.
         let raw = typed::fields(text)?["claims"].as_array().cloned().unwrap_or_default();

@@ -17,7 +17,8 @@ use serde_json::Value as Json;
 /// # Errors
 /// What is malformed.
 pub fn command(text: &str) -> Result<Command, String> {
-    let mut command: Command = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
+    let mut command: Command =
+        duxue_protocol::json::read(text.as_bytes()).map_err(|error| error.to_string())?;
     let json = fields(text)?;
     match &mut command {
         Command::PutClaims { claims: put, .. } | Command::PutCounty { claims: put, .. } => {
@@ -41,7 +42,7 @@ pub fn command(text: &str) -> Result<Command, String> {
 /// # Errors
 /// Text that is not JSON.
 pub fn fields(text: &str) -> Result<Json, String> {
-    let json: Json = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
+    let json: Json = duxue_protocol::json::read(text.as_bytes()).map_err(|error| error.to_string())?;
     let Json::Object(named) = json else { return Ok(Json::Null) };
     Ok(named.into_iter().next().map_or(Json::Null, |(_, fields)| fields))
 }

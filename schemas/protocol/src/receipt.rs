@@ -80,7 +80,7 @@ impl Receipt {
         let signature = Signature::from_bytes(&from_hex::<64>(&self.signature)?);
         key.verify(self.statement.as_bytes(), &signature).map_err(|_| ReceiptError::BadSignature)?;
         let statement: Statement =
-            serde_json::from_slice(self.statement.as_bytes()).map_err(|_| ReceiptError::Malformed)?;
+            crate::json::read(self.statement.as_bytes()).map_err(|_| ReceiptError::Malformed)?;
         if statement.purpose == PURPOSE { Ok(statement) } else { Err(ReceiptError::Malformed) }
     }
 }

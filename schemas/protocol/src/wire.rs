@@ -7,8 +7,9 @@
 //! types are let through, so that a newer peer keeps working.
 //!
 //! Only this module and its children know serde_cbor, which is no longer
-//! maintained; [`decode`] and [`encode`] are the whole interface. Outside bytes
-//! are never decoded to a generic value: that would cost fifty times their size.
+//! maintained; [`decode`] and [`encode`] are the whole interface. Of outside bytes
+//! only the fields of a message are kept, after a walk that has bounded how many
+//! items there are: any value would cost fifty times its size.
 
 mod de;
 mod preflight;

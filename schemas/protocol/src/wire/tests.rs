@@ -9,8 +9,8 @@ fn read(frame: &[u8]) -> Result<Message, WireError> {
 /// The same typed fields read by another CBOR implementation.
 fn by_ciborium(frame: &[u8]) -> Option<Message> {
     let mut rest = frame;
-    let fields: de::Fields = ciborium::from_reader(&mut rest).ok()?;
-    if rest.is_empty() { fields.into_message().ok() } else { None }
+    let de::Read(message) = ciborium::from_reader(&mut rest).ok()?;
+    if rest.is_empty() { message.ok() } else { None }
 }
 
 #[test]
