@@ -58,7 +58,7 @@ faults! {
     /// The person has as many sessions as anyone may.
     too_many_sessions = TOO_MANY_REQUESTS, "login.sessions", "此账号的登录太多：请在其他设备或窗口退出登录后再试。", "This account has too many log-ins; log out elsewhere first.";
     /// Unknown, used or expired code: one answer for all.
-    code_refused = UNAUTHORIZED, "enrol.refused", "注册码无效、已使用或已过期。", "The code is not valid, was used or has expired.";
+    code_refused = UNAUTHORIZED, "enrol.refused", "登记代码无效、已使用或已过期。", "The code is not valid, was used or has expired.";
     /// The device's answer to its challenge does not hold.
     device_refused = UNAUTHORIZED, "device.refused", "设备验证未通过，请重新注册设备。", "The device could not prove itself; enrol it again.";
     /// The body or a parameter cannot be read.
