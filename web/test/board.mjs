@@ -120,6 +120,7 @@ await scenario('board', async (desk) => {
 
   desk.doing("a school's page: gaps in units that someone can act on, declared against observed")
   await line.count()
+  for (let click = 0; click < 2; click += 1) await page.locator('.heat th.pupils button').click()
   await page.locator(`tr[data-school="${target}"] a`).click()
   await page.locator('[data-stage="primary"]').waitFor()
   const own = await bureau.get(`/rounds/${ROUND}/schools/${target}/assessment`)
@@ -134,6 +135,7 @@ await scenario('board', async (desk) => {
   await desk.accessible(page, 'a school')
   await page.goBack()
   await page.locator('.heat tbody tr.line').first().waitFor()
+  assert.equal(await page.locator('.heat th.pupils').getAttribute('aria-sort'), 'descending', 'the heat map is as it was left')
 
   desk.doing('what if: side by side with today, as the server answers it')
   const plan = [{ change: 'set_quantity', school: target, figure: 'teachers_backbone:primary', value: '60' }]

@@ -4,11 +4,11 @@
 import type { Order } from './table'
 
 export interface Left {
-  order: Order | undefined
-  filters: Record<string, string>
-  sought: string
-  page: number
-  size: number
+  order?: Order | undefined
+  filters?: Record<string, string>
+  sought?: string
+  page?: number
+  size?: number
 }
 
 const KEY = 'tables'
