@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use duxue_document::collections::{BTreeMap, BTreeSet};
 
 use automerge::sync::SyncDoc;
-use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ReadDoc};
+use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash, ReadDoc};
 use serde::{Deserialize, Serialize};
 
 use duxue_document::{Claim, DocumentId, DocumentKind, EntryPath, PhotoHash, RoundId, SchoolId, genesis};
@@ -319,9 +319,14 @@ impl LocalDocument {
         self.unsaved.push_back(Unsaved { puts, deletes, replies: Vec::new(), late: false });
     }
 
-    /// What a supervisor left out of the own work in it, as it was stated.
-    pub fn left_out(&self, gone: &Gone, own: Own<'_>) -> Vec<(EntryPath, Claim)> {
-        reissue::left_out(&self.doc, self.about.kind, gone, own)
+    /// The changes that it loses with what is gone, in causal order.
+    pub fn lost(&self, gone: &Gone) -> Vec<Change> {
+        reissue::lost(&self.doc, gone)
+    }
+
+    /// What changes of it stated, in their order.
+    pub fn stated(&self, changes: &[Change]) -> Vec<(EntryPath, Claim)> {
+        reissue::stated(&self.doc, self.about.kind, changes)
     }
 
     /// Counts it as this device's to bring to the server.

@@ -13,11 +13,11 @@
 //! | `aside/<document>/<sha256>` | a whole document as it was before it was written again |
 //! | `photo/<sha256>` | [`crate::photo::PhotoRecord`] as JSON |
 //! | `receipt/<time>-<signature>` | a receipt as JSON |
-//! | `left_out/<time>-<document>` | [`crate::store::LeftOut`] as JSON |
+//! | `left_out/<time>-<document>-<person>` | [`crate::store::LeftOut`] as JSON |
 //! | `acked` | [`crate::store::Acked`] by document as JSON |
 //! | `draft/<form>` | what was being typed |
 
-use duxue_document::{DocumentId, PhotoHash, RoundId};
+use duxue_document::{DocumentId, PersonId, PhotoHash, RoundId};
 
 use crate::event::Key;
 
@@ -64,8 +64,8 @@ pub fn receipt(time_ms: i64, signature: &str) -> Key {
     format!("receipt/{time_ms:015}-{}", &signature[..signature.len().min(16)])
 }
 
-pub fn left_out(time_ms: i64, document: &DocumentId) -> Key {
-    format!("left_out/{time_ms:015}-{document}")
+pub fn left_out(time_ms: i64, document: &DocumentId, person: &PersonId) -> Key {
+    format!("left_out/{time_ms:015}-{document}-{person}")
 }
 
 pub fn draft(form: &str) -> Key {

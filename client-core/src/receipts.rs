@@ -7,7 +7,7 @@
 
 use duxue_document::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Change, ChangeHash};
+use automerge::ChangeHash;
 use duxue_document::{DocumentId, PhotoHash};
 use duxue_protocol::api::{ReceiptAnswer, ReceiptRequest};
 use duxue_protocol::problem::Problem;
@@ -22,7 +22,7 @@ use crate::identity::hex;
 use crate::keys;
 use crate::photo::{PhotoRecord, PhotoState};
 use crate::reason;
-use crate::reissue::{self, Gone};
+use crate::reissue::Gone;
 use crate::store::{Acked, AckedTable};
 use crate::sync::Link;
 
@@ -175,25 +175,17 @@ impl Engine {
         self.acked.get(document).is_some_and(Acked::has_gone) && !refused && !(heard && is_free)
     }
 
-    /// The heads of a document, and once some of it has gone each change that
-    /// the server's document lacks, since what became of it decides what is
-    /// stated again.
+    /// The heads of a document, and once some of it has gone each change whose
+    /// fate decides what is stated again: what others wrote of it, where that
+    /// is waited for, or else what the server's document lacks.
     fn asked_of(&self, local: &LocalDocument) -> BTreeSet<String> {
-        let gone = self.acked.get(&local.id()).is_some_and(Acked::has_gone);
         let mut asked = heads_of(local);
-        if gone || self.clashes.contains_key(&local.id()) {
-            asked.extend(self.lacking(local).into_iter().take(OUTSIDE_ASKED).map(|hash| hex(&hash.0)));
+        if let Some(clash) = self.clashes.get(&local.id()) {
+            asked.extend(clash.open.iter().take(OUTSIDE_ASKED).map(|hash| hex(&hash.0)));
+        } else if self.acked.get(&local.id()).is_some_and(Acked::has_gone) {
+            asked.extend(self.outside(local).into_iter().take(OUTSIDE_ASKED).map(|hash| hex(&hash.0)));
         }
         asked
-    }
-
-    /// The changes of a document whose fate decides what is stated again: what
-    /// goes with a clash, or else what the server's document lacks.
-    fn lacking(&self, local: &LocalDocument) -> BTreeSet<ChangeHash> {
-        match self.clashes.get(&local.id()) {
-            Some(gone) => reissue::lost(&local.doc, gone).iter().map(Change::hash).collect(),
-            None => self.outside(local),
-        }
     }
 
     fn receipt_due(&self) -> Option<i64> {
@@ -358,19 +350,27 @@ impl Engine {
     /// Builds those documents again of which some has gone, where the receipt
     /// was about all that the server's document lacks. Returns why, if it did.
     fn state_again(&mut self, claimed: &Claimed, turn: &mut Turn) -> Option<Problem> {
+        self.note_what_is_kept(claimed);
         let gone = self.acked.iter().filter(|(_, acked)| acked.has_gone());
         let mut documents: BTreeMap<DocumentId, Gone> = gone.map(|(id, acked)| (*id, acked.gone())).collect();
-        documents.extend(self.clashes.clone());
+        for (document, clash) in &self.clashes {
+            documents.entry(*document).or_default().clash.clone_from(&clash.of);
+        }
         let mut anew = None;
         for (document, gone) in documents {
             let (Some(local), Some(asked)) = (self.documents.get(&document), claimed.heads.get(&document))
             else {
                 continue;
             };
-            let lacking = self.lacking(local);
-            let covered = lacking.iter().take(OUTSIDE_ASKED).all(|hash| asked.contains(&hex(&hash.0)));
-            if lacking.is_empty() || !covered || !self.write_again(document, &gone, turn) {
-                self.forget_clash(&document, &lacking);
+            let covered = match self.clashes.get(&document) {
+                Some(clash) => clash.open.is_empty(),
+                None => {
+                    let outside = self.outside(local);
+                    let asked = |hash: &ChangeHash| asked.contains(&hex(&hash.0));
+                    !outside.is_empty() && outside.iter().take(OUTSIDE_ASKED).all(asked)
+                }
+            };
+            if !covered || !self.write_again(document, &gone, turn) {
                 continue;
             }
             let Some(acked) = self.acked.get_mut(&document) else { continue };
@@ -385,14 +385,21 @@ impl Engine {
         anew
     }
 
-    /// Forgets a clash that is none any more: the server's document has what
-    /// went with it, since another backup was put back.
-    fn forget_clash(&mut self, document: &DocumentId, lost: &BTreeSet<ChangeHash>) {
-        let acked = self.acked.get(document);
-        let is_there = |hash: &ChangeHash| acked.is_some_and(|acked| acked.heads.contains(&hex(&hash.0)));
-        if lost.iter().all(is_there) {
-            self.clashes.remove(document);
-        }
+    /// Notes what the server keeps of what others wrote and goes with a clash.
+    /// Where its document has some of that, another backup was put back, and
+    /// the clash is none any more.
+    fn note_what_is_kept(&mut self, claimed: &Claimed) {
+        let acked = &self.acked;
+        self.clashes.retain(|document, clash| {
+            let Some(acked) = acked.get(document).filter(|_| claimed.heads.contains_key(document)) else {
+                return true;
+            };
+            let (kept, open) =
+                std::mem::take(&mut clash.open).into_iter().partition(|hash| acked.is_outside(&hex(&hash.0)));
+            clash.kept.extend::<BTreeSet<ChangeHash>>(kept);
+            clash.open = open;
+            !clash.open.iter().any(|hash| acked.heads.contains(&hex(&hash.0)))
+        });
     }
 
     /// Forgets the receipts that cover no photo of this device which a later one

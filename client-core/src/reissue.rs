@@ -18,34 +18,41 @@ use duxue_document::write::{self, WriteError};
 use duxue_document::{Claim, DecisionId, DocumentKind, EntryPath, OpId, Scalar, decision, genesis, history};
 
 /// The changes that a document cannot keep; what builds on them goes with them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gone {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gone {
     /// Those of an actor from a sequence number on: the server has others.
-    Clash {
-        /// The actor.
-        actor: ActorId,
-        /// The first number that was used twice.
-        seq: u64,
-    },
-    /// Those that the server keeps outside its document for good.
-    Outside {
-        /// What can never be applied there.
-        set_aside: BTreeSet<ChangeHash>,
-        /// What a supervisor left out: it is not stated again.
-        left_out: BTreeSet<ChangeHash>,
-    },
+    pub clash: Option<(ActorId, u64)>,
+    /// What the server keeps and can never apply.
+    pub set_aside: BTreeSet<ChangeHash>,
+    /// What a supervisor left out: it is not stated again.
+    pub left_out: BTreeSet<ChangeHash>,
 }
 
 impl Gone {
     fn has(&self, change: &Change) -> bool {
-        match self {
-            Self::Clash { actor, seq } => change.actor_id() == actor && change.seq() >= *seq,
-            Self::Outside { set_aside, .. } => set_aside.contains(&change.hash()) || self.is_left_out(change),
-        }
+        let (hash, clash) = (change.hash(), self.clash.as_ref());
+        clash.is_some_and(|(actor, seq)| change.actor_id() == actor && change.seq() >= *seq)
+            || self.set_aside.contains(&hash)
+            || self.left_out.contains(&hash)
     }
+}
 
-    fn is_left_out(&self, change: &Change) -> bool {
-        matches!(self, Self::Outside { left_out, .. } if left_out.contains(&change.hash()))
+/// A document that is to be written again once the server has all that others
+/// wrote of what goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clash {
+    /// The actor, and the first of its numbers that was used twice.
+    pub of: Option<(ActorId, u64)>,
+    /// What of others the server may not have.
+    pub open: BTreeSet<ChangeHash>,
+    /// What of others a receipt on this connection said that it keeps.
+    pub kept: BTreeSet<ChangeHash>,
+}
+
+impl Clash {
+    /// A new connection: the server may have been put back to a backup.
+    pub fn begin(&mut self) {
+        self.open.append(&mut self.kept);
     }
 }
 
@@ -65,8 +72,9 @@ pub fn again(
     actor: ActorId,
 ) -> Result<Automerge, WriteError> {
     let (kept, dropped) = split(old, gone);
-    let (dropped, not_again): (Vec<Change>, Vec<Change>) =
-        dropped.into_iter().partition(|change| own(change.actor_id()) && !gone.is_left_out(change));
+    let (dropped, not_again): (Vec<Change>, Vec<Change>) = dropped
+        .into_iter()
+        .partition(|change| own(change.actor_id()) && !gone.left_out.contains(&change.hash()));
     let mut new = genesis::document(kind, actor);
     new.apply_changes(kept)?;
     let mut stated = claims(old, kind, &dropped);
@@ -91,13 +99,10 @@ pub fn lost(old: &Automerge, gone: &Gone) -> Vec<Change> {
     split(old, gone).1
 }
 
-/// What a supervisor left out of the own work in a document, as it was stated
-/// there, in the order in which it was written.
+/// What changes stated in a document, in their order.
 #[must_use]
-pub fn left_out(old: &Automerge, kind: DocumentKind, gone: &Gone, own: Own<'_>) -> Vec<(EntryPath, Claim)> {
-    let is_left_out = |change: &Change| gone.is_left_out(change) && own(change.actor_id());
-    let changes: Vec<Change> = old.get_changes(&[]).into_iter().filter(is_left_out).collect();
-    let mut stated = claims(old, kind, &changes);
+pub fn stated(old: &Automerge, kind: DocumentKind, changes: &[Change]) -> Vec<(EntryPath, Claim)> {
+    let mut stated = claims(old, kind, changes);
     let of = |change: &Change| stated.remove(&change.hash().to_string()).unwrap_or_default();
     changes.iter().flat_map(of).map(|(_, path, claim)| (path, claim)).collect()
 }

@@ -78,12 +78,13 @@ impl Acked {
     #[must_use]
     pub(crate) fn gone(&self) -> Gone {
         let hashes = |texts: &BTreeSet<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
-        Gone::Outside { set_aside: hashes(&self.set_aside), left_out: hashes(&self.left_out) }
+        Gone { clash: None, set_aside: hashes(&self.set_aside), left_out: hashes(&self.left_out) }
     }
 }
 
-/// What a supervisor left out of this device's work in one document. The
-/// changes are gone from the document; what they stated stays readable here.
+/// What a supervisor left out of this device's work in one document, or what
+/// went with that and only its author could state again, who was not logged in.
+/// The changes are gone from the document; what they stated stays readable here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Who stated it.

@@ -23,7 +23,7 @@ use crate::error::CommandError;
 use crate::event::{Effect, LinkId, Notice, SecretUrl};
 use crate::identity::hex;
 use crate::reason;
-use crate::reissue::Gone;
+use crate::reissue::{Clash, Gone};
 use crate::store::Acked;
 
 /// A server that says nothing for this long, while something is owed, is taken
@@ -307,6 +307,7 @@ impl Engine {
         let subscribed = self.subscribed();
         self.dirty.extend(subscribed);
         self.receipt_round.begin();
+        self.clashes.values_mut().for_each(Clash::begin);
         self.settled = false;
         turn.notice(Notice::Online);
     }
@@ -433,11 +434,13 @@ impl Engine {
         let detail = match error {
             Unusable::Clash { seq, actor } => {
                 let detail = format!("duplicate seq {seq} of {actor}");
-                let gone = Gone::Clash { actor, seq };
+                // What a supervisor left out and goes with it is not stated again.
+                let known = self.acked.get(&document).map(Acked::gone).unwrap_or_default();
+                let gone = Gone { clash: Some((actor, seq)), ..known };
                 // What others wrote is theirs to state. It is not dropped here
                 // before the server has it.
-                let others = !self.lost_of_others(&document, &gone).is_empty();
-                if !others && self.write_again(document, &gone, turn) {
+                let others = self.lost_of_others(&document, &gone);
+                if others.is_empty() && self.write_again(document, &gone, turn) {
                     self.begin_anew(reason::WRITTEN_AGAIN, turn);
                     return true;
                 }
@@ -449,8 +452,8 @@ impl Engine {
                     self.begin_anew(reason::TAKEN_AGAIN, turn);
                     return true;
                 }
-                if others && brings {
-                    self.bring(document, gone);
+                if !others.is_empty() && brings {
+                    self.bring(document, Clash { of: gone.clash, open: others, kept: BTreeSet::new() });
                     self.set_aside(document, reason::CLASH.with_detail(detail), turn);
                     return false;
                 }
@@ -464,7 +467,7 @@ impl Engine {
 
     /// Brings the server what goes with a clash. Once a receipt says where all of
     /// it is, the document is written again without it.
-    fn bring(&mut self, document: DocumentId, gone: Gone) {
+    fn bring(&mut self, document: DocumentId, clash: Clash) {
         let (Link::Open(open), Some(local)) = (&mut self.link, self.documents.get_mut(&document)) else {
             return;
         };
@@ -472,7 +475,7 @@ impl Engine {
         if let Some(exchange) = open.documents.get_mut(&document) {
             exchange.failed = exchange.state.their_heads.is_none();
         }
-        self.clashes.insert(document, gone);
+        self.clashes.insert(document, clash);
         self.dirty.insert(document);
         self.receipt_round.ask_about(document);
     }

@@ -254,6 +254,67 @@ fn what_came_after_the_held_work_is_only_here_and_nobody_else_may_log_in() {
     world.done(0, login).unwrap();
 }
 
+/// Two people take turns on one device, and what the first brought goes while
+/// the second is logged in: the first finds it on the device, under no other name.
+#[test]
+fn what_goes_of_another_persons_work_waits_on_the_device_for_that_person() {
+    let login = |name: &str| Command::Login {
+        server: "https://server.test".to_owned(),
+        name: name.to_owned(),
+        password: "p".to_owned(),
+    };
+    let (pupils_path, books) = (path("quantities/pupils:primary"), path("quantities/books:primary"));
+    for (fate, stays) in [(Fate::LeftOut, false), (Fate::SetAside, true)] {
+        let mut world = held(18);
+        let first = world.devices[0].engine.identity().unwrap().person.clone();
+        world.done(0, login("wang")).unwrap();
+        world.done(0, Command::FetchPacket { round: None }).unwrap();
+        online(&mut world);
+        minutes(&mut world, 5);
+        world.done(0, put(vec![(books.clone(), said(5))])).unwrap();
+        minutes(&mut world, 5);
+        world.server.fates.clear();
+        world.server.decide(fate);
+        online(&mut world);
+        minutes(&mut world, 30);
+        let told = |world: &World| -> Vec<EntryPath> {
+            let records = world.devices[0].engine.left_out();
+            records.flat_map(|record| record.claims.iter().map(|(path, _)| path.clone())).collect()
+        };
+        assert_eq!(told(&world), if stays { vec![] } else { vec![books.clone()] }, "{fate:?}: the second");
+        let here = world.devices[0].engine.survey(&subject()).unwrap();
+        assert_eq!(here.heads[&id(DocumentKind::Survey)], world.server.heads()[&id(DocumentKind::Survey)]);
+        assert!(!here.consolidated.entries.contains_key(&pupils_path), "{fate:?}: not stated by the second");
+        assert_eq!(here.consolidated.entries.contains_key(&books), stays, "{fate:?}");
+        world.crash(0);
+        world.run(20);
+        world.done(0, login(first.as_str())).unwrap();
+        assert_eq!(told(&world), [pupils_path.clone()], "{fate:?}: the first");
+    }
+}
+
+/// More of others goes with a clash than one receipt is asked about.
+#[test]
+fn a_clash_with_much_of_others_ends_after_some_receipts() {
+    let survey = id(DocumentKind::Survey);
+    let mut world = World::new(19, 1);
+    let mut first = stated(1);
+    for number in 0..5_100 {
+        let at = path(&format!("quantities/q{}:whole", number % 50));
+        write::put_claims(&mut first, &[(at, claim(number))]).unwrap();
+    }
+    world.server.documents.insert(survey, first);
+    online(&mut world);
+    minutes(&mut world, 5);
+    world.server.documents.insert(survey, stated(2));
+    world.crash(0);
+    online(&mut world);
+    minutes(&mut world, 120);
+    let here = world.devices[0].engine.survey(&subject()).unwrap();
+    assert_eq!(here.heads[&survey], world.server.heads()[&survey]);
+    assert_eq!(waits(&world, DocumentKind::Survey), None);
+}
+
 #[test]
 fn whoever_asks_now_hears_what_was_decided_on_held_work() {
     let mut world = held(12);
@@ -297,12 +358,15 @@ fn what_was_left_out_goes_though_the_receipt_came_before_the_servers_heads() {
     assert_eq!(world.devices[0].engine.left_out().count(), 1);
 }
 
+fn claim(value: usize) -> Claim {
+    let (value, captured) = (said(value).value, Captured::default());
+    Claim { value, captured, photos: Vec::new(), note: None }
+}
+
 /// A document in which somebody else stated this value.
 fn stated(value: usize) -> Automerge {
-    let (value, captured) = (said(value).value, Captured::default());
-    let claim = Claim { value, captured, photos: Vec::new(), note: None };
     let mut doc = genesis::document(DocumentKind::Survey, [7; 16].into());
-    write::put_claims(&mut doc, &[(path("quantities/pupils:primary"), claim)]).unwrap();
+    write::put_claims(&mut doc, &[(path("quantities/pupils:primary"), claim(value))]).unwrap();
     doc
 }
 

@@ -153,8 +153,8 @@ impl Attacker {
     }
 }
 
-/// The most memory that a process has used, in KiB; `None` where the system
-/// does not tell.
+/// The most memory that the server on a data folder has used, in KiB; `None`
+/// where the system does not tell.
 #[must_use]
 pub fn peak_memory_kib(data: &Path) -> Option<u64> {
     let data = data.to_str()?;
@@ -165,7 +165,18 @@ pub fn peak_memory_kib(data: &Path) -> Option<u64> {
         words.next().is_some_and(|name| name.ends_with(b"duxue-server"))
             && words.any(|word| word == data.as_bytes())
     })?;
-    let status = std::fs::read_to_string(own.path().join("status")).ok()?;
+    high_water_kib(&own.path())
+}
+
+/// The most memory that this process has used, in KiB; `None` where the system
+/// does not tell.
+#[must_use]
+pub fn own_peak_memory_kib() -> Option<u64> {
+    high_water_kib(Path::new("/proc/self"))
+}
+
+fn high_water_kib(process: &Path) -> Option<u64> {
+    let status = std::fs::read_to_string(process.join("status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -3,6 +3,11 @@
 use std::path::Path;
 
 use duxue_tests::fuzzed::TARGETS;
+use duxue_tests::hostile::own_peak_memory_kib;
+
+/// What replaying all of it may cost at its peak, in KiB. It was NNN MiB; a
+/// picture may ask for an image memory of 64 MiB, an inflated message for 8.
+const MEMORY_KIB: u64 = 512 << 10;
 
 #[test]
 fn every_file_of_every_corpus_does_no_harm() {
@@ -26,5 +31,8 @@ fn every_file_of_every_corpus_does_no_harm() {
             replayed += 1;
         }
         assert!(replayed >= 4, "{name} has {replayed} files");
+        let peak = own_peak_memory_kib().expect("Linux tells");
+        println!("{name}: peak memory of all until now {} MiB", peak >> 10);
+        assert!(peak < MEMORY_KIB, "{name}: {peak} KiB");
     }
 }

@@ -170,7 +170,12 @@ impl Server {
 
     /// A supervisor leaves out what is held.
     pub fn leave_out(&mut self) {
-        self.outside.values_mut().for_each(|fate| *fate = Fate::LeftOut);
+        self.decide(Fate::LeftOut);
+    }
+
+    /// What becomes of what is kept outside.
+    pub fn decide(&mut self, decided: Fate) {
+        self.outside.values_mut().for_each(|fate| *fate = decided);
     }
 
     pub fn opened(&mut self, socket: Socket) {

@@ -118,7 +118,7 @@ const en: typeof zh = {
     why: { underway: 'sending', set_aside: 'safe on the server, but cannot be merged; it is written again', not_saved: 'not stored on this device yet', offline: 'no network; sent by itself later', sending: 'sending, {sent} there', paused: 'photos wait: this network is paid by volume', no_receipt: 'sent, waiting for the receipt', denied: 'the server does not take this', held: 'safe on the server, awaits a supervisor', left_out: 'safe on the server; a supervisor left it out', unusable: 'cannot be used now, tried again later: {reason}', stuck: 'refused: {reason}' },
     retry: 'Retry',
     left_out: 'Left out',
-    left_out_means: 'A supervisor left these out: they no longer count. What you stated stays here; to have it count, open it and state it again.',
+    left_out_means: 'A supervisor left these out, or what they were built on: they no longer count. What you stated stays here; to have it count, open it and state it again.',
     left_out_photos: 'photos {n}',
     receipts: 'Receipts',
     receipt: 'documents: {documents}, photos: {photos}',

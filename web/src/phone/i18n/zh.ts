@@ -116,7 +116,7 @@ export default {
     why: { underway: '正在发送', set_aside: '服务器已保存，但无法合并，将重新写入', not_saved: '还没有存入本机', offline: '没有网络，联网后自动发送', sending: '正在发送，已送 {sent}', paused: '流量计费网络，照片暂停发送', no_receipt: '已发送，等待签收', denied: '服务器不接受这份资料', held: '服务器已保存，待督导负责人确认', left_out: '服务器已保存，督导负责人决定不采用', unusable: '暂时无法使用，稍后再试：{reason}', stuck: '被拒绝：{reason}' },
     retry: '重试',
     left_out: '未采用的内容',
-    left_out_means: '督导负责人决定不采用以下内容，已不再计入。原文保留在本机；如需计入，请打开后重新填写。',
+    left_out_means: '督导负责人决定不采用以下内容或其依据，已不再计入。原文保留在本机；如需计入，请打开后重新填写。',
     left_out_photos: '照片 {n}',
     receipts: '签收记录',
     receipt: '{documents} 份资料、{photos} 张照片',
