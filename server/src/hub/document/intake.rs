@@ -191,8 +191,9 @@ impl Document {
         let mut repeats = false;
         for change in changes {
             let (hash, actor) = (change.hash(), change.actor_id().to_bytes());
-            let brought_by_owner =
-                self.held.is_relayed(&hash) && self.actors.get(actor).is_some_and(|owner| owner.is(delivery));
+            let brought_by_owner = self.held.is_relayed(&hash)
+                && !self.has_set_aside(&hash)
+                && self.actors.get(actor).is_some_and(|owner| owner.is(delivery));
             let known = self.knows(&hash) && !brought_by_owner;
             let came_with_others = before.seen.contains(&hash);
             repeats |= came_with_others;
@@ -223,8 +224,10 @@ impl Document {
             }
         }
         let never = |hash: &ChangeHash| self.is_never_applied(hash) && !own.contains(hash);
-        // What can never be applied is not for a supervisor to decide about.
-        let (hold, mut aside) = self.numbers.outside_apart(hold, &before.numbers, never);
+        // What can never be applied is not for a supervisor to decide about. What
+        // was left out because another passed it on may still come from its owner.
+        let hopeless = |hash: &ChangeHash| never(hash) && !self.held.is_relayed(hash);
+        let (hold, mut aside) = self.numbers.outside_apart(hold, &before.numbers, hopeless);
         let hopeless: HashSet<ChangeHash> = aside.iter().map(|(change, _)| change.hash()).collect();
         let held: HashSet<ChangeHash> = hold.iter().map(Change::hash).collect();
         let outside = |hash: &ChangeHash| {

@@ -162,17 +162,17 @@ impl Document {
         self.held.is_left_out(hash)
     }
 
-    /// Whether a held change is not here as far as who asks is concerned:
-    /// someone who is not its actor's owner brought it. The owner has yet to
-    /// bring it; once it was left out nobody else can, and they hear so, or
-    /// they would state again for ever what they wrote on top of it.
+    /// Whether a held change is not here as far as who asks is concerned: someone
+    /// who is not its actor's owner brought it, and the owner, who asks, has yet
+    /// to bring it. Everybody else hears that it is held: nothing that they do
+    /// brings it any further.
     #[must_use]
     pub fn is_unheard_of(&self, hash: &ChangeHash, asks: &Delivery) -> bool {
         let of_another = || {
             let owner = self.held.relayed_actor(hash).and_then(|actor| self.actors.get(actor));
             owner.is_some_and(|owner| !owner.is(asks))
         };
-        self.held.is_relayed_by_another(hash, asks) && !(self.left_out(hash) && of_another())
+        self.held.is_relayed_by_another(hash, asks) && !self.has_set_aside(hash) && !of_another()
     }
 
     /// Whether a change is stored and waits for one that is held, directly or

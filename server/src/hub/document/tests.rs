@@ -493,12 +493,46 @@ fn what_was_left_out_is_left_out_to_all_but_its_owner_who_may_still_bring_it() {
     let by = |person: &str| Delivery { person: person.parse().expect("an id"), device: None };
     let unheard =
         |world: &World| ["a", "b", "c"].map(|who| world.document.is_unheard_of(&relayed.hash(), &by(who)));
-    assert_eq!(unheard(&world), [true, false, true], "it may be decided about yet");
+    assert_eq!(unheard(&world), [true, false, false], "its owner may bring it yet");
     world.decide(&[1], false, Vec::new());
     assert_eq!(unheard(&world), [true, false, false]);
     assert!(world.bring("c", vec![relayed.clone()]).is_empty());
     assert!(world.bring("a", vec![relayed.clone()]).is_empty());
     assert!(world.document.has(&relayed.hash()), "its owner brought it");
+}
+
+/// The owner has not spoken yet, so nobody else's relaying makes anything final.
+#[test]
+fn what_builds_on_a_relayed_change_that_was_left_out_may_still_come_from_its_owner() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let mut of_a = world.device(1);
+    let (one, two) = (edit(&mut of_a, "one"), edit(&mut of_a, "two"));
+    assert_eq!(world.bring("b", vec![one.clone()]), [reason::OTHER_ACTOR]);
+    world.decide(&[1], false, Vec::new());
+    assert_eq!(world.bring("c", vec![one.clone(), two.clone()]), [reason::OTHER_ACTOR]);
+    assert!(world.bring("a", vec![one.clone(), two.clone()]).is_empty());
+    assert!(world.document.has(&one.hash()) && world.document.has(&two.hash()));
+}
+
+/// A number was used meanwhile, so what a supervisor lets in cannot be applied.
+#[test]
+fn a_relayed_change_that_was_let_in_too_late_is_set_aside_to_everybody() {
+    let mut world = World::new();
+    assert!(world.bring("a", vec![change(1, "a")]).is_empty());
+    let relayed = edit(&mut world.device(1), "relayed");
+    assert_eq!(world.bring("b", vec![relayed.clone()]), [reason::OTHER_ACTOR]);
+    let own = edit(&mut world.device(1), "own");
+    assert!(world.bring("a", vec![own]).is_empty());
+    assert_eq!(world.decide(&[1], true, vec![(1, vec![relayed.clone()])]), 1);
+    let by = |person: &str| Delivery { person: person.parse().expect("an id"), device: None };
+    for who in ["a", "b", "c"] {
+        let (hash, asks) = (relayed.hash(), by(who));
+        assert!(world.document.has_set_aside(&hash) && !world.document.is_unheard_of(&hash, &asks), "{who}");
+        let plan =
+            world.plan(vec![contribution(1, who, Writing::Yes, vec![relayed.clone()])], &|_| Writing::Yes);
+        assert!(plan.is_empty(), "{who}: it is set aside once");
+    }
 }
 
 #[test]
