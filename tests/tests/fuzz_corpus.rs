@@ -5,9 +5,8 @@ use std::path::Path;
 use duxue_tests::fuzzed::TARGETS;
 use duxue_tests::hostile::own_peak_memory_kib;
 
-/// What replaying all of it may cost at its peak, in KiB. It was NNN MiB; a
-/// picture may ask for an image memory of 64 MiB, an inflated message for 8.
-const MEMORY_KIB: u64 = 512 << 10;
+/// What replaying all of it may cost at its peak, in KiB. It was 153 MiB.
+const MEMORY_KIB: u64 = 384 << 10;
 
 #[test]
 fn every_file_of_every_corpus_does_no_harm() {

@@ -496,7 +496,9 @@ async fn hand(inbox: &mpsc::Sender<Event>, event: Event) -> Result<(), Event> {
         Err(mpsc::error::TrySendError::Closed(event)) => Err(event),
         Err(mpsc::error::TrySendError::Full(event)) => {
             refused("document_events");
-            inbox.send(event).await.map_err(|mpsc::error::SendError(event)| event)
+            // Boxed, because every idle session has room for what this waits with.
+            let sent = Box::pin(inbox.send(event)).await;
+            sent.map_err(|mpsc::error::SendError(event)| event)
         }
     }
 }
