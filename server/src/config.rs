@@ -1,5 +1,7 @@
 //! What an operator sets: one TOML file, overridden by `DUXUE_…` variables.
 
+#[cfg(test)]
+pub(crate) mod counted;
 mod limits;
 
 use std::net::{IpAddr, SocketAddr};

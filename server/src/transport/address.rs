@@ -95,6 +95,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::counted::Counted;
+
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
@@ -118,7 +120,9 @@ mod tests {
             let one = places.take(ip(first));
             let two = places.take(ip(first));
             assert!(one.is_some() && two.is_some(), "{first}");
+            let counted = Counted::new();
             assert_eq!(places.take(ip(third)).is_some(), fits, "{first} {third}");
+            assert_eq!(counted.refused("connections_per_address"), u64::from(!fits), "{first} {third}");
             drop(one);
             assert!(places.take(ip(third)).is_some(), "{first} {third}");
         }

@@ -1,5 +1,6 @@
 //! One connection, from the socket to its last answer.
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -16,10 +17,14 @@ use warp::http::Response;
 
 use super::address::Places;
 use super::layers::{self, Peer, Slot};
+use super::streams::{self, Streams};
 use super::stuck::{Handed, Patient, Watch};
 use super::turns::Turns;
 use super::{Limits, Stopping};
+use crate::config::refused;
 
+/// The smallest read buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
 /// Bytes of an answer that wait for an HTTP/2 window.
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -69,7 +74,10 @@ impl Connection {
             }
             Ok(Ok(stream)) => rest.http1(stream, stopping).await,
             Ok(Err(error)) => tracing::debug!(?peer, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(?peer, "TLS handshake took too long"),
+            Err(_) => {
+                refused("tls_seconds");
+                tracing::debug!(?peer, "TLS handshake took too long");
+            }
         }
     }
 }
@@ -82,7 +90,7 @@ impl Rest {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.headers)
-            .max_buf_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -93,18 +101,25 @@ impl Rest {
                 connection.await
             }
         };
+        // hyper says nowhere else what a request was over.
+        match &ended {
+            Err(error) if error.is_parse_too_large() => refused("header_bytes"),
+            Err(error) if error.is_timeout() => refused("header_seconds"),
+            _ => {}
+        }
         log_end(peer, ended);
     }
 
     async fn http2(self, stream: impl Stream, mut stopping: Stopping) {
         let Self { peer, slot, shared } = self;
         let limits = shared.limits;
-        let watch = Arc::new(Watch::default());
-        let watched = Arc::clone(&watch);
+        let (watch, streams) = (Arc::new(Watch::default()), Streams::new(limits.streams));
+        let (watched, opened) = (Arc::clone(&watch), Arc::clone(&streams));
         let service = ServiceBuilder::new()
-            .map_response(move |answer: Response<_>| answer.map(|body| Handed::new(body, &watched)))
+            .map_future(move |answer| answered(answer, opened.open(), Arc::clone(&watched)))
             .service(layers::service(shared, peer, slot));
-        let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+        // Beyond what we refuse with a reason.
+        let header_bytes = u32::try_from(limits.header_bytes.saturating_mul(2)).unwrap_or(u32::MAX);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.ping_every)
@@ -115,20 +130,35 @@ impl Rest {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
         let mut stuck = pin!(watch.stuck(limits.send));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+        tokio::select! {
+            ended = connection.as_mut() => return log_end(peer, ended),
             () = stuck.as_mut() => return,
-            () = stopping.wait() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        log_end(peer, ended);
+            () = streams.idle(limits.headers) => refused("header_seconds"),
+            () = stopping.wait() => {}
+        }
+        // hyper waits for ever for the first word of a peer, and would now.
+        if !streams.begun() {
+            return;
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => log_end(peer, ended),
+            () = stuck => {}
+        }
     }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// An answer that is watched, and whose request is counted, until it is taken.
+async fn answered<B, E>(
+    answer: impl Future<Output = Result<Response<B>, E>>,
+    stream: streams::Stream,
+    watch: Arc<Watch>,
+) -> Result<Response<Handed<B>>, E> {
+    Ok(answer.await?.map(|body| Handed::new(body, &watch, stream)))
+}
 
 /// Strangers end connections badly all the time; only who looks for it sees it.
 fn log_end(peer: Peer, ended: hyper::Result<()>) {

@@ -18,6 +18,7 @@ use warp::reply::Reply;
 
 use super::address::Place;
 use super::connection::Shared;
+use super::headers::Short;
 use super::turns::Bounded;
 
 /// Who is at the other end of the connection: `warp::ext::get::<Peer>()`.
@@ -46,7 +47,7 @@ pub(super) fn service(
     Future: Send,
 > + Clone
 + Send {
-    let turns = Arc::clone(&shared.turns);
+    let (turns, header_bytes) = (Arc::clone(&shared.turns), shared.limits.header_bytes);
     ServiceBuilder::new()
         .map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
@@ -55,6 +56,7 @@ pub(super) fn service(
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new().quality(LEVEL).compress_when(worth_it(shared.limits.compress_above)))
+        .layer_fn(move |inner| Short { inner, most: header_bytes })
         .layer_fn(move |inner| Bounded { inner, turns: Arc::clone(&turns) })
         .service(warp::service(shared.routes.clone()))
 }

@@ -15,12 +15,14 @@ mod address;
 mod connection;
 mod files;
 mod frames;
+mod headers;
 mod layers;
 mod limits;
 mod listen;
 mod parts;
 mod progress;
 mod stop;
+mod streams;
 mod stuck;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::config::refused;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -66,6 +68,8 @@ impl Stop {
             return Ended::Clean;
         }
         let left = self.tasks.len();
+        refused("stop_seconds");
+        tracing::warn!(left, "what did not end within stop_seconds is dropped");
         self.phase.send_replace(Phase::Over);
         self.tasks.wait().await;
         Ended::Dropped(left)

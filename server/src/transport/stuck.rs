@@ -21,6 +21,8 @@ use warp::Buf;
 
 use crate::config::refused;
 
+use super::streams::Stream;
+
 /// A connection that fails once the peer has taken nothing for so long.
 pub(super) struct Patient<S> {
     inner: S,
@@ -123,13 +125,16 @@ pub(super) struct Handed<B> {
     begun: bool,
     watch: Arc<Watch>,
     id: u64,
+    /// The request is open until its answer is taken.
+    _stream: Stream,
 }
 
 impl<B> Handed<B> {
-    pub fn new(inner: B, watch: &Arc<Watch>) -> Self {
+    pub fn new(inner: B, watch: &Arc<Watch>, stream: Stream) -> Self {
         let id = watch.next.fetch_add(1, Ordering::Relaxed);
         watch.lock().insert(id, Instant::now());
-        Self { inner: Box::pin(inner), rest: Bytes::new(), begun: false, watch: Arc::clone(watch), id }
+        let watch = Arc::clone(watch);
+        Self { inner: Box::pin(inner), rest: Bytes::new(), begun: false, watch, id, _stream: stream }
     }
 
     /// The peer is waited for.
@@ -197,12 +202,15 @@ impl<B> Drop for Handed<B> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+    use crate::config::counted::Counted;
+
     use super::*;
 
     const WITHIN: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_a_byte_now_and_then_is_waited_for_and_one_that_takes_none_is_not() {
+        let counted = Counted::new();
         let (ours, mut theirs) = duplex(10);
         let mut ours = Patient::new(ours, WITHIN);
         let written = tokio::spawn(async move {
@@ -213,9 +221,11 @@ mod tests {
             // polls: the clock is paused, so nobody waits.
             tokio::time::sleep(WITHIN - Duration::from_secs(1)).await;
             theirs.read_exact(&mut [0; 1]).await.expect("there is some");
+            assert_eq!(counted.refused("send_seconds"), 0);
         }
         let (first, second) = written.await.expect("ends");
         assert!(first.is_ok());
         assert_eq!(second.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        assert_eq!(counted.refused("send_seconds"), 1);
     }
 }

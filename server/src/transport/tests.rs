@@ -1,6 +1,8 @@
 //! On real sockets. Where a limit is a time, the clock is tokio's paused one:
 //! it jumps to the next timer when everything waits.
 
+mod bounds;
+
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
