@@ -420,11 +420,13 @@ async fn a_device_has_few_sessions_and_a_person_not_too_many() {
     let first = county.tokens["first"].clone();
     let device = first.device.unwrap();
     let mut tokens = vec![first.token];
+    let refused = refusals(&county, "sessions_per_device").await;
     for _ in 0..3 {
         let (status, session) = device_session(&county, &device).await;
         assert_eq!(status, 200, "a device is never locked out: {session}");
         tokens.push(session["token"].as_str().unwrap().to_owned());
     }
+    assert!(refusals(&county, "sessions_per_device").await >= refused + 2);
     let mut valid = Vec::new();
     for token in &tokens {
         valid.push(county.server.get(token, "/api/rounds").await.0 == 200);

@@ -133,6 +133,8 @@ impl<K: Clone + Eq + Hash + Ord> Failures<K> {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::counted::Counted;
+
     use super::*;
 
     const LIMITS: Limits =
@@ -173,9 +175,11 @@ mod tests {
 
     #[test]
     fn so_many_refusals_are_noted_in_a_window() {
+        let counted = Counted::new();
         let mut attempts = Attempts::new(LIMITS);
         let noted = (0..LIMITS.noted + 5).filter(|_| attempts.note(1)).count();
         assert_eq!(noted, LIMITS.noted as usize);
+        assert_eq!(counted.refused("login_refusals_noted"), 5);
         assert!(attempts.note(LIMITS.window_ms + 1));
     }
 
@@ -187,10 +191,13 @@ mod tests {
         }
         attempts.succeeded("a", source(1));
         assert_eq!(attempts.blocked("a", source(1), 0), None);
+        let counted = Counted::new();
         for name in 0..600 {
             attempts.count(&name.to_string(), source(1), 1);
         }
         assert_eq!((attempts.by_address.counts.len(), attempts.by_address.since.len()), (500, 500));
         assert_eq!((attempts.by_name.counts.len(), attempts.by_name.since.len()), (500, 500));
+        // One name was there, and each is remembered by itself and with its address.
+        assert_eq!(counted.refused("login_names"), 100 + 101);
     }
 }

@@ -84,15 +84,18 @@ limits! {
     what_if_changes = 1_000;
     /// Schools of a round. One commit of an import takes them all, and China's largest county has some two thousand.
     schools_per_round = 10_000;
-    /// Bytes of a request's headers, which also bounds the read buffer of a connection.
+    /// Bytes of a request's path and headers, which also bounds the read buffer of a connection. Of HTTP/2 what is twice
+    /// as much is refused by the library, which tells nobody, so it is not counted.
     header_bytes = 16 << 10;
     /// Seconds for a request's headers, and between requests; a client that sends a byte a minute would keep its place.
     header_seconds = 15;
     /// Seconds for the TLS handshake: three round trips on a bad mobile line.
     tls_seconds = 10;
-    /// Requests at once on one HTTP/2 connection; a page loads some twenty.
+    /// Requests at once on one HTTP/2 connection; a page loads some twenty. Counted when all are taken: what comes then
+    /// waits at the peer, or is refused by the library, which tells nobody.
     streams = 64;
     /// Seconds for running requests and sockets to end when the server stops; service managers wait 30 to 90.
+    /// That it was not enough stands in the log, for nobody reads the metrics of a server that has stopped.
     stop_seconds = 20;
 
     /// Bytes of a sync frame. A first upload of a school measured 2.6 kB per 40 changes; this is a thousand visits.
@@ -565,6 +568,55 @@ mod tests {
             assert_eq!(given.0 == given.1, elsewhere.contains(&name), "{name}");
             // In seconds or in thousandths of one where it is a time.
             assert!(elsewhere.contains(&name) || given.1.contains(&other.to_string()), "{name}");
+        }
+    }
+
+    /// What nobody can be over, so that there is nothing to count, and why.
+    const NOT_COUNTED: [(&str, &str); 4] = [
+        ("document_idle_seconds", "what is closed is to be closed: `duxue_open_documents` shows it"),
+        ("login_seconds", "a window in which others are counted"),
+        ("socket_read_bytes", "a buffer; what does not fit is read next"),
+        ("socket_write_bytes", "a buffer; what does not fit waits within `send_seconds`"),
+    ];
+
+    /// The sources below a folder: those of the code, and those of its tests.
+    fn sources(folder: &std::path::Path, code: &mut String, tests: &mut String) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                sources(&path, code, tests);
+            } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("config/limits.rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                let here = [Some(path.as_path()), path.parent()].into_iter().flatten();
+                let mut names = here.filter_map(|part| part.file_name()?.to_str());
+                let all_tests = names.any(|name| name.starts_with("tests"));
+                let (own, tested) = match text.split_once("#[cfg(test)]\nmod tests {") {
+                    _ if all_tests => ("", text.as_str()),
+                    Some(parts) => parts,
+                    None => (text.as_str(), ""),
+                };
+                code.push_str(own);
+                tests.push_str(tested);
+            }
+        }
+    }
+
+    /// A limit that bites without a count looks like one that does not.
+    #[test]
+    fn every_limit_is_counted_where_it_bites_and_a_test_says_so() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (mut code, mut tests, mut protocol) = (String::new(), String::new(), String::new());
+        sources(&root.join("src"), &mut code, &mut tests);
+        sources(&root.join("tests"), &mut String::new(), &mut tests);
+        sources(&root.join("../schemas/protocol/src"), &mut protocol, &mut String::new());
+        for name in NAMES {
+            let named = |text: &str, name: &str| text.contains(&format!("\"{name}\""));
+            // By the name there: [`refused_within`].
+            let within = ["frame_", "scan_"].iter().find_map(|prefix| name.strip_prefix(prefix));
+            let counted = named(&code, name) || within.is_some_and(|within| named(&protocol, within));
+            let reason = NOT_COUNTED.iter().find(|(limit, _)| limit == name);
+            assert!(counted != reason.is_some(), "{name}: {reason:?}");
+            assert!(reason.is_some() || named(&tests, name), "no test names {name}");
         }
     }
 

@@ -154,6 +154,8 @@ async fn read_within<T: DeserializeOwned>(
 mod tests {
     use tokio::sync::oneshot;
 
+    use crate::config::counted::Counted;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -168,12 +170,16 @@ mod tests {
             Box::pin(parts)
         };
         let read = async |every, count| bytes(bytes_at(every, count), 100, "json_bytes", 10 * second).await;
+        let counted = Counted::new();
         assert_eq!(read(second, 9).await.map(|bytes| bytes.len()), Ok(9));
+        assert_eq!(counted.refused("request_seconds"), 0);
         assert_eq!(read(second, 99).await.map_err(|fault| fault.status), Err(StatusCode::REQUEST_TIMEOUT));
+        assert_eq!((counted.refused("request_seconds"), counted.refused("json_bytes")), (1, 0));
         assert_eq!(
             read(second / 100, 101).await.map_err(|fault| fault.status),
             Err(StatusCode::PAYLOAD_TOO_LARGE)
         );
+        assert_eq!((counted.refused("request_seconds"), counted.refused("json_bytes")), (1, 1));
     }
 
     #[tokio::test]

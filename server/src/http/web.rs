@@ -197,6 +197,8 @@ fn with_headers(path: &str, mut response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::counted::Counted;
+
     use super::*;
 
     #[tokio::test]
@@ -244,7 +246,9 @@ mod tests {
         let kept = Kept::new(dir.path(), 100);
         let (first, second) = (kept.get("a.br").await.unwrap(), kept.get("a.br").await.unwrap());
         assert_eq!(first.as_ptr(), second.as_ptr());
+        let counted = Counted::new();
         assert!(kept.get("large.br").await.is_none() && kept.get("none.br").await.is_none());
+        assert_eq!(counted.refused("web_bytes"), 1, "one is too large, and one is not there");
         assert_eq!(kept.get("b.br").await.unwrap().len(), 60);
         assert_eq!(kept.files.lock().await.len(), 1, "one made room for the other");
         std::fs::write(dir.path().join("b.br"), b"new").unwrap();

@@ -233,6 +233,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use crate::config::Limits;
+    use crate::config::counted::Counted;
 
     use super::*;
 
@@ -249,6 +250,7 @@ mod tests {
             (Limits { outbound_frames: 3, ..Limits::default() }, 3, 30),
             (Limits { outbound_bytes: 25, ..Limits::default() }, 3, 30),
         ] {
+            let counted = Counted::new();
             let (peer, mut socket) = peer(&limits);
             let mut sent = 0;
             for _ in 0..2_000 {
@@ -259,6 +261,8 @@ mod tests {
                 peer.offer(vec![0; 10]);
             }
             assert!(sent <= frames && peer.queued() == bytes, "{sent} {}", peer.queued());
+            let over = counted.refused("outbound_frames") + counted.refused("outbound_bytes");
+            assert!(over >= 1_990, "{over}");
             assert_eq!(peer.unblocked(), Some(document), "asked again when there is room");
             assert_eq!(peer.unblocked(), None, "once");
             while let Ok(frame) = socket.try_recv() {
@@ -295,5 +299,20 @@ mod tests {
         drop(second);
         one.sent(socket.try_recv().expect("the frame").len());
         assert!(other.may_hold_whole(2_000_000, &all), "once the first is sent");
+    }
+
+    #[test]
+    fn documents_that_wait_whole_are_bounded_over_all_sockets_and_counted() {
+        let counted = Counted::new();
+        let limits = Limits::default();
+        let [(one, _one), (other, _other), (third, _third)] = [(), (), ()].map(|()| peer(&limits));
+        let all = Arc::new(Semaphore::new(100));
+        assert!(one.may_hold_whole(60, &all) && other.may_hold_whole(40, &all));
+        assert_eq!(counted.refused("outbound_bytes_in_all"), 0);
+        assert!(!third.may_hold_whole(1, &all));
+        assert_eq!(counted.refused("outbound_bytes_in_all"), 1);
+        drop(other);
+        assert!(third.may_hold_whole(40, &all), "who goes makes room");
+        assert_eq!(counted.refused("outbound_bytes_in_all"), 1);
     }
 }

@@ -134,6 +134,8 @@ impl Turns {
 mod tests {
     use futures_util::FutureExt;
 
+    use crate::config::counted::Counted;
+
     use super::*;
 
     #[test]
@@ -142,7 +144,9 @@ mod tests {
         let (one, other) = (Share::new(30), Share::new(30));
         let now = |share: &Share, weight| turns.in_flight(share, weight).now_or_never().flatten();
         let first = now(&one, 25).expect("there is room");
+        let counted = Counted::new();
         assert!(now(&one, 10).is_none(), "over one's own");
+        assert_eq!(counted.refused("in_flight_bytes_per_person"), 1, "it has to wait");
         let second = now(&other, 1_000).expect("as much as one may have");
         assert_eq!((one.in_use(), other.in_use(), turns.in_use()), (25, 30, 55));
         drop((first, second));

@@ -8,6 +8,8 @@ use duxue_document::school::{
 };
 use duxue_document::{Decimal, JurisdictionCode, SchoolId};
 
+use crate::config::counted::Counted;
+
 use super::{Limits, Parsed, problems, template, write};
 
 fn county() -> JurisdictionCode {
@@ -405,7 +407,9 @@ fn files_that_would_exhaust_the_machine_are_refused() {
         sheet.write(row, 0, "a".repeat(32_000) + &row.to_string()).unwrap();
     }
     let bytes = workbook.save_to_buffer().unwrap();
+    let counted = Counted::new();
     assert_eq!(codes(&parse(&bytes, "a.xlsx", &county()))[0].1, "too_big");
+    assert_eq!(counted.refused("import_ratio"), 1);
     // One cell in the last corner.
     let mut workbook = Workbook::new();
     workbook.add_worksheet().write(1_048_575, 16_383, 1).unwrap();
@@ -440,10 +444,33 @@ fn each_limit_of_a_file_can_be_set_and_is_named() {
         ("import_cells", one, Limits { cells: 0, ..all }),
     ];
     for (limit, bytes, limits) in cases {
+        let counted = Counted::new();
         let parsed = super::parse(&bytes, "a", &county(), &limits);
+        assert_eq!(counted.refused(limit), 1, "{limit}");
         let detail = parsed.errors[0].problem.detail.clone().unwrap_or_default();
         assert_eq!(codes(&parsed)[0].1, "too_big", "{limit}");
         assert!(detail.contains(&format!("({limit})")), "{limit}: {detail}");
+    }
+}
+
+/// Here only the cell is refused, by its place.
+#[test]
+fn a_cell_has_so_many_characters() {
+    // The longest heading has fifteen.
+    let limits = Limits { cell_chars: 16, ..Limits::default() };
+    for (length, refused) in [(16, 0), (17, 1)] {
+        let counted = Counted::new();
+        let csv = format!("{HEADER}\n{}\n", ROW.replace("第一小学", &"小".repeat(length)));
+        let parsed = super::parse(csv.as_bytes(), "a.csv", &county(), &limits);
+        let named = parsed
+            .errors
+            .iter()
+            .filter(|error| error.problem.detail.as_deref().unwrap_or_default().contains("> 16 characters"));
+        assert_eq!(
+            (named.count() as u64, counted.refused("import_cell_chars")),
+            (refused, refused),
+            "{length}"
+        );
     }
 }
 

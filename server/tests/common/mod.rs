@@ -346,6 +346,14 @@ impl Client {
         self.send(&join).await;
     }
 
+    /// The name of the server, which welcomes the client.
+    pub async fn server(&mut self) -> String {
+        match self.receive().await {
+            Wire::Peer { sender_id, .. } => sender_id,
+            other => panic!("not a peer message: {other:?}"),
+        }
+    }
+
     pub async fn send(&mut self, message: &Wire) {
         self.raw(Message::Binary(wire::encode(message).into())).await;
     }

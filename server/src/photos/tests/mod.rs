@@ -1,6 +1,7 @@
 //! tus requests as clients send them, cuts and crashes in between, and the
 //! photos that come of them.
 
+mod bounds;
 mod cost;
 mod derive;
 mod disk;
