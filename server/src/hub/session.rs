@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -137,15 +138,9 @@ async fn run(
         selected_protocol_version: PROTOCOL_VERSION.to_owned(),
         target_id: peer.sender_id.clone(),
     }));
-    let writer = hub.tasks.spawn(write(
-        Arc::clone(&hub),
-        Arc::clone(&peer),
-        frames,
-        sink,
-        Arc::clone(&life),
-        accounts,
-        token,
-    ));
+    let revoked = Box::pin(revoked(accounts, token, hub.limits.ping));
+    let work = write(Arc::clone(&hub), Arc::clone(&peer), frames, sink, Arc::clone(&life), revoked);
+    let writer = hub.tasks.spawn(work);
     let mut session = Session {
         hub: Arc::clone(&hub),
         peer: Arc::clone(&peer),
@@ -264,16 +259,23 @@ async fn say_why<S: Sink<Message, Error = Error> + Unpin>(
     sink.close().await
 }
 
+/// Returns once a token no longer stands, looking as often as sockets are
+/// pinged: whoever takes no answers is not heard for longer.
+async fn revoked(accounts: Arc<Accounts>, token: String, every: Duration) {
+    while accounts.caller(&token, now_ms()).is_some() {
+        tokio::time::sleep(every).await;
+    }
+}
+
 /// Writes frames to the socket, pings it, and ends it when it is dead or its
-/// token no longer stands.
+/// token was `revoked`.
 async fn write<S: Sink<Message, Error = Error> + Unpin>(
     hub: Arc<Inner>,
     peer: Arc<Peer>,
     mut frames: mpsc::Receiver<Vec<u8>>,
     mut sink: S,
     life: Arc<Life>,
-    accounts: Arc<Accounts>,
-    token: String,
+    mut revoked: Pin<Box<impl Future<Output = ()>>>,
 ) {
     let mut ping = tokio::time::interval_at(Instant::now() + hub.limits.ping, hub.limits.ping);
     ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -283,13 +285,13 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
         let message = tokio::select! {
             biased;
             () = peer.closed() => break,
+            () = &mut revoked => {
+                peer.close(1008, "session.missing");
+                break;
+            }
             () = peer.freed() => None,
             // Before the frames: they may never end.
             _ = ping.tick() => {
-                if accounts.caller(&token, now_ms()).is_none() {
-                    peer.close(1008, "session.missing");
-                    continue;
-                }
                 if pings.dead(&life, hub.limits.ping.as_secs()) {
                     refused("ping_seconds");
                     peer.close(1001, "ping.unanswered");
@@ -309,6 +311,10 @@ async fn write<S: Sink<Message, Error = Error> + Unpin>(
             let sent = tokio::select! {
                 biased;
                 sent = send(&mut sink, message, &life, hub.limits.send) => sent,
+                () = &mut revoked => {
+                    peer.close(1008, "session.missing");
+                    break;
+                }
                 () = peer.closed() => break,
             };
             if !sent {
@@ -552,10 +558,10 @@ mod tests {
         let reading = size(|(hub, admission, accounts, socket, progress): Run| {
             run(hub, admission, accounts, socket, progress, std::future::pending())
         });
-        type Write = (Arc<Inner>, Arc<Peer>, mpsc::Receiver<Vec<u8>>, Arc<Life>, Arc<Accounts>);
+        type Write = (Arc<Inner>, Arc<Peer>, mpsc::Receiver<Vec<u8>>, Arc<Life>);
         type Half = futures_util::stream::SplitSink<crate::transport::Socket, Message>;
-        let writing = size(|((hub, peer, frames, life, accounts), sink): (Write, Half)| {
-            write(hub, peer, frames, sink, life, accounts, String::new())
+        let writing = size(|((hub, peer, frames, life), sink): (Write, Half)| {
+            write(hub, peer, frames, sink, life, Box::pin(std::future::pending()))
         });
         assert!(reading <= 2_048 && writing <= 1_536, "{reading} {writing}");
     }
