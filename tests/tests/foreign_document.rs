@@ -1,9 +1,11 @@
 //! docs/sync.md says what the code does: its samples are run, its examples
 //! are right, and it leaves no code out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use duxue_document::{DocumentId, DocumentKind, RoundId, genesis};
+use duxue_server::config::Limits;
 use duxue_tests::node::Node;
 use serde_json::json;
 
@@ -94,29 +96,91 @@ fn no_code_is_left_out() {
     assert_eq!(missing, Vec::<String>::new(), "docs/sync.md does not name these");
 }
 
-/// The limits that a client can be over have the names of the settings.
+/// The limits that a client can be over have the names and the defaults of the
+/// settings.
 #[test]
 fn the_limits_are_those_of_the_settings() {
-    let settings = read("server/src/config/limits.rs");
-    let settings: Vec<&str> = settings
-        .lines()
-        .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(';')?.split_once(" = "))
-        .map(|(name, _)| name)
-        .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
-        .collect();
+    let settings: BTreeMap<&str, u64> = Limits::default().all().into_iter().collect();
     let text = document();
     let table = text.split("| setting |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
-    let named: Vec<&str> = table
-        .lines()
-        .filter_map(|row| row.strip_prefix("| ")?.split('|').next())
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .collect();
-    for name in &named {
-        assert!(settings.contains(name), "there is no setting {name} in {settings:?}");
+    let mut named = BTreeSet::new();
+    for row in table.lines().filter_map(|row| row.strip_prefix("| `")) {
+        let mut cells = row.split(" | ");
+        let (names, defaults) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+        let mut said = quantities(defaults).into_iter();
+        for name in names.split('`').step_by(2).filter(|name| !name.is_empty()) {
+            let value = settings.get(name).unwrap_or_else(|| panic!("there is no setting {name}"));
+            assert!(
+                said.any(|said| said == *value),
+                "{name} is {value}, and not in {defaults:?} in its place"
+            );
+            assert!(named.insert(name), "{name} is there twice");
+        }
     }
-    let ours = ["frame_", "scan_", "held_", "ephemeral_", "upload", "documents_per_", "connections_per_"];
-    for name in settings.iter().filter(|name| ours.iter().any(|prefix| name.starts_with(prefix))) {
-        assert!(named.contains(name), "docs/sync.md does not name {name}");
+    let ours = [
+        "frame_",
+        "scan_",
+        "held_",
+        "ephemeral_",
+        "upload",
+        "documents_per_",
+        "connections",
+        "header_",
+        "tls_",
+        "streams",
+        "document_",
+        "photo",
+        "in_flight_",
+        "received_",
+        "outbound_",
+        "stranger_",
+    ];
+    // Of the server itself: how much waits for one document, and how long one
+    // that nobody has open stays.
+    let not_a_clients = ["document_events", "document_idle_seconds"];
+    for name in settings.keys().filter(|name| ours.iter().any(|prefix| name.starts_with(prefix))) {
+        assert_eq!(named.contains(name), !not_a_clients.contains(name), "docs/sync.md names {name}");
+    }
+}
+
+/// The numbers in a text in their order, with their units: `4 MiB`, `20 000`,
+/// `100 million`.
+fn quantities(text: &str) -> Vec<u64> {
+    let words: Vec<&str> = text.split([' ', ',', ';']).collect();
+    let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let mut found: Vec<u64> = Vec::new();
+    let mut goes_on = false;
+    for word in words {
+        let unit = match word {
+            "KiB" => Some(1 << 10),
+            "MiB" => Some(1 << 20),
+            "GiB" => Some(1 << 30),
+            "million" => Some(1_000_000),
+            _ => None,
+        };
+        let group = digits(word) && word.len() == 3 && goes_on;
+        if let (Some(unit), true, Some(last)) = (unit, goes_on, found.last_mut()) {
+            *last *= unit;
+        } else if let (true, Some(last)) = (group, found.last_mut()) {
+            *last = *last * 1_000 + word.parse::<u64>().expect("three digits");
+        } else if digits(word) {
+            found.push(word.parse().expect("a number"));
+        }
+        goes_on = digits(word);
+    }
+    found
+}
+
+#[test]
+fn numbers_are_read_as_they_are_written() {
+    for (text, expected) in [
+        ("4 MiB", vec![4 << 20]),
+        ("4 096 bytes of one text, 8 deep, 16 384 items", vec![4_096, 8, 16_384]),
+        ("12 000, 100 million, 400 MiB for all", vec![12_000, 100_000_000, 400 << 20]),
+        ("10 s, 5 s", vec![10, 5]),
+        ("as many", vec![]),
+    ] {
+        assert_eq!(quantities(text), expected, "{text}");
     }
 }
 
