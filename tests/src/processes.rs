@@ -195,6 +195,19 @@ impl Device {
         lines(&output)
     }
 
+    /// What a command that must succeed tells people, in English.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn words(&self, arguments: &[&str]) -> String {
+        let mut command = clean(&programs().join("duxue"));
+        command.arg("--home").arg(&self.home).args(["--lang", "en"]).args(arguments).stdin(Stdio::null());
+        let output = deadline::output(&mut command);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Runs a command that must succeed and print one JSON value last.
     ///
     /// # Panics
