@@ -48,7 +48,7 @@ struct Row {
     may_be_silent: bool,
 }
 
-const TABLE: [Row; 8] = [
+const TABLE: [Row; 9] = [
     // The truth: never mended silently. The index proves what was acknowledged;
     // a journal that ends early is refused by number, not by file.
     Row {
@@ -74,6 +74,9 @@ const TABLE: [Row; 8] = [
     // The client is told where to go on, or to begin again ([`Outcome::WentBack`]);
     // a flipped bit in what has come shows when the photo is whole.
     Row { files: "photos/staging/", may_refuse: None, may_tell: &["photo.hash"], may_be_silent: false },
+    // For people to look at, and nothing that the server reads: it stays as it
+    // is, and its description has a checksum of its own.
+    Row { files: "photos/aside/", may_refuse: None, may_tell: &[], may_be_silent: true },
 ];
 
 /// A real data folder and what its server showed.
@@ -116,6 +119,7 @@ fn make() -> Made {
     capture(&round);
     round.inspector("uploader", &[SCHOOL]);
     let api = Api::login(&round.url(), "uploader", &password("uploader"));
+    send_wrong_bytes(&round.url(), api.token());
     let upload = begin_upload(&round.url(), api.token());
     let seen_by = Eyes {
         desk: desk.token().to_owned(),
@@ -167,13 +171,12 @@ fn upload_bytes() -> Vec<u8> {
     [&[0xff, 0xd8, 0xff, 0xe0][..], &[9; 9_996]].concat()
 }
 
-/// Sends the first part of a photo and gives the upload's path.
-fn begin_upload(url: &str, token: &str) -> String {
+/// Creates an upload of these bytes and gives its path.
+fn create(url: &str, token: &str, bytes: &[u8]) -> String {
     use base64::Engine;
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let bytes = upload_bytes();
     let pairs =
-        [("sha256", PhotoHash::of(&bytes).to_string()), ("round", ROUND.into()), ("school", SCHOOL.into())];
+        [("sha256", PhotoHash::of(bytes).to_string()), ("round", ROUND.into()), ("school", SCHOOL.into())];
     let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(&value))).join(",");
     let authorized = format!("Bearer {token}");
     let created = ureq::post(format!("{url}/api/files"))
@@ -184,16 +187,37 @@ fn begin_upload(url: &str, token: &str) -> String {
         .send_empty()
         .expect("an upload");
     let place = created.headers()["location"].to_str().expect("a plain address").to_owned();
-    let path = place.strip_prefix(url).unwrap_or(&place).to_owned();
-    let part = usize::try_from(UPLOADED).expect("a few");
-    ureq::patch(format!("{url}{path}"))
-        .header("authorization", &authorized)
+    place.strip_prefix(url).unwrap_or(&place).to_owned()
+}
+
+/// Sends these bytes to an upload that has none; the status.
+fn send(url: &str, token: &str, path: &str, bytes: &[u8]) -> u16 {
+    let request = ureq::patch(format!("{url}{path}"));
+    let request = request.config().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+    let answer = request
+        .header("authorization", format!("Bearer {token}"))
         .header("tus-resumable", "1.0.0")
         .header("upload-offset", "0")
         .header("content-type", "application/offset+octet-stream")
-        .send(&bytes[..part])
-        .expect("a part");
+        .send(bytes)
+        .expect("an answer");
+    answer.status().as_u16()
+}
+
+/// Sends the first part of a photo and gives the upload's path.
+fn begin_upload(url: &str, token: &str) -> String {
+    let bytes = upload_bytes();
+    let path = create(url, token, &bytes);
+    let part = usize::try_from(UPLOADED).expect("a few");
+    assert_eq!(send(url, token, &path, &bytes[..part]), 204, "a part");
     path
+}
+
+/// Sends a photo whose bytes are not what was declared, which is set aside.
+fn send_wrong_bytes(url: &str, token: &str) {
+    let declared = [&[0xff, 0xd8, 0xff, 0xe0][..], &[5; 4_996]].concat();
+    let path = create(url, token, &declared);
+    assert_eq!(send(url, token, &path, &[6; 5_000]), 460, "not the declared photo");
 }
 
 /// Starts a server on a folder, looks at what people see, and sends the rest
@@ -403,6 +427,7 @@ fn assert_some_of_everything(all: &[String]) {
         ("photos/blobs/originals/", 1),
         ("photos/blobs/thumbnails/", 1),
         ("photos/staging/", 2),
+        ("photos/aside/", 2),
     ] {
         let found = all.iter().filter(|name| name.starts_with(kind)).count();
         assert!(found >= least, "{found} of {kind} in {all:?}");
@@ -417,6 +442,10 @@ fn on_a_copy(made: &Made, name: &str, damaged: &[u8]) -> Outcome {
         Ok(shown) => shown,
         Err(outcome) => return outcome,
     };
+    if name.starts_with("photos/aside/") {
+        let kept = std::fs::read(copy.path().join(name)).ok();
+        assert!(kept.as_deref() == Some(damaged), "{name} was kept for people and is not what it was");
+    }
     let went_back = name.starts_with("photos/staging/") && shown.upload != made.before.upload;
     assert!(shown.upload <= made.before.upload, "{name}: more than was sent");
     let upload = if went_back { made.before.upload } else { shown.upload };
