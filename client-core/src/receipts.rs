@@ -97,6 +97,12 @@ impl ReceiptRound {
         self.answered.heads.contains_key(document)
     }
 
+    /// Waits no longer until the next question.
+    pub fn ask_now(&mut self, now_ms: i64) {
+        self.failures = 0;
+        self.not_before_ms = now_ms;
+    }
+
     /// Asks about a document, whatever was answered about it before.
     pub fn ask_about(&mut self, document: DocumentId) {
         self.again.insert(document);

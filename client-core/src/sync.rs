@@ -358,6 +358,10 @@ impl Engine {
             // Inbox and outbox wait until memory is on disk.
             while !local.is_busy() {
                 let Some(data) = exchange.inbox.pop_front() else { break };
+                // What waits for this to be written again is asked about now.
+                if !exchange.heard && self.acked.get(&id).is_some_and(Acked::has_gone) {
+                    self.receipt_round.ask_now(turn.now_ms);
+                }
                 exchange.heard = true;
                 if let Err(error) = exchange.take(local, &data) {
                     trouble.push((id, error));
