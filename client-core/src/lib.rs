@@ -43,6 +43,7 @@ mod receipts;
 mod refusal;
 mod reissue;
 mod renewal;
+mod restate;
 mod slices;
 pub mod store;
 mod sync;

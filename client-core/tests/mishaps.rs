@@ -289,7 +289,7 @@ fn what_goes_of_another_persons_work_waits_on_the_device_for_that_person() {
         world.crash(0);
         world.run(20);
         world.done(0, login(first.as_str())).unwrap();
-        assert_eq!(told(&world), [pupils_path.clone()], "{fate:?}: the first");
+        assert_eq!(told(&world), std::slice::from_ref(&pupils_path), "{fate:?}: the first");
     }
 }
 
