@@ -1,7 +1,7 @@
 //! Bytes as an attacker writes them, and a socket to send them on.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use automerge::sync;
 use duxue_document::DocumentId;
@@ -157,6 +157,24 @@ impl Attacker {
 /// where the system does not tell.
 #[must_use]
 pub fn peak_memory_kib(data: &Path) -> Option<u64> {
+    memory_kib(&server_on(data)?, "VmHWM:")
+}
+
+/// The memory that the server on a data folder uses now, in KiB; `None` where
+/// the system does not tell.
+#[must_use]
+pub fn resident_memory_kib(data: &Path) -> Option<u64> {
+    memory_kib(&server_on(data)?, "VmRSS:")
+}
+
+/// The most memory that this process has used, in KiB; `None` where the system
+/// does not tell.
+#[must_use]
+pub fn own_peak_memory_kib() -> Option<u64> {
+    memory_kib(Path::new("/proc/self"), "VmHWM:")
+}
+
+fn server_on(data: &Path) -> Option<PathBuf> {
     let data = data.to_str()?;
     let processes = std::fs::read_dir("/proc").ok()?;
     let own = processes.flatten().find(|entry| {
@@ -165,18 +183,11 @@ pub fn peak_memory_kib(data: &Path) -> Option<u64> {
         words.next().is_some_and(|name| name.ends_with(b"duxue-server"))
             && words.any(|word| word == data.as_bytes())
     })?;
-    high_water_kib(&own.path())
+    Some(own.path())
 }
 
-/// The most memory that this process has used, in KiB; `None` where the system
-/// does not tell.
-#[must_use]
-pub fn own_peak_memory_kib() -> Option<u64> {
-    high_water_kib(Path::new("/proc/self"))
-}
-
-fn high_water_kib(process: &Path) -> Option<u64> {
+fn memory_kib(process: &Path, what: &str) -> Option<u64> {
     let status = std::fs::read_to_string(process.join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.split_whitespace().next()?.parse().ok()
 }
