@@ -219,14 +219,16 @@ impl World {
         Ok(())
     }
 
-    /// Every captured value has arrived. Only where backups took it from every
-    /// device, and its change can never be applied, it is kept and listed for
-    /// people; nobody else can state it again.
+    /// Every captured value has arrived. Only where a backup took it from its
+    /// author's device, and its change can never be applied, it is kept and
+    /// listed for people; nobody else can state it again.
     fn kept_for_people(&mut self, arrived: &BTreeSet<u64>) -> Result<(), String> {
         let on_devices: BTreeSet<u64> = self.devices.iter().flat_map(Device::markers).collect();
         let set_aside = self.markers_set_aside();
         for marker in self.captured.difference(arrived).copied().collect::<Vec<_>>() {
-            if on_devices.contains(&marker) || !set_aside.contains(&marker) {
+            let author = self.stated_by.get(&marker);
+            let may_have_lost = author.is_some_and(|person| self.put_back.contains(person));
+            if on_devices.contains(&marker) || !set_aside.contains(&marker) || !may_have_lost {
                 return Err(format!("the value {marker} was reported as saved and is lost"));
             }
             self.captured.remove(&marker);

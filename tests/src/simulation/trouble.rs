@@ -126,6 +126,7 @@ impl World {
             Some(disk) => {
                 self.count("a device was put back to a backup");
                 self.devices[device].disk = disk;
+                self.put_back.insert(self.devices[device].identity.person.clone());
                 self.forget_what_no_disk_has();
                 self.devices[device].storage.clear();
                 self.crash(device);

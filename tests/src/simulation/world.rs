@@ -109,6 +109,8 @@ pub struct World {
     pub captured: BTreeSet<u64>,
     /// Who stated each value, saved or not.
     pub stated_by: BTreeMap<u64, PersonId>,
+    /// Who has lost what was on a disk to a backup of it.
+    pub put_back: BTreeSet<PersonId>,
     pub(super) links: Vec<Link>,
     pub(super) backup: Option<Backup>,
     /// The picture that a value came with.
@@ -141,6 +143,7 @@ impl World {
             steps: 0,
             captured: BTreeSet::new(),
             stated_by: BTreeMap::new(),
+            put_back: BTreeSet::new(),
             links: Vec::new(),
             backup: None,
             pictures: BTreeMap::new(),
