@@ -52,7 +52,7 @@ pub struct Clash {
 impl Clash {
     /// A new connection: the server may have been put back to a backup.
     pub fn begin(&mut self) {
-        self.open.append(&mut self.kept);
+        self.open.extend(std::mem::take(&mut self.kept));
     }
 }
 
