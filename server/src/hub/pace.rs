@@ -19,12 +19,17 @@ const LISTENS_MOST: Duration = Duration::from_millis(20);
 /// What is shorter is not worth a timer.
 const LISTENS_LEAST: Duration = Duration::from_millis(1);
 
-/// How long a document with so many subscribers listens after it has spoken.
+/// A document that has not spoken for so many times what it would listen is
+/// quiet: whoever edits next is not kept waiting for answers that say nothing.
+const QUIET: u32 = 4;
+
+/// How long a document with so many subscribers listens after it has spoken,
+/// if the time before that since it had spoken last was so short.
 #[must_use]
-pub fn pause(subscribers: usize) -> Option<Duration> {
+pub fn pause(subscribers: usize, since: Duration) -> Option<Duration> {
     let subscribers = u32::try_from(subscribers).unwrap_or(u32::MAX);
     let pause = LISTENS_MOST.min(LISTENS.saturating_mul(subscribers));
-    (pause >= LISTENS_LEAST).then_some(pause)
+    (pause >= LISTENS_LEAST && since < pause * QUIET).then_some(pause)
 }
 
 #[cfg(test)]
@@ -32,10 +37,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_more_have_a_document_open_the_longer_it_listens_within_bounds() {
-        let cases = [(0, None), (2, None), (3, Some(1_200)), (10, Some(4_000)), (10_000, Some(20_000))];
-        for (subscribers, micros) in cases {
-            assert_eq!(pause(subscribers), micros.map(Duration::from_micros), "{subscribers}");
+    fn the_more_have_a_busy_document_open_the_longer_it_listens_within_bounds() {
+        let cases = [
+            (0, 0, None),
+            (2, 0, None),
+            (3, 0, Some(1_200)),
+            (10, 0, Some(4_000)),
+            (10, 15_999, Some(4_000)),
+            (10, 16_000, None),
+            (10_000, 0, Some(20_000)),
+            (10_000, 80_000, None),
+        ];
+        for (subscribers, since, micros) in cases {
+            let pause = pause(subscribers, Duration::from_micros(since));
+            assert_eq!(pause, micros.map(Duration::from_micros), "{subscribers} {since}");
         }
     }
 }

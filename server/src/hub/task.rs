@@ -76,6 +76,7 @@ pub async fn run(hub: Arc<Inner>, name: DocumentName, mut inbox: mpsc::Receiver<
         document,
         subscribers: BTreeMap::new(),
         gathered: None,
+        spoke: Instant::now(),
         pause: None,
         compaction: Compaction::default(),
     };
@@ -104,7 +105,9 @@ struct Owner {
     subscribers: BTreeMap<u64, Subscriber>,
     /// When a subscriber gets what was gathered for it, at the latest.
     gathered: Option<Instant>,
-    /// Until when the document listens before it speaks again.
+    /// When the document spoke last.
+    spoke: Instant,
+    /// Until when it listens before it speaks again.
     pause: Option<Instant>,
     compaction: Compaction,
 }

@@ -90,7 +90,12 @@ impl Owner {
         for session in gone {
             self.subscribers.remove(&session);
         }
-        self.pause = pause(self.subscribers.len()).filter(|_| spoke).map(|pause| now + pause);
+        self.pause = None;
+        if spoke {
+            let since = now.saturating_duration_since(self.spoke);
+            self.pause = pause(self.subscribers.len(), since).map(|pause| now + pause);
+            self.spoke = now;
+        }
     }
 
     pub(super) fn forward(&self, session: u64, message: wire::Message) {
