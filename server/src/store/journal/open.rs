@@ -143,7 +143,14 @@ fn open_last(
     report: &mut OpenReport,
 ) -> Result<Option<(Segment, Durable, bool)>, StoreError> {
     let name = segment::file_name(first);
-    let (file, size) = open_file(disk, &name)?;
+    let file = disk.open(&name).map_err(|error| disk_error(&error))?;
+    // A process that was killed may have left its bytes and its name in memory
+    // only. From here on they count as durable, and nothing else flushes them
+    // where the next record goes into another segment. They are read from the
+    // disk, because a flush that failed before leaves nothing to be flushed.
+    file.sync().and_then(|()| disk.sync_folder()).map_err(|error| disk_error(&error))?;
+    file.forget_cached();
+    let size = file.size().map_err(|error| disk_error(&error))?;
     let bytes = read_all(&*file, size).map_err(|error| disk_error(&error))?;
     let head = match segment::read_header(&name, &bytes) {
         Ok(head) => head,

@@ -118,6 +118,31 @@ fn a_tail_cut_at_any_byte_leaves_the_whole_groups_before_it() {
 }
 
 #[test]
+fn what_a_killed_process_did_not_flush_is_flushed_before_it_counts() {
+    use super::Disk;
+    let (whole, records) = written(LARGE);
+    let (name, mut sealed) = segment_files(&whole).pop().unwrap();
+    let bytes = sealed.clone();
+    sealed.extend(segment::seal(opened(&whole, LARGE).segments.durable().head).unwrap());
+    for (case, bytes) in [("records", bytes), ("a seal", sealed)] {
+        for seed in 0..32 {
+            let disk = SimulatedDisk::new(seed);
+            disk.create(&name).unwrap().write_at(&bytes, 0).unwrap();
+            let mut journal = opened(&disk, LARGE);
+            if case == "a seal" {
+                append(&mut journal, &[vec![event("in the next segment")]]).unwrap();
+            }
+            let told = journal.segments.durable().head.last;
+            drop(journal);
+            disk.crash();
+            let journal =
+                open_at_least(&disk, LARGE, told.0).unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(read(&journal)[..records.len()], records, "{case}");
+        }
+    }
+}
+
+#[test]
 fn a_flipped_bit_is_noticed_wherever_it_is() {
     let (disk, records) = written(SMALL);
     let files = segment_files(&disk);
@@ -266,9 +291,10 @@ fn the_reserve_is_not_touched() {
     append(&mut journal, &[vec![event("a")]]).unwrap();
 }
 
-/// One life of a journal: appends under faults, power cuts in the middle, and
-/// after each what is there must be what was acknowledged, then at most whole
-/// groups of the append that was under way.
+/// Some lives of a journal: appends under faults, each ended by a power cut in
+/// the middle or by the process being killed, and after each what is there must
+/// be what was acknowledged, then at most whole groups of the append that was
+/// under way.
 fn simulate(seed: u64) -> (usize, usize) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let disk = SimulatedDisk::new(seed);
@@ -280,9 +306,14 @@ fn simulate(seed: u64) -> (usize, usize) {
         assert_eq!(read(&journal), acknowledged, "seed {seed}, life {life}");
         journal.segments.verify().unwrap();
         disk.set_faults(DiskFaults { write: 60, sync: 60, create: 100 });
-        disk.cut_power_after(random.next_u64() % 60);
+        let killed_after = random.next_u64().is_multiple_of(3).then(|| random.next_u64() % 20);
+        if killed_after.is_none() {
+            disk.cut_power_after(random.next_u64() % 60);
+        }
+        let mut appends = 0;
         let mut under_way: Vec<Vec<Record>> = Vec::new();
-        while journal.segments.stopped().is_none() {
+        while journal.segments.stopped().is_none() && killed_after != Some(appends) {
+            appends += 1;
             under_way.clear();
             for _ in 0..=random.next_u64() % 3 {
                 name += 1;
@@ -303,7 +334,9 @@ fn simulate(seed: u64) -> (usize, usize) {
             }
         }
         drop(journal);
-        disk.crash();
+        if killed_after.is_none() {
+            disk.crash();
+        }
         disk.set_faults(DiskFaults::default());
         let found = read(&opened(&disk, SMALL));
         let (kept, more) = found.split_at_checked(acknowledged.len()).unwrap_or_else(|| {
