@@ -33,9 +33,10 @@ const AGAIN_LAST_MS: i64 = 120_000;
 
 /// Changes of one document that one receipt is asked about, beside its heads.
 const OUTSIDE_ASKED: usize = 5_000;
-/// Documents, and photos, that one receipt is asked about; more are asked about
-/// in turn. The server takes 20 000 in all.
-const PAGE: usize = 5_000;
+/// Heads and changes, of one document at least, and photos that one receipt is
+/// asked about; more are asked about in turn. The server takes 20 000 in all.
+const PAGE_OF_HASHES: usize = 10_000;
+const PAGE_OF_PHOTOS: usize = 5_000;
 
 /// What a receipt is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,10 +60,16 @@ impl Claimed {
 
     /// The first part of it.
     fn page(mut self) -> Self {
-        if let Some(after) = self.heads.keys().nth(PAGE).copied() {
+        let mut hashes = 0;
+        let fits = self.heads.values().take_while(|heads| {
+            hashes += heads.len();
+            hashes <= PAGE_OF_HASHES
+        });
+        let documents = fits.count().max(1);
+        if let Some(after) = self.heads.keys().nth(documents).copied() {
             self.heads.split_off(&after);
         }
-        if let Some(after) = self.photos.iter().nth(PAGE).copied() {
+        if let Some(after) = self.photos.iter().nth(PAGE_OF_PHOTOS).copied() {
             self.photos.split_off(&after);
         }
         self
@@ -466,4 +473,27 @@ impl Engine {
 /// The heads of a document as text.
 pub(crate) fn heads_of(local: &LocalDocument) -> BTreeSet<String> {
     local.heads().iter().map(|head| hex(&head.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_stays_below_what_the_server_takes() {
+        let document = |number: u8| DocumentId([number; 16]);
+        let of = |count: usize| (0..count).map(|hash| format!("{hash:064}")).collect::<BTreeSet<_>>();
+        for (counts, asked) in [
+            (vec![4_000, 6_000, 1], vec![4_000, 6_000]),
+            (vec![6_000, 6_000, 6_000], vec![6_000]),
+            (vec![12_000, 1], vec![12_000]),
+            (vec![1], vec![1]),
+            (vec![], vec![]),
+        ] {
+            let heads = (0u8..).zip(&counts).map(|(number, count)| (document(number), of(*count)));
+            let page = Claimed { heads: heads.collect(), photos: BTreeSet::new() }.page();
+            let sizes: Vec<usize> = page.heads.values().map(BTreeSet::len).collect();
+            assert_eq!(sizes, asked, "{counts:?}");
+        }
+    }
 }
