@@ -8,7 +8,7 @@ use automerge::Automerge;
 use automerge::transaction::Transactable;
 use base64::Engine;
 use common::ended::{counted, end, refusals};
-use common::{Client, County, ROUND, Said, document, entries, local, put, receipt};
+use common::{Client, County, ROUND, Said, document, entries, local, message_with, put, receipt};
 use duxue_document::DeviceId;
 use duxue_document::DocumentKind::{Review, Survey};
 use duxue_protocol::api::{Assignment, Role};
@@ -256,6 +256,41 @@ async fn a_document_that_nobody_has_open_is_closed_and_opens_again() {
     let mut again = local(Survey, 2);
     county.client("second").await.sync(id, &mut again).await;
     assert_eq!(again.get_heads(), doc.get_heads());
+}
+
+#[tokio::test]
+async fn what_can_never_be_applied_is_bounded_and_spends_nothing_of_what_may_be_held() {
+    let limits = Limits { set_aside_changes_per_person: 1, held_changes_per_person: 1, ..Limits::default() };
+    let county = County::within(limits).await;
+    let id = document(0, Survey);
+    let (mut right, mut copied) = (local(Survey, 1), local(Survey, 1));
+    for pupils in ["500", "501"] {
+        put(&mut right, PUPILS, pupils);
+        put(&mut copied, PUPILS, &format!("9{pupils}"));
+    }
+    county.client("first").await.sync(id, &mut right).await;
+    let refused = refusals(&county, "set_aside_changes_per_person").await;
+    let before = county.server.app.store.last();
+    let mut copy = county.client("first").await;
+    copy.say(id, message_with(&copied)).await;
+    let said = copy.settle(&county, id).await;
+    assert!(said.contains(&Said::Error("journal.person_full".to_owned())), "{said:?}");
+    assert_eq!(copy.about, Some(id), "others go on");
+    assert_eq!(county.server.app.store.last(), before, "nothing was written");
+    assert!(refusals(&county, "set_aside_changes_per_person").await > refused);
+    // One fits, and leaves the room for what is held and for what is taken.
+    let mut one = local(Survey, 1);
+    put(&mut one, PUPILS, "999");
+    let mut copy = county.client("first").await;
+    copy.say(id, message_with(&one)).await;
+    let said = copy.settle(&county, id).await;
+    assert!(said.contains(&Said::Error("change.set_aside".to_owned())), "{said:?}");
+    put(&mut right, PUPILS, "502");
+    county.client("first").await.sync(id, &mut right).await;
+    county.assign("first", &[]).await;
+    put(&mut right, PUPILS, "503");
+    county.client("first").await.exchange(&county, id, &mut right).await;
+    assert_eq!(held(&county).await.len(), 1);
 }
 
 #[tokio::test]

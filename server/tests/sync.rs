@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::{
-    Client, County, Faulty, ROUND, Running, Said, claim, document, entries, folder, heads, local, path, put,
-    receipt,
+    Client, County, Faulty, ROUND, Running, Said, claim, document, entries, folder, heads, local,
+    message_with, path, put, receipt,
 };
 use duxue_document::DocumentKind::{self, County as CountyKind, Plan, Review, Ruling, Survey};
 use duxue_document::{DocumentId, write};
@@ -276,22 +276,6 @@ fn forged_genesis() -> Vec<u8> {
     automerge::transaction::Transactable::put(&mut tx, automerge::ROOT, "rooms", 1).unwrap();
     tx.commit();
     message_with(&doc)
-}
-
-/// A sync message that gives all changes unasked.
-fn message_with(doc: &automerge::Automerge) -> Vec<u8> {
-    use automerge::sync::{ChunkList, Message, MessageVersion};
-    let changes: Vec<Vec<u8>> =
-        doc.get_changes(&[]).iter().map(|change| change.raw_bytes().to_vec()).collect();
-    let message = Message {
-        heads: doc.get_heads(),
-        need: Vec::new(),
-        have: Vec::new(),
-        changes: ChunkList::from(changes),
-        flags: None,
-        version: MessageVersion::V1,
-    };
-    message.encode()
 }
 
 #[tokio::test]

@@ -217,6 +217,10 @@ limits! {
     /// rooms, each measured four times, has some eight million; this is sixty of them in a day. Receipts and uploads whose
     /// bytes are not what was declared count too, for what is recorded of them. Counted since the start.
     journal_bytes_per_person = 512 << 20;
+    /// Changes of one person that may be set aside because they can never be applied: as many as one message has. They are
+    /// the lost end of what a device wrote before it, or the server, went back to a backup, and nobody decides about them, so
+    /// a day's worth comes back in a day. Their hashes are in memory while their document is open. Counted since the start.
+    set_aside_changes_per_person = 20_000;
     /// Changes that one person may leave in the held area, over all documents.
     held_changes_per_person = 20_000;
     /// Bytes that one person may leave in the held area.
@@ -354,6 +358,7 @@ impl Limits {
                 waiting: size(self.document_waiting_changes),
             },
             journal_per_person: self.journal_bytes_per_person,
+            set_aside_per_person: self.set_aside_changes_per_person,
             held_per_person: Amount {
                 changes: self.held_changes_per_person,
                 bytes: self.held_bytes_per_person,

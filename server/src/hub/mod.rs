@@ -94,6 +94,8 @@ pub struct HubLimits {
     pub of_document: DocumentMax,
     /// Bytes that one person may have written into the journal in a day.
     pub journal_per_person: u64,
+    /// Changes of one person that may be set aside in a day.
+    pub set_aside_per_person: u64,
     /// What one person may leave in the held area.
     pub held_per_person: Amount,
     /// What may be held of one document.
@@ -151,6 +153,8 @@ pub struct Inner {
     whole: Arc<Semaphore>,
     quotas: Quotas,
     written: Written,
+    /// Changes that were set aside, counted the same way.
+    set_aside: Written,
     next_session: AtomicU64,
     next_held: AtomicU64,
     sessions: CancellationToken,
@@ -205,6 +209,7 @@ impl Hub {
         let turns = Turns::new(limits.in_flight, largest, limits.received);
         let whole = Arc::new(Semaphore::new(limits.outbound_all.min(Semaphore::MAX_PERMITS)));
         let written = Written::new(limits.journal_per_person);
+        let set_aside = Written::new(limits.set_aside_per_person);
         Ok(Self(Arc::new(Inner {
             store,
             rounds,
@@ -218,6 +223,7 @@ impl Hub {
             whole,
             quotas,
             written,
+            set_aside,
             next_session: AtomicU64::new(1),
             next_held: AtomicU64::new(last + 1),
             sessions: CancellationToken::new(),
@@ -344,6 +350,7 @@ impl Hub {
         in_use("in_flight_bytes", hub.turns.in_use());
         in_use("received_bytes", hub.turns.received_in_use());
         in_use("journal_bytes_per_person", usize::try_from(hub.written.most()).unwrap_or(usize::MAX));
+        in_use("set_aside_changes_per_person", usize::try_from(hub.set_aside.most()).unwrap_or(usize::MAX));
         let waits = |inbox: &mpsc::Sender<Event>| inbox.max_capacity() - inbox.capacity();
         in_use("document_events", hub.lock().values().map(waits).max().unwrap_or(0));
         let peers: Vec<Arc<Peer>> = {

@@ -285,6 +285,7 @@ impl Owner {
             next_held: &|| hub.next_held(),
             reserve: &|person, amount| hub.quotas.take(person, amount, hub.limits.held_per_person),
             may_write: &|person, bytes| hub.written.allows(person, bytes),
+            may_set_aside: &|person, changes| hub.set_aside.allows(person, changes),
             held_max: hub.limits.held_per_document,
             document_max: hub.limits.of_document,
             now_ms: now_ms(),
@@ -382,6 +383,9 @@ impl Owner {
         }
         for (person, bytes) in &plan.written {
             self.hub.written.add(person, *bytes);
+        }
+        for (person, changes) in plan.set_aside() {
+            self.hub.set_aside.add(person, changes);
         }
         let gone = plan.has_gone();
         let (changes_document, aside) = (plan.changes_document(), plan.failed(first));

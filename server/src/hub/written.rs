@@ -1,7 +1,8 @@
 //! How much each person has had written into the journal lately. Changes that
 //! repeat themselves come compressed and are kept inflated: without a bound one
-//! person fills the disk at little cost. Sessions are counted the same way,
-//! each as one, by themselves: who may write no more today still comes in.
+//! person fills the disk at little cost. Sessions, and changes that are set
+//! aside, are counted the same way, each as one, by themselves: who may write
+//! no more today still comes in.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

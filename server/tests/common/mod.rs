@@ -599,3 +599,19 @@ pub async fn receipt(county: &County, name: &str, id: DocumentId, doc: &Automerg
     assert_eq!(status, 200, "{body}");
     body
 }
+
+/// A sync message that gives all changes unasked.
+pub fn message_with(doc: &automerge::Automerge) -> Vec<u8> {
+    use automerge::sync::{ChunkList, Message as SyncMessage, MessageVersion};
+    let changes: Vec<Vec<u8>> =
+        doc.get_changes(&[]).iter().map(|change| change.raw_bytes().to_vec()).collect();
+    let message = SyncMessage {
+        heads: doc.get_heads(),
+        need: Vec::new(),
+        have: Vec::new(),
+        changes: ChunkList::from(changes),
+        flags: None,
+        version: MessageVersion::V1,
+    };
+    message.encode()
+}

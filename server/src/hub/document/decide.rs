@@ -126,7 +126,7 @@ impl Document {
             let by = decided.filter(|(chosen, _)| chosen.contains(&row.number)).map(|(_, by)| by.clone());
             let delivery = delivery(row);
             plan.take(self.id, None, &delivery, take, now_ms);
-            plan.set_aside(self.id, None, &delivery, aside, now_ms);
+            plan.keep_aside(self.id, None, &delivery, aside, now_ms);
             plan.decide(&self.name, row.clone(), Decision { admitted: true, by, at_ms: now_ms })?;
         }
         Ok(())
@@ -154,7 +154,7 @@ impl Document {
             aside[places[&change.hash()]].push((change, aside::DEPENDS));
         }
         for (row, aside) in rows.into_iter().zip(aside).filter(|(_, aside)| !aside.is_empty()) {
-            plan.set_aside(self.id, None, &delivery(row), aside, now_ms);
+            plan.keep_aside(self.id, None, &delivery(row), aside, now_ms);
             let stays = |hash: &&String| hash_from_hex(hash).is_none_or(|hash| !never.contains(&hash));
             plan.shrink(&self.name, row, row.hashes.iter().filter(stays).cloned().collect())?;
         }

@@ -30,6 +30,8 @@ pub struct Intake<'a> {
     pub reserve: &'a dyn Fn(&PersonId, Amount) -> Result<(), &'static str>,
     /// Whether a person may have so many bytes more written.
     pub may_write: &'a dyn Fn(&PersonId, u64) -> bool,
+    /// Whether so many more changes of a person may be set aside.
+    pub may_set_aside: &'a dyn Fn(&PersonId, u64) -> bool,
     /// What may be held of one document.
     pub held_max: Amount,
     /// What the document may be.
@@ -45,8 +47,6 @@ struct Before {
     seen: HashSet<ChangeHash>,
     held: HashSet<ChangeHash>,
     held_amount: Amount,
-    /// Changes that are set aside.
-    aside: u64,
     numbers: Planned,
     grown: Growth,
 }
@@ -86,14 +86,8 @@ impl Sorted {
 
     /// Bytes of all its changes.
     fn bytes(&self) -> u64 {
-        let (held, aside) = self.amounts();
-        (amount(self.take.iter()) + held + aside).bytes
-    }
-
-    /// What is held, and what is set aside.
-    fn amounts(&self) -> (Amount, Amount) {
         let aside = self.aside.iter().map(|(change, _)| change);
-        (amount(self.held()), amount(aside))
+        amount(self.take.iter().chain(self.held()).chain(aside)).bytes
     }
 }
 
@@ -123,6 +117,13 @@ impl Document {
                 plan.refused.push(Refusal { session, limit, code });
                 continue;
             }
+            let aside = sorted.aside.len() as u64;
+            let planned = plan.set_aside_for(&delivery.person);
+            if aside > 0 && !(intake.may_set_aside)(&delivery.person, planned.saturating_add(aside)) {
+                let (limit, code) = ("set_aside_changes_per_person", "journal.person_full");
+                plan.refused.push(Refusal { session, limit, code });
+                continue;
+            }
             match self.grown(&sorted, intake, &before) {
                 Ok(grown) => {
                     sorted.waits = grown.waiting > before.grown.waiting;
@@ -134,10 +135,9 @@ impl Document {
                 }
             }
             match self.room(&sorted, &delivery.person, intake, &before) {
-                Ok((held, aside)) => {
+                Ok(held) => {
                     before.held_amount += held;
-                    before.aside += aside.changes;
-                    plan.reserved.push((delivery.person.clone(), held + aside));
+                    plan.reserved.push((delivery.person.clone(), held));
                 }
                 Err((limit, code)) => {
                     plan.refused.push(Refusal { session, limit, code });
@@ -307,30 +307,28 @@ impl Document {
         heads
     }
 
-    /// Takes room for what a contribution would leave outside the document, or
-    /// names the limit that it is over. What is set aside counts for whoever
-    /// brought it until the server starts again: nobody decides about it.
+    /// Takes room for what a contribution would have held, or names the limit
+    /// that it is over.
     fn room(
         &self,
         sorted: &Sorted,
         person: &PersonId,
         intake: &Intake<'_>,
         before: &Before,
-    ) -> Result<(Amount, Amount), (&'static str, &'static str)> {
-        let (held, aside) = sorted.amounts();
-        if held + aside == Amount::default() {
-            return Ok((held, aside));
+    ) -> Result<Amount, (&'static str, &'static str)> {
+        let held = amount(sorted.held());
+        if held == Amount::default() {
+            return Ok(held);
         }
         let of_document = self.held.amount() + before.held_amount + held;
-        let set_aside = self.set_aside.len() as u64 + before.aside + aside.changes;
-        if of_document.changes > intake.held_max.changes || set_aside > intake.held_max.changes {
+        if of_document.changes > intake.held_max.changes {
             return Err(("held_changes_per_document", "held.document_full"));
         }
         if of_document.bytes > intake.held_max.bytes {
             return Err(("held_bytes_per_document", "held.document_full"));
         }
-        (intake.reserve)(person, held + aside).map_err(|limit| (limit, "held.person_full"))?;
-        Ok((held, aside))
+        (intake.reserve)(person, held).map_err(|limit| (limit, "held.person_full"))?;
+        Ok(held)
     }
 
     fn add(
@@ -356,7 +354,7 @@ impl Document {
         for changes in [now, later] {
             plan.take(self.id, Some(session), delivery, changes, intake.now_ms);
         }
-        plan.set_aside(self.id, Some(session), delivery, sorted.aside, intake.now_ms);
+        plan.keep_aside(self.id, Some(session), delivery, sorted.aside, intake.now_ms);
         for (changes, reason) in sorted.hold {
             if changes.is_empty() {
                 continue;

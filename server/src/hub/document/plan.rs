@@ -138,7 +138,7 @@ impl Plan {
 
     /// Plans to keep changes that can never be applied. Their chunks are set
     /// aside once they have numbers; a load in between finds them by itself.
-    pub(super) fn set_aside(
+    pub(super) fn keep_aside(
         &mut self,
         document: DocumentId,
         session: Option<u64>,
@@ -167,6 +167,17 @@ impl Plan {
         let unit = Unit { record: self.records.len(), session, changes };
         self.records.push(Record::Chunk { document, bytes, delivery: Some(delivery.clone()), received_ms });
         unit
+    }
+
+    /// How many changes of each person are to be set aside.
+    pub fn set_aside(&self) -> impl Iterator<Item = (&PersonId, u64)> {
+        self.aside.iter().map(|aside| (&aside.delivery.person, aside.unit.changes.len() as u64))
+    }
+
+    /// How many changes of one person are to be set aside.
+    #[must_use]
+    pub fn set_aside_for(&self, person: &PersonId) -> u64 {
+        self.set_aside().filter(|(of, _)| *of == person).map(|(_, changes)| changes).sum()
     }
 
     /// The chunks that are to be set aside, `first` being the number of the

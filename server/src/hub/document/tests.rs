@@ -91,6 +91,7 @@ struct World {
     person_max: Amount,
     quotas: Quotas,
     may_write: u64,
+    may_set_aside: u64,
 }
 
 const PLENTY: Amount = Amount { changes: 1_000, bytes: 1 << 20 };
@@ -115,6 +116,7 @@ impl World {
             person_max: PLENTY,
             quotas: Quotas::default(),
             may_write: u64::MAX,
+            may_set_aside: u64::MAX,
         }
     }
 
@@ -124,6 +126,7 @@ impl World {
             next_held: &|| self.numbers.fetch_add(1, Ordering::Relaxed),
             reserve: &|person, amount| self.quotas.take(person, amount, self.person_max),
             may_write: &|_, bytes| bytes <= self.may_write,
+            may_set_aside: &|_, changes| changes <= self.may_set_aside,
             held_max: self.held_max,
             document_max: self.document_max,
             now_ms: 0,
@@ -372,15 +375,17 @@ fn changes_that_do_not_know_of_each_other_are_taken_up_to_a_bound_and_can_always
 }
 
 #[test]
-fn what_is_set_aside_counts_for_whoever_brought_it() {
-    let mut world = World { person_max: Amount { changes: 1, ..PLENTY }, ..World::new() };
+fn what_is_set_aside_counts_for_whoever_brought_it_and_takes_no_room_of_what_is_held() {
+    let none = Amount::default();
+    let mut world = World { may_set_aside: 2, person_max: none, held_max: none, ..World::new() };
     assert!(world.bring("a", vec![change(1, "a")]).is_empty());
-    for (again, refused) in [("b", vec![]), ("c", vec!["held.person_full"])] {
-        let plan =
-            world.plan(vec![contribution(7, "a", Writing::Yes, vec![change(1, again)])], &|_| Writing::Yes);
-        assert_eq!(plan.refused.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), refused, "{again}");
-        world.commit(plan);
-    }
+    let clash = |session, text| contribution(session, "a", Writing::Yes, vec![change(1, text)]);
+    let plan = world.plan(vec![clash(7, "b"), clash(8, "c"), clash(9, "d")], &|_| Writing::Yes);
+    let refused: Vec<_> =
+        plan.refused.iter().map(|refusal| (refusal.session, refusal.limit, refusal.code)).collect();
+    assert_eq!(refused, [(9, "set_aside_changes_per_person", "journal.person_full")]);
+    assert_eq!(plan.set_aside_for(&"a".parse().expect("an id")), 2);
+    world.commit(plan);
 }
 
 #[test]
