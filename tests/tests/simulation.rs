@@ -21,13 +21,14 @@ use duxue_tests::simulation::world::{Faults, World};
 /// of one core.
 const STEPS: u64 = 1_000_000;
 /// What has to have happened in as many steps, or the faults are not there.
-const TROUBLES: [&str; 16] = [
+const TROUBLES: [&str; 17] = [
     "a right was withdrawn",
     "held changes were admitted",
     "held changes were left out",
     "a device crashed",
     "a connection broke",
     "a device was copied",
+    "somebody else logged in",
     "a device was put back to a backup",
     "the server was killed",
     "the power went",

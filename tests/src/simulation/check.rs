@@ -43,6 +43,10 @@ impl World {
         self.cut_all();
         for device in 0..self.devices.len() {
             self.devices[device].full = false;
+            // A log-in that could not be written down has to be done again.
+            if self.devices[device].engine.packets().next().is_none() {
+                self.crash(device);
+            }
             self.command(device, Command::Online { wanted: true });
         }
         self.heal_photos();
@@ -205,9 +209,15 @@ impl World {
         self.told_truly()
     }
 
-    /// Nobody is on record for what somebody else has stated.
+    /// Nobody is on record for what somebody else has stated: on no device, and
+    /// on the server unless it was put back to a backup, after which it takes
+    /// who brings an actor's changes first for their author.
     fn stated_by_their_authors(&self, changes: &[Change]) -> Result<(), String> {
-        let actors: BTreeMap<String, PersonId> = self.devices.iter().flat_map(Device::actors).collect();
+        self.stated_by_those(changes, &self.devices.iter().flat_map(Device::actors).collect())?;
+        if self.was_put_back() { Ok(()) } else { self.stated_by_those(changes, &self.machine.actors()) }
+    }
+
+    fn stated_by_those(&self, changes: &[Change], actors: &BTreeMap<String, PersonId>) -> Result<(), String> {
         for change in changes {
             let Some(author) = actors.get(&change.actor_id().to_hex_string()) else { continue };
             for marker in markers([change]) {
@@ -219,20 +229,27 @@ impl World {
         Ok(())
     }
 
-    /// Every captured value has arrived. Only where a backup took it from its
-    /// author's device, and its change can never be applied, it is kept and
-    /// listed for people; nobody else can state it again.
+    /// Every captured value has arrived. Only where its change can never be
+    /// applied, and a backup took it from its author's device or somebody else
+    /// was logged in there, it is kept and listed for people; nobody else can
+    /// state it again.
     fn kept_for_people(&mut self, arrived: &BTreeSet<u64>) -> Result<(), String> {
         let on_devices: BTreeSet<u64> = self.devices.iter().flat_map(Device::markers).collect();
         let set_aside = self.markers_set_aside();
+        let shown: BTreeSet<_> = self.devices.iter().flat_map(Device::markers_for_others).collect();
         for marker in self.captured.difference(arrived).copied().collect::<Vec<_>>() {
             let author = self.stated_by.get(&marker);
-            let may_have_lost = author.is_some_and(|person| self.put_back.contains(person));
+            let shown = author.is_some_and(|person| shown.contains(&(person.clone(), marker)));
+            let may_have_lost = shown || author.is_some_and(|person| self.put_back.contains(person));
             if on_devices.contains(&marker) || !set_aside.contains(&marker) || !may_have_lost {
                 return Err(format!("the value {marker} was reported as saved and is lost"));
             }
             self.captured.remove(&marker);
-            self.count("only the server's list of what it set aside had a value");
+            self.count(if shown {
+                "a device kept a value for who was not logged in"
+            } else {
+                "only the server's list of what it set aside had a value"
+            });
         }
         Ok(())
     }

@@ -8,12 +8,12 @@ use duxue_client_core::{
     Engine, HttpId, HttpRequest, LinkId, StorageAnswer, StorageError, StorageId, StorageTask,
 };
 
-use duxue_client_core::store::ActorRecord;
+use duxue_client_core::store::{ActorRecord, LeftOut};
 use duxue_document::{DocumentId, DocumentKind, PersonId};
 use duxue_protocol::api::Role;
 use duxue_server::hub::admit::changes_of;
 
-use super::ledger::markers;
+use super::ledger::{marker_of, markers};
 use super::machine::Answer;
 use super::prototype::{documents, packet};
 
@@ -32,9 +32,7 @@ pub struct Device {
     pub stamp: String,
     /// Whether there is no room.
     pub full: bool,
-    /// Who is logged in.
-    pub identity: Identity,
-    /// What they may do.
+    /// What those who log in may do.
     pub role: Role,
     /// Tasks that the disk has not done yet.
     pub storage: VecDeque<(StorageId, StorageTask)>,
@@ -42,8 +40,10 @@ pub struct Device {
     pub outgoing: VecDeque<(HttpId, HttpRequest)>,
     /// Requests that the server works on.
     pub asked: Vec<(HttpId, Answer)>,
-    /// The connection that is being opened.
-    pub connecting: Option<LinkId>,
+    /// The connection that is being opened, with the token that opens it.
+    pub connecting: Option<(LinkId, String)>,
+    /// Whether somebody else has just logged in.
+    pub handed_over: bool,
     /// Each crash begins a new life; what was meant for an earlier one reaches
     /// nobody.
     pub life: u64,
@@ -58,35 +58,51 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device that was enrolled and has its packet.
+    /// A device that was enrolled.
     ///
     /// # Panics
     /// If its records cannot be written as JSON.
     #[must_use]
-    pub fn new(name: &str, identity: Identity, role: Role) -> Self {
-        let json = |value: serde_json::Result<Vec<u8>>| value.expect("plain records");
-        let disk = BTreeMap::from([
-            ("identity".to_owned(), json(serde_json::to_vec(&identity))),
-            ("packet/round-1".to_owned(), json(serde_json::to_vec(&packet(role)))),
-        ]);
+    pub fn new(name: &str, identity: &Identity, role: Role) -> Self {
+        let record = serde_json::to_vec(identity).expect("a plain record");
+        let disk = BTreeMap::from([("identity".to_owned(), record)]);
         Self {
             name: name.to_owned(),
             engine: Engine::new(),
             disk,
             stamp: name.to_owned(),
             full: false,
-            identity,
             role,
             storage: VecDeque::new(),
             outgoing: VecDeque::new(),
             asked: Vec::new(),
             connecting: None,
+            handed_over: false,
             life: 0,
             timer: None,
             captures: BTreeMap::new(),
             next_command: 1,
             backup: None,
         }
+    }
+
+    /// Who is logged in; while the program starts, who its disk says.
+    ///
+    /// # Panics
+    /// If the disk has no identity.
+    #[must_use]
+    pub fn person(&self) -> PersonId {
+        let on_disk = || serde_json::from_slice(&self.disk["identity"]).expect("an identity");
+        self.engine.identity().cloned().unwrap_or_else(on_disk).person
+    }
+
+    /// The packet is on the disk, as if it had been fetched.
+    ///
+    /// # Panics
+    /// If it cannot be written as JSON.
+    pub fn take_packet(&mut self) {
+        let packet = serde_json::to_vec(&packet(self.role)).expect("a plain record");
+        self.disk.insert("packet/round-1".to_owned(), packet);
     }
 
     /// The program ends: only the disk is left.
@@ -163,6 +179,20 @@ impl Device {
     pub fn markers(&self) -> BTreeSet<u64> {
         let own = documents().into_iter().filter(|(_, kind)| self.writes(*kind));
         own.flat_map(|(id, _)| markers(&self.changes(&id))).collect()
+    }
+
+    /// The markers that it shows to their authors once these log in again: what
+    /// went from a document while somebody else was logged in.
+    #[must_use]
+    pub fn markers_for_others(&self) -> BTreeSet<(PersonId, u64)> {
+        let rows =
+            self.disk.range("left_out/".to_owned()..).take_while(|(key, _)| key.starts_with("left_out/"));
+        let records = rows.filter_map(|(_, bytes)| serde_json::from_slice::<LeftOut>(bytes).ok());
+        let stated = records.flat_map(|LeftOut { person, claims, .. }| {
+            let scalars = claims.into_iter().flat_map(|(_, claim)| claim.value.into_values());
+            scalars.filter_map(move |scalar| Some((person.clone(), marker_of(&scalar)?)))
+        });
+        stated.collect()
     }
 
     /// Whether nothing waits on it.

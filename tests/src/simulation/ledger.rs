@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use automerge::legacy::OpType;
 use automerge::{Change, ChangeHash, ScalarValue, sync};
-use duxue_document::{DocumentId, DocumentKind};
+use duxue_document::{DocumentId, DocumentKind, Scalar};
 use duxue_protocol::api::ReceiptAnswer;
 use duxue_protocol::wire::{self, Limits, Message};
 use duxue_server::hub::admit::changes_of;
@@ -206,6 +206,17 @@ pub fn markers<'a>(changes: impl IntoIterator<Item = &'a Change>) -> BTreeSet<u6
         })
         .filter(|number| *number >= FIRST_MARKER)
         .collect()
+}
+
+/// The marker that a scalar is.
+#[must_use]
+pub fn marker_of(scalar: &Scalar) -> Option<u64> {
+    let text = match scalar {
+        Scalar::Text(text) => text.clone(),
+        Scalar::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    text.parse().ok().filter(|number| *number >= FIRST_MARKER)
 }
 
 /// The markers in a run of chunks.

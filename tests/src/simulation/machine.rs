@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::Automerge;
-use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest, identity::Identity};
-use duxue_document::{DocumentId, DocumentKind};
+use duxue_client_core::{HttpAnswer, HttpBody, HttpRequest};
+use duxue_document::{DocumentId, DocumentKind, PersonId};
 use duxue_protocol::api::{ReceiptAnswer, SchoolRow};
 use duxue_protocol::receipt::Receipt;
 use duxue_server::app::App;
@@ -337,9 +337,8 @@ impl Machine {
     }
 
     /// A client opens the socket.
-    pub fn connect(&mut self, identity: &Identity, wire: &Wire) {
+    pub fn connect(&mut self, token: String, wire: &Wire) {
         let Some(life) = &self.life else { return };
-        let token = identity.token.clone();
         let admission = match life.app.accounts.caller(&token, now_ms()) {
             Some(caller) => Admission::Caller { caller, token },
             None => Admission::Stranger,
@@ -509,6 +508,15 @@ impl Machine {
             Some(heads.iter().map(ToString::to_string).collect())
         };
         prototype::documents().iter().map(|(id, _)| Some((*id, of(id)?))).collect()
+    }
+
+    /// Whose each actor is to the server, by its hex.
+    #[must_use]
+    pub fn actors(&self) -> BTreeMap<String, PersonId> {
+        let Some(life) = &self.life else { return BTreeMap::new() };
+        let names = prototype::documents().into_iter().filter_map(|(id, _)| life.app.rounds.document(&id));
+        let actors = life.runtime.block_on(life.app.actors(names)).unwrap_or_default();
+        actors.into_iter().map(|(actor, binding)| (actor, binding.person)).collect()
     }
 
     /// The documents that everyone keeps.

@@ -18,14 +18,13 @@ use super::world::{Link, World};
 impl World {
     /// A connection that was asked for is opened, or is not.
     pub(super) fn connect_one(&mut self, device: usize) -> bool {
-        let Some(id) = self.devices[device].connecting.take() else { return false };
+        let Some((id, token)) = self.devices[device].connecting.take() else { return false };
         if !self.machine.is_up() || self.chance(self.faults.lose) {
             self.feed(device, Event::Disconnected { link: id, reason: unreachable("refused") });
             return true;
         }
         let (wire, life) = (Wire::default(), self.devices[device].life);
-        let identity = self.devices[device].identity.clone();
-        self.machine.connect(&identity, &wire);
+        self.machine.connect(token, &wire);
         let up = VecDeque::new();
         let server = self.machine.lives();
         self.links.push(Link { device, life, id, up, wire, believed: true, silent: false, server });

@@ -2,9 +2,12 @@
 
 use duxue_server::store::faulty::{DiskFaults, StoreFaults};
 
+use duxue_client_core::Command;
+use duxue_protocol::api::{Role, Session};
+
 use super::device::Device;
 use super::machine::Backup;
-use super::prototype::prototype;
+use super::prototype::{INSPECTORS, prototype};
 use super::world::{Faults, World};
 
 /// The most devices in a world.
@@ -38,6 +41,8 @@ impl World {
             self.kill_server(true);
         } else if self.chance(faults.restore) {
             self.restore_server();
+        } else if self.chance(faults.hand_over) {
+            self.hand_over(device);
         } else if faults.rights > 0 && self.chance(faults.rights) {
             let (person, stands) = (self.below(prototype().identities.len()), self.chance(600));
             if self.machine.assign(person, stands) && !stands {
@@ -118,6 +123,26 @@ impl World {
         self.forget_what_no_disk_has();
     }
 
+    /// Somebody logs in on an inspector's device, who may be another one. That
+    /// is refused while there is work that only this device has.
+    fn hand_over(&mut self, device: usize) {
+        let Device { role, engine, .. } = &self.devices[device];
+        if *role != Role::Inspector || engine.identity().is_none() {
+            return;
+        }
+        let next = self.below(INSPECTORS);
+        let identity = prototype().identities[next].clone();
+        let session = Session {
+            token: identity.token,
+            person: identity.person,
+            device: identity.device,
+            expires_ms: identity.expires_ms,
+            server_key: identity.server_key,
+            server_time_ms: self.now_ms,
+        };
+        self.command(device, Command::TakeSession { server: identity.server, session });
+    }
+
     /// Makes a copy of a device's disk, or puts the last one back behind the
     /// engine's back, so that it goes on under the same actor.
     pub fn restore_device(&mut self, device: usize) {
@@ -125,8 +150,9 @@ impl World {
         match self.devices[device].backup.take().filter(|_| put_back) {
             Some(disk) => {
                 self.count("a device was put back to a backup");
+                let lost = self.devices[device].actors().into_values();
+                self.put_back.extend(lost);
                 self.devices[device].disk = disk;
-                self.put_back.insert(self.devices[device].identity.person.clone());
                 self.forget_what_no_disk_has();
                 self.devices[device].storage.clear();
                 self.crash(device);
@@ -139,8 +165,9 @@ impl World {
     pub fn copy_device(&mut self, device: usize) {
         let original = &self.devices[device];
         let name = format!("{}-copy-{}", original.name, self.devices.len());
-        let mut copy = Device::new(&name, original.identity.clone(), original.role);
-        copy.disk = original.disk.clone();
+        let (role, disk) = (original.role, original.disk.clone());
+        let mut copy = Device::new(&name, &prototype().identities[0], role);
+        copy.disk = disk;
         self.devices.push(copy);
         self.wake(self.devices.len() - 1);
     }

@@ -45,6 +45,8 @@ pub struct Faults {
     pub disk: u64,
     /// A read of the server's store fails, per mille of these.
     pub read: u64,
+    /// Somebody else logs in on an inspector's device.
+    pub hand_over: u32,
     /// An inspector's right to the school is withdrawn, or given back.
     pub rights: u32,
     /// How much of the work is about photos; none without it.
@@ -67,6 +69,7 @@ impl Faults {
         server_full: 2,
         disk: 15,
         read: 4,
+        hand_over: 6,
         rights: 4,
         photos: 0,
     };
@@ -174,7 +177,7 @@ impl World {
 
     /// The device of this identity is started for the first time.
     fn begin(&mut self, number: usize) {
-        let identity = prototype().identities[number].clone();
+        let identity = &prototype().identities[number];
         self.devices.push(Device::new(&format!("device-{number}"), identity, role(number)));
         self.wake(self.devices.len() - 1);
     }
@@ -205,6 +208,7 @@ impl World {
     /// The program starts on what its disk holds, and goes online. At a desk
     /// the school is opened as well.
     pub fn wake(&mut self, device: usize) {
+        self.devices[device].take_packet();
         let info = StoreInfo { stamp: self.devices[device].stamp.clone(), exclusive: true };
         self.feed(device, Event::Start(info));
         self.command(device, Command::Online { wanted: true });
@@ -247,7 +251,7 @@ impl World {
     pub fn capture(&mut self, device: usize, marker: u64, command: Command) {
         let id = self.devices[device].next_command;
         self.devices[device].captures.insert(id, marker);
-        self.stated_by.insert(marker, self.devices[device].identity.person.clone());
+        self.stated_by.insert(marker, self.devices[device].person());
         self.command(device, command);
     }
 
@@ -258,6 +262,10 @@ impl World {
         for effect in effects {
             self.act(device, effect);
         }
+        if std::mem::take(&mut self.devices[device].handed_over) {
+            self.count("somebody else logged in");
+            self.crash(device);
+        }
     }
 
     fn act(&mut self, device: usize, effect: Effect) {
@@ -265,7 +273,10 @@ impl World {
         let life = own.life;
         match effect {
             Effect::Storage { id, task } => own.storage.push_back((id, task)),
-            Effect::Connect { link, .. } => own.connecting = Some(link),
+            Effect::Connect { link, .. } => {
+                let token = own.engine.identity().map(|identity| identity.token.clone());
+                own.connecting = Some((link, token.unwrap_or_default()));
+            }
             Effect::SendFrame { link, bytes } => {
                 let to = |at: &&mut Link| at.device == device && at.life == life && at.id == link;
                 if let Some(link) = self.links.iter_mut().find(to)
@@ -290,6 +301,8 @@ impl World {
                 {
                     self.captured.insert(marker);
                     self.keep_picture(marker);
+                } else if let Ok(Reply::Session { .. }) = result {
+                    own.handed_over = true;
                 }
             }
             Effect::Notice(Notice::Offline { reason, .. }) => {
