@@ -21,13 +21,14 @@ use duxue_tests::simulation::world::{Faults, World};
 /// of one core.
 const STEPS: u64 = 1_000_000;
 /// What has to have happened in as many steps, or the faults are not there.
-const TROUBLES: [&str; 17] = [
+const TROUBLES: [&str; 18] = [
     "a right was withdrawn",
     "held changes were admitted",
     "held changes were left out",
     "a device crashed",
     "a connection broke",
     "a device was copied",
+    "a device was copied unnoticed",
     "somebody else logged in",
     "a device was put back to a backup",
     "the server was killed",
@@ -227,7 +228,7 @@ fn a_server_put_back_to_a_backup_is_brought_everything_again() {
         world.capture(device, marker, room(marker));
     }
     healed(&mut world);
-    world.machine.restore(&backup);
+    world.put_back(&backup);
     healed(&mut world);
     assert_eq!(world.captured.len(), 7);
 }
@@ -241,7 +242,7 @@ fn what_another_brings_after_a_backup_was_put_back_is_not_lost() {
     let backup = world.machine.backup();
     let first = capture(&mut world, 0);
     healed(&mut world);
-    world.machine.restore(&backup);
+    world.put_back(&backup);
     world.command(0, Command::Online { wanted: false });
     world.run(1_500);
     let second = capture(&mut world, 0);
@@ -289,15 +290,17 @@ fn a_reader_keeps_what_a_backup_took_and_everyone_else_goes_on() {
 
 #[test]
 fn a_copied_device_and_its_original_write_side_by_side() {
-    let mut world = calm(5, 1);
-    capture(&mut world, 0);
-    world.run(5);
-    world.copy_device(0);
-    for device in [0, 1, 0, 1] {
-        capture(&mut world, device);
+    for unnoticed in [false, true] {
+        let mut world = calm(5, 1);
+        capture(&mut world, 0);
+        world.run(5);
+        world.copy_device(0, unnoticed);
+        for device in [0, 1, 0, 1] {
+            capture(&mut world, device);
+        }
+        healed(&mut world);
+        assert_eq!(world.captured.len(), 5, "unnoticed: {unnoticed}");
     }
-    healed(&mut world);
-    assert_eq!(world.captured.len(), 5);
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl World {
     /// # Errors
     /// What still waits after a bounded number of steps.
     pub fn heal(&mut self) -> Result<(), String> {
-        self.faults = Faults::default();
+        self.faults = Faults { leave_out: self.faults.leave_out, ..Faults::default() };
         self.machine.leave_room(None);
         self.apply_faults();
         if !self.machine.is_up() || self.machine.has_stopped() || self.machine.is_losing_power() {
@@ -44,7 +44,8 @@ impl World {
         for device in 0..self.devices.len() {
             self.devices[device].full = false;
             // A log-in that could not be written down has to be done again.
-            if self.devices[device].engine.packets().next().is_none() {
+            let engine = &self.devices[device].engine;
+            if engine.identity().is_some() && engine.packets().next().is_none() {
                 self.crash(device);
             }
             self.command(device, Command::Online { wanted: true });
@@ -82,7 +83,7 @@ impl World {
 
     /// Lets in what is held, or leaves something out. False if there is nothing.
     fn decide_held(&mut self, left_out: &mut bool) -> bool {
-        if self.machine.has_held() && self.chance(150) {
+        if self.machine.has_held() && self.chance(self.faults.leave_out) {
             *left_out = true;
             for marker in self.machine.leave_out_held() {
                 self.captured.remove(&marker);

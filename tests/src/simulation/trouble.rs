@@ -31,8 +31,8 @@ impl World {
         } else if self.chance(faults.device_restore) {
             self.restore_device(device);
         } else if self.chance(faults.device_copy) && self.devices.len() < DEVICES_MAX {
-            self.count("a device was copied");
-            self.copy_device(device);
+            let unnoticed = self.chance(500);
+            self.copy_device(device, unnoticed);
         } else if self.chance(faults.kill) {
             self.count("the server was killed");
             self.kill_server(false);
@@ -161,13 +161,18 @@ impl World {
         }
     }
 
-    /// Another device begins with a copy of this one's disk.
-    pub fn copy_device(&mut self, device: usize) {
+    /// Another device begins with a copy of this one's disk. Where it takes it
+    /// for its own both go on under one actor.
+    pub fn copy_device(&mut self, device: usize, unnoticed: bool) {
+        self.count(if unnoticed { "a device was copied unnoticed" } else { "a device was copied" });
         let original = &self.devices[device];
         let name = format!("{}-copy-{}", original.name, self.devices.len());
         let (role, disk) = (original.role, original.disk.clone());
         let mut copy = Device::new(&name, &prototype().identities[0], role);
         copy.disk = disk;
+        if unnoticed {
+            copy.stamp = original.stamp.clone();
+        }
         self.devices.push(copy);
         self.wake(self.devices.len() - 1);
     }

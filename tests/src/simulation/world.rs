@@ -49,6 +49,9 @@ pub struct Faults {
     pub hand_over: u32,
     /// An inspector's right to the school is withdrawn, or given back.
     pub rights: u32,
+    /// How often a supervisor leaves out what is held, once nothing breaks any
+    /// more; all else is let in.
+    pub leave_out: u32,
     /// How much of the work is about photos; none without it.
     pub photos: u32,
 }
@@ -71,6 +74,7 @@ impl Faults {
         read: 4,
         hand_over: 6,
         rights: 4,
+        leave_out: 150,
         photos: 0,
     };
 
