@@ -41,6 +41,19 @@ async fn clients_are_told_that_the_server_restarts_and_come_again() {
     county.client("first").await.sync(id, &mut doc).await;
 }
 
+/// A feed whose connection is dropped at the deadline ends in an error.
+#[tokio::test]
+async fn a_feed_ends_when_the_server_begins_to_stop() {
+    let county = County::on(Arc::new(MemoryStore::new()), folder()).await;
+    let url = county.server.url("/api/rounds/round-2026/feed");
+    let feed = county.server.http.get(&url).bearer_auth(county.token("bureau"));
+    let mut feed = feed.send().await.unwrap();
+    assert_eq!(feed.status(), 200);
+    let stopped = tokio::spawn(county.server.stop());
+    while feed.chunk().await.unwrap().is_some() {}
+    stopped.await.unwrap();
+}
+
 /// What a store writes when it is closed, it writes only when nobody holds it
 /// any more.
 #[tokio::test]

@@ -18,6 +18,7 @@ use crate::clock::now_ms;
 use crate::feed::Change;
 use crate::policy::Service;
 use crate::store::JournalNumber;
+use crate::transport::{Stop, Stopping};
 
 use super::reply::{self, Answer};
 use super::with::{self, Token};
@@ -28,25 +29,25 @@ const AGAIN: u64 = 64;
 /// Events that may wait for a client.
 const EVENTS: usize = 64;
 
-/// The route of this module.
+/// The route of this module. `stop` is the one that the server runs with.
 #[must_use]
-pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
+    let stop = stop.clone();
     let last_id = warp::header::optional::<String>("last-event-id").or(warp::any().map(|| None)).unify();
     warp::path!("api" / "rounds" / String / "feed")
         .and(warp::get())
         .and(with::app(app))
         .and(with::token())
         .and(last_id)
-        .and_then(|round, app, token, last| async move {
-            Ok::<_, Infallible>(
-                feed(round, app, token, last)
-                    .unwrap_or_else(|fault| reply::problem(fault.status, &fault.problem)),
-            )
+        .and_then(move |round, app, token, last| {
+            let answer = feed(round, app, token, last, stop.stopping());
+            let answer = answer.unwrap_or_else(|fault| reply::problem(fault.status, &fault.problem));
+            async { Ok::<_, Infallible>(answer) }
         })
         .boxed()
 }
 
-fn feed(round: String, app: Arc<App>, token: Token, last: Option<String>) -> Answer {
+fn feed(round: String, app: Arc<App>, token: Token, last: Option<String>, stopping: Stopping) -> Answer {
     let (caller, round) = token.in_round(&app, &round, Service::Desk)?;
     let cursor = match last.and_then(|last| last.trim().parse::<u64>().ok()) {
         Some(last) => JournalNumber(last.saturating_sub(AGAIN)),
@@ -56,7 +57,7 @@ fn feed(round: String, app: Arc<App>, token: Token, last: Option<String>) -> Ans
     let watch = app.feed.watch(&round);
     let reader = Reader { app, token, caller, round, cursor, watch, waiting: VecDeque::new() };
     let (sender, changes) = mpsc::channel(EVENTS);
-    tokio::spawn(reader.run(sender));
+    tokio::spawn(reader.run(sender, stopping));
     let events = sse::keep_alive().stream(events(changes));
     Ok(sse::reply(events).into_response())
 }
@@ -82,12 +83,14 @@ fn events(
 }
 
 impl Reader {
-    /// Passes changes on until the client goes or may no longer read.
-    async fn run(mut self, sender: mpsc::Sender<Change>) {
+    /// Passes changes on until the client goes or may no longer read, or the
+    /// server stops: whoever follows is to know at once, not at the deadline.
+    async fn run(mut self, sender: mpsc::Sender<Change>, mut stopping: Stopping) {
         loop {
             let change = tokio::select! {
                 change = self.next() => change,
                 () = sender.closed() => None,
+                () = stopping.wait() => None,
             };
             let Some(change) = change else { return };
             if sender.send(change).await.is_err() {

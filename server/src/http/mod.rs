@@ -68,7 +68,7 @@ pub fn routes(app: &Arc<App>, stop: &Stop) -> BoxedFilter<(Response,)> {
         .unify()
         .or(photos::routes(app))
         .unify()
-        .or(feed::routes(app))
+        .or(feed::routes(app, stop))
         .unify()
         .or(ops::routes(app))
         .unify()
