@@ -23,6 +23,7 @@ use crate::hub::rows::ACTORS;
 use crate::import;
 use crate::photos::files::{FileSystem, Files};
 use crate::photos::{self, LinkRow, Photos};
+use crate::policy::Service;
 use crate::random;
 use crate::readmodel::ReadModel;
 use crate::receipts;
@@ -276,11 +277,32 @@ impl App {
         Ok(actors)
     }
 
+    /// The same for evidence: whoever works at the round's desk reads what the
+    /// devices are called too.
+    ///
+    /// # Errors
+    /// As for [`Self::actors`].
+    pub async fn evidence_actors(
+        &self,
+        caller: &Caller,
+        round: &Round,
+        names: impl Iterator<Item = DocumentName>,
+    ) -> Result<BTreeMap<String, ActorBinding>, Fault> {
+        let mut actors = self.actors(names).await?;
+        if round.may(caller, Service::Desk) {
+            for by in actors.values_mut() {
+                let device = by.device.as_ref().and_then(|device| self.accounts.device(device));
+                by.device_name = device.map(|device| device.name);
+            }
+        }
+        Ok(actors)
+    }
+
     /// A person and device as shown.
     #[must_use]
     pub fn binding(&self, person: &PersonId, device: Option<&DeviceId>) -> ActorBinding {
         let person_name = self.accounts.person(person).map(|person| person.name).unwrap_or_default();
-        ActorBinding { person: person.clone(), person_name, device: device.cloned() }
+        ActorBinding { person: person.clone(), person_name, device: device.cloned(), device_name: None }
     }
 
     /// Which of these photos are durable here, and which are missing: to the

@@ -370,6 +370,24 @@ async fn a_receipt_states_what_is_durable_and_verifies() {
 }
 
 #[tokio::test]
+async fn evidence_names_the_device_for_those_at_the_desk() {
+    let county = County::new().await;
+    let mut doc = local(Survey, 1);
+    put(&mut doc, "quantities/pupils:primary", "500");
+    county.client("first").await.sync(document(0, Survey), &mut doc).await;
+    let school = format!("/api/rounds/{ROUND}/schools/3601000001");
+    for (who, name) in
+        [("bureau", json!("first's phone")), ("supervisor", json!("first's phone")), ("first", json!(null))]
+    {
+        let (_, view) = county.server.get(county.token(who), &school).await;
+        let actors: Vec<&serde_json::Value> = view["actors"].as_object().unwrap().values().collect();
+        assert_eq!(actors.len(), 1, "{view}");
+        assert_eq!(actors[0]["device_name"], name, "{who}");
+        assert_eq!(actors[0]["device"], json!(county.tokens["first"].device), "{who}");
+    }
+}
+
+#[tokio::test]
 async fn the_feed_tells_of_changes_and_resumes() {
     let county = County::new().await;
     let id = document(0, Survey);

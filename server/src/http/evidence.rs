@@ -71,14 +71,14 @@ async fn history(round: String, school: String, path: String, app: Arc<App>, tok
 }
 
 async fn county(round: String, app: Arc<App>, token: Token) -> Answer {
-    let (_, round) = token.in_round(&app, &round, Service::Desk)?;
+    let (caller, round) = token.in_round(&app, &round, Service::Desk)?;
     let name = DocumentName { round: round.row.id.clone(), school: None, kind: DocumentKind::County };
     let (consolidated, mut heads, assessor) = app
         .readmodel
         .look(&round.row.id, |model| Ok((model.county()?, model.document_heads(), model.assessor())))
         .await?;
     heads.retain(|document, _| *document == name.id());
-    let actors = app.actors([name].into_iter()).await?;
+    let actors = app.evidence_actors(&caller, &round, [name].into_iter()).await?;
     // The whole county is assessed for each candidate.
     let view = tokio::task::spawn_blocking(move || {
         let found = consolidated.conflicts();

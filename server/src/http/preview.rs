@@ -38,7 +38,7 @@ pub fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
 }
 
 async fn preview(round: String, number: u64, app: Arc<App>, token: Token, query: Query) -> Answer {
-    let (_, round) = token.in_round(&app, &round, Service::Held)?;
+    let (caller, round) = token.in_round(&app, &round, Service::Held)?;
     let from: usize = match query.get("from") {
         Some(from) => from.parse().map_err(|_| fault::bad_request().with_detail("from"))?,
         None => 0,
@@ -48,7 +48,7 @@ async fn preview(round: String, number: u64, app: Arc<App>, token: Token, query:
     let name = app.rounds.document(&row.document).filter(|name| name.round == round.row.id);
     let name = name.ok_or_else(fault::not_found)?;
     let preview = app.hub.preview(&name, number).await?;
-    let actors = app.actors([name.clone()].into_iter()).await?;
+    let actors = app.evidence_actors(&caller, &round, [name.clone()].into_iter()).await?;
     let loose = preview.loose.len() as u64;
     let read = tokio::task::spawn_blocking(move || read(&preview, name.kind, &actors));
     let all = read.await.map_err(|_| fault::internal())?;

@@ -116,7 +116,7 @@ fn counts(school: &SchoolModel) -> (u32, u32) {
 }
 
 async fn school_view(round: String, school: String, app: Arc<App>, token: Token) -> Answer {
-    let (_, round, id) = token.in_school(&app, &round, &school, Service::School)?;
+    let (caller, round, id) = token.in_school(&app, &round, &school, Service::School)?;
     let (consolidated, heads) = app
         .readmodel
         .look(&round.row.id, |model| {
@@ -126,7 +126,7 @@ async fn school_view(round: String, school: String, app: Arc<App>, token: Token)
         })
         .await?;
     // After the documents: whoever wrote in them is bound by then.
-    let actors = app.actors(round.school_documents(&id)).await?;
+    let actors = app.evidence_actors(&caller, &round, round.school_documents(&id)).await?;
     let name = DocumentName { round: round.row.id.clone(), school: Some(id), kind: DocumentKind::Survey };
     // A copy, because the walk through the history is long and the document's
     // owner waits for whoever reads the document itself.
@@ -173,7 +173,7 @@ fn heads(round: &Round, school: &SchoolModel) -> BTreeMap<DocumentId, BTreeSet<S
 }
 
 async fn conflicts(round: String, app: Arc<App>, token: Token, query: Query) -> Answer {
-    let (_, round) = token.in_round(&app, &round, Service::Desk)?;
+    let (caller, round) = token.in_round(&app, &round, Service::Desk)?;
     let school: Option<SchoolId> = match query.get("school") {
         Some(school) => Some(school.parse().map_err(|_| fault::bad_request().with_detail("school"))?),
         None => None,
@@ -185,7 +185,8 @@ async fn conflicts(round: String, app: Arc<App>, token: Token, query: Query) -> 
         .cloned()
         .collect();
     let schools: BTreeSet<SchoolId> = views.iter().map(|view| view.school.clone()).collect();
-    let actors = app.actors(schools.iter().flat_map(|school| round.school_documents(school))).await?;
+    let documents = schools.iter().flat_map(|school| round.school_documents(school));
+    let actors = app.evidence_actors(&caller, &round, documents).await?;
     for candidate in views.iter_mut().flat_map(|view| &mut view.candidates) {
         candidate.by = candidate.op.as_ref().and_then(|op| actors.get(op.actor()).cloned());
     }

@@ -62,6 +62,8 @@ export interface ActorBinding {
   person: string
   person_name: string
   device: string | null
+  /** What its owner calls the device, with evidence. */
+  device_name?: string
 }
 
 /** Whose an actor's changes are, by the actor in hex. */

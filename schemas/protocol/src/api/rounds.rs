@@ -144,6 +144,9 @@ pub struct ActorBinding {
     pub person_name: String,
     /// The device, if it came from an enrolled one.
     pub device: Option<DeviceId>,
+    /// What its owner calls the device, where the reader works at the round's desk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
 }
 
 /// How many changes of a round are outside their documents.
