@@ -2,12 +2,11 @@
 
 use duxue_document::collections::{BTreeMap, BTreeSet};
 
-use automerge::ReadDoc;
-
 use duxue_document::consolidated::{Candidate, ValueState, fields};
 use duxue_document::path::{ItemKey, ItemKind};
 use duxue_document::{
-    Captured, Claim, DocumentKind, EntryPath, FieldId, ItemId, OpId, PhotoHash, Place, Scalar, Value, write,
+    Captured, Claim, DocumentKind, EntryPath, FieldId, ItemId, PhotoHash, Place, Scalar, Value, history,
+    write,
 };
 use duxue_protocol::problem::Problem;
 
@@ -232,30 +231,32 @@ impl Engine {
         let document = About::of(subject, DocumentKind::Survey).id();
         let local = self.documents.get(&document).ok_or(CommandError::NothingToUndo)?;
         let actor = self.actors.get(&document).ok_or(CommandError::NothingToUndo)?;
-        let now = self.consolidated(subject)?;
-        let ours = now
-            .entry(path)
-            .and_then(|entry| entry.candidates.iter().find(|candidate| candidate.op.actor() == actor.actor))
-            .ok_or(CommandError::NothingToUndo)?;
-        let hash = op_hash(&local.doc, &ours.op).ok_or(CommandError::NothingToUndo)?;
-        let change = local.doc.get_change_by_hash(&hash).ok_or(CommandError::NothingToUndo)?;
-        let earlier =
-            local.doc.fork_at(change.deps()).map_err(|error| CommandError::Write(error.to_string()))?;
-        let then = self.consolidated_with(subject, &earlier)?;
-        let candidate = then
-            .entry(path)
-            .and_then(|entry| {
-                let own = entry.candidates.iter().find(|candidate| candidate.op.actor() == actor.actor);
-                own.or_else(|| entry.candidates.first())
-            })
-            .ok_or(CommandError::NothingToUndo)?;
+        let is_ours = |candidate: &&Candidate| candidate.op.actor() == actor.actor;
+        let ours = self.with_reading(subject, |reading, _| {
+            let entry = reading.school().entry(path)?;
+            entry.candidates.iter().find(is_ours).map(|candidate| candidate.op.clone())
+        })?;
+        let ours = ours.ok_or(CommandError::NothingToUndo)?;
+        let mut before = history::before(&local.doc, path, &ours);
+        let own = before.iter().position(|(op, _)| op.actor() == actor.actor).unwrap_or_default();
+        if before.is_empty() {
+            return Err(CommandError::NothingToUndo);
+        }
+        let (_, claim) = before.swap_remove(own);
         Ok(Statement {
-            value: candidate.value.clone(),
-            photos: candidate.photos.clone(),
-            note: candidate.note.clone(),
-            place: candidate.captured.place.clone(),
+            value: claim.value,
+            photos: claim.photos,
+            note: claim.note,
+            place: claim.captured.place,
             at_ms: None,
         })
+    }
+
+    /// Which of these entries [`Command::Undo`] would change. Reads what is asked
+    /// for and nothing else of the document.
+    #[must_use]
+    pub fn can_undo(&self, subject: &Subject, paths: &[EntryPath]) -> BTreeSet<EntryPath> {
+        paths.iter().filter(|path| self.before_last(subject, path).is_ok()).cloned().collect()
     }
 
     fn check_photos(
@@ -318,11 +319,6 @@ impl Engine {
             place,
         }
     }
-}
-
-fn op_hash(doc: &automerge::Automerge, op: &OpId) -> Option<automerge::ChangeHash> {
-    let actor: automerge::ActorId = op.actor().try_into().ok()?;
-    doc.hash_for_opid(&automerge::ObjId::Id(op.counter(), actor, 0))
 }
 
 fn new_item(turn: &mut Turn) -> Result<ItemId, CommandError> {

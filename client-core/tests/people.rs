@@ -97,11 +97,16 @@ fn an_undo_states_again_what_was_there_before() {
     world.run(20);
     let undo = |at: &str| Command::Undo { subject: subject(), path: path(at) };
     let at = "quantities/pupils:primary";
+    let can = |world: &World| !world.devices[0].engine.can_undo(&subject(), &[path(at)]).is_empty();
     assert_eq!(world.done(0, undo(at)).unwrap_err().code, "capture.nothing_to_undo");
+    assert!(!can(&world), "nothing was stated");
     world.done(0, pupils(1)).unwrap();
     assert_eq!(world.done(0, undo(at)).unwrap_err().code, "capture.nothing_to_undo", "nothing before it");
+    assert!(!can(&world), "nothing before it");
     world.done(0, pupils(2)).unwrap();
+    assert!(can(&world));
     world.done(0, undo(at)).unwrap();
+    assert!(can(&world), "an undo can be undone");
     let after = entry(&world, 0, at);
     assert_eq!(after.candidates.len(), 1);
     assert_eq!(after.candidates[0].value, number("value", "1"));

@@ -38,6 +38,13 @@ pub enum Query {
         #[serde(default)]
         claims: Vec<(EntryPath, Statement)>,
     },
+    /// Which of these entries have something to undo.
+    Undoable {
+        /// The school.
+        subject: Subject,
+        /// The entries.
+        paths: Vec<EntryPath>,
+    },
     /// What waits to be sent.
     Outbox,
     /// The server's signed statements, newest first.
@@ -130,6 +137,7 @@ pub fn answer(engine: &Engine, query: &Query) -> Result<String, Problem> {
             let preview = engine.preview_with(subject, claims).map_err(|error| error.problem())?;
             json(&strip::of(&preview, engine.unlikely_claims(subject, claims)))
         }
+        Query::Undoable { subject, paths } => json(&engine.can_undo(subject, paths)),
         Query::Outbox => json(&engine.outbox()),
         Query::Receipts => json(&receipts(engine)),
         Query::LeftOut => json(&engine.left_out().collect::<Vec<_>>()),

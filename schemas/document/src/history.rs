@@ -2,7 +2,7 @@
 
 use crate::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Automerge, ChangeHash, ObjId, ReadDoc, legacy};
+use automerge::{Automerge, ChangeHash, ObjId, Prop, ReadDoc, legacy};
 use serde::{Deserialize, Serialize};
 
 use crate::changed::{Deletes, Place, Places, each_op, key};
@@ -56,6 +56,39 @@ pub fn history_of_entry(doc: &Automerge, kind: DocumentKind, path: &EntryPath) -
         .collect();
     past.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
     past
+}
+
+/// What was in an entry before the change that put this claim there, in the
+/// order of the ops: what the claim took the place of.
+///
+/// Cost: the claims found and the way to them, whatever the document's size.
+#[must_use]
+pub fn before(doc: &Automerge, path: &EntryPath, claim: &OpId) -> Vec<(OpId, Claim)> {
+    place_of(doc, claim)
+        .map(|(parent, key, deps)| {
+            let deletes = Deletes::default();
+            let source = Source::parts(doc, &deletes);
+            let live = doc.get_all_at(&parent, key.as_str(), &deps).unwrap_or_default();
+            let claim_of = |(_, claim): (_, ObjId)| {
+                let hash = doc.hash_for_opid(&claim)?;
+                let (parent, key, op) = (parent.clone(), key.clone(), claim.clone());
+                let name = op_id(&claim)?;
+                Some((name, read::past_claim(&source, path, &Written { parent, key, claim, op, hash })?))
+            };
+            live.into_iter().filter_map(claim_of).collect()
+        })
+        .unwrap_or_default()
+}
+
+/// The map and key that a claim was put at, and what its change stands on.
+fn place_of(doc: &Automerge, claim: &OpId) -> Option<(ObjId, String, Vec<ChangeHash>)> {
+    let id = read::obj_id(claim)?;
+    let change = doc.get_change_meta_by_hash(&doc.hash_for_opid(&id)?)?;
+    let parent = doc.parents(&id).ok()?.next()?;
+    match parent.prop {
+        Prop::Map(key) => Some((parent.obj, key, change.deps)),
+        Prop::Seq(_) => None,
+    }
 }
 
 /// A claim that took the place of another.

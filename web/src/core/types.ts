@@ -287,6 +287,8 @@ export interface Answers {
   school: SurveyView
   standard: Standard
   strip: Strip
+  /** Paths of entries with something to undo. */
+  undoable: string[]
   outbox: Outbox
   receipts: Receipt[]
   left_out: LeftOut[]
@@ -297,4 +299,5 @@ export type Query =
   | { query: 'status' | 'schools' | 'outbox' | 'receipts' | 'left_out' | 'photos' }
   | { query: 'school'; subject: Subject }
   | { query: 'standard'; round: string }
+  | { query: 'undoable'; subject: Subject; paths: string[] }
   | { query: 'strip'; subject: Subject; claims: ClaimOf[] }

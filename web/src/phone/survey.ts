@@ -48,3 +48,24 @@ export function useSurvey(subject: Subject): Survey {
   watch(() => state.version, () => void read(), { immediate: true })
   return { survey, problem, code, read, run }
 }
+
+/** Those of some entries that have something to undo; `paths` is asked again when what it reads changes. */
+export function useUndoable(subject: Subject, paths: () => string[]): ShallowRef<string[]> {
+  const found = shallowRef<string[]>([])
+  watch(
+    paths,
+    async (asked, _, over) => {
+      let old = false
+      over(() => (old = true))
+      try {
+        const undoable = asked.length > 0 ? await core.query({ query: 'undoable', subject, paths: asked }) : []
+        if (!old) found.value = undoable
+      } catch (error) {
+        // An engine that began anew is asked with the next reading.
+        if (!(error instanceof Failed)) throw error
+      }
+    },
+    { immediate: true },
+  )
+  return found
+}

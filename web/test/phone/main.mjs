@@ -74,6 +74,8 @@ export async function run(world) {
   await phone.fill('size/width_m', '9')
   await page.getByRole('button', { name: '保存' }).click()
   await copy.filter({ hasText: '82.8 m²' }).click()
+  await page.getByRole('button', { name: '撤销上次修改: 大小' }).waitFor()
+  assert.equal(await page.getByRole('button', { name: /^撤销上次修改/ }).count(), 1, 'nothing else was changed')
   await page.getByRole('button', { name: '撤销上次修改: 大小' }).click()
   await page.getByText('已恢复为之前的内容').waitFor()
   assert.equal(await phone.text('size/width_m'), '8')

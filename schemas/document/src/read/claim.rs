@@ -109,7 +109,7 @@ pub(super) fn edits(doc: &Source<'_>, map: &ObjId, inner: &[ObjId]) -> Vec<(Chan
 }
 
 /// An op as Automerge names it.
-pub(super) fn obj_id(op: &OpId) -> Option<ObjId> {
+pub(crate) fn obj_id(op: &OpId) -> Option<ObjId> {
     let bytes: Option<Vec<u8>> = op
         .actor()
         .as_bytes()

@@ -16,6 +16,7 @@ use crate::history::Written;
 use crate::path::ItemKey;
 use crate::{Claim, DocumentKind, EntryPath, FieldId, OpId, genesis, schema};
 
+pub(crate) use claim::obj_id;
 pub(crate) use deleted::deleted;
 use raw::{Raw, fields, shorten};
 pub(crate) use raw::{Source, op_id, values};
