@@ -11,6 +11,24 @@ const WORDS = { met: '达标', not_met: '不达标', undetermined: '待定', con
 const STAGES = { primary: '小学', junior: '初中' }
 const squeeze = (text) => (text ?? '').replace(/\s+/g, '')
 
+/** In the page: how many pixels of a picture are dark in the two lines of its head, and coloured below it. */
+async function inkOf([base64, head]) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }))
+  const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')
+  pen.drawImage(bitmap, 0, 0)
+  const count = (top, bottom, is) => {
+    const { data } = pen.getImageData(0, top, bitmap.width, bottom - top)
+    let found = 0
+    for (let at = 0; at < data.length; at += 4) if (is(data[at], data[at + 1], data[at + 2])) found += 1
+    return found
+  }
+  const dark = (...pixel) => Math.max(...pixel) < 128
+  const coloured = (...pixel) => Math.max(...pixel) - Math.min(...pixel) > 64
+  const half = Math.floor(head / 2) + 4
+  return { name: count(0, half, dark), day: count(half, head, dark), chart: count(head, bitmap.height, coloured) }
+}
+
 await scenario('board', async (desk) => {
   const { program } = environment()
   const bureau = await session(desk.url, 'bureau')
@@ -77,7 +95,14 @@ await scenario('board', async (desk) => {
   const png = readFileSync(await image.path())
   assert.equal(png.subarray(1, 4).toString(), 'PNG')
   const [shown] = await page.locator('#coefficients canvas').evaluateAll((all) => all.map(({ clientHeight }) => clientHeight))
-  assert(png.readUInt32BE(20) > 2 * shown, 'its name stands above the chart')
+  const above = png.readUInt32BE(20) - 2 * shown
+  assert(above > 0, 'there is room above the chart')
+  assert.match(image.suggestedFilename(), /^小学 · .+\.png$/)
+  const ink = await page.evaluate(inkOf, [png.toString('base64'), above])
+  assert(ink.name > 0 && ink.day > 0, `the name, and below it the round and the day, are written: ${JSON.stringify(ink)}`)
+  assert(ink.chart > 0, 'the chart has its colours')
+  const beside = await page.locator('#coefficients table tbody tr').count()
+  assert.equal(beside, truth.county.stages.find(({ stage }) => stage === 'primary').coefficients.length, 'what the picture shows stands in a table beside it')
 
   desk.doing('at 1024 × 768, and in English')
   await page.setViewportSize({ width: 1024, height: 768 })
@@ -168,10 +193,15 @@ await scenario('board', async (desk) => {
   const satisfaction = page.locator('[id="quantities/survey_satisfaction_percent:whole"]')
   await satisfaction.fill('八十')
   await page.getByText('不是有效的数字').waitFor()
-  await satisfaction.fill('100.5')
-  await page.getByText('超过 100%').waitFor()
+  const save = page.getByRole('button', { name: '保存 1 项' })
+  for (const more of ['100.5', '101']) {
+    await satisfaction.fill(more)
+    await page.getByText('超过 100%').waitFor()
+    assert.equal(await save.isEnabled(), true, 'it is said, and may be saved all the same')
+    await satisfaction.fill('100')
+    await page.getByText('超过 100%').waitFor({ state: 'detached' })
+  }
   await satisfaction.fill('60.5')
-  await page.getByText('超过 100%').waitFor({ state: 'detached' })
   await desk.picture(page, 'own-figures')
   await desk.accessible(page, 'county figures')
   await page.getByRole('button', { name: '保存 1 项' }).click()

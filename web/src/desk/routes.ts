@@ -107,24 +107,29 @@ export const router = createRouter({
   },
 })
 
-/** The address of a page whose files did not come: the server is away, or it has
- * a newer version, whose files have other names. */
-export const notLoaded = shallowRef<string | null>(null)
-router.onError((error, to) => {
+/** A page that did not open: its address, and what was thrown on the way. */
+export const notOpened = shallowRef<{ path: string; error: unknown } | null>(null)
+router.onError((error: unknown, to) => {
   console.error(error)
-  notLoaded.value = to.fullPath
+  notOpened.value = { path: to.fullPath, error }
 })
 router.afterEach(() => {
-  notLoaded.value = null
+  notOpened.value = null
 })
+
+/** What browsers say of a file that did not come, and the loader of a style that did not: they have no code for it. */
+const NOT_LOADED = /dynamically imported module|importing a module script failed|unable to preload css/i
+
+/** Whether the page's files did not come: the server is away, or it has a newer
+ * version, whose files have other names. */
+export const isNotLoaded = (error: unknown): boolean => error instanceof Error && NOT_LOADED.test(error.message)
 
 /** Loads the app anew at that page, once the server answers: without it the
  * browser would show a page of its own.
  * @throws Refused */
-export async function loadAnew(): Promise<void> {
-  if (notLoaded.value === null) return
+export async function loadAnew(path: string): Promise<void> {
   await send(import.meta.env.BASE_URL)
-  location.hash = notLoaded.value
+  location.hash = path
   location.reload()
 }
 

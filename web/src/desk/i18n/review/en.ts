@@ -84,6 +84,7 @@ const en: typeof zh = {
   reason: 'Why it is returned (the inspector reads this)',
   reasons: ['The photo cannot be made out', 'The size does not fit the photo', 'Please add photos', 'Too far from the declared figure: check again', 'Taken in the wrong place'],
   need_reason: 'Say why',
+  kept: 'Typed earlier and not sent.',
   cannot_accept: 'What is in conflict cannot be accepted: rule on it first, or return it',
   send_back: 'Send back to the inspector',
   saved_accept: '{n} accepted',

@@ -82,6 +82,7 @@ export default {
   reason: '退回原因（采集人会看到）',
   reasons: ['照片看不清', '尺寸与照片不符', '请补充照片', '与上报数字差别过大，请复核', '位置不符'],
   need_reason: '请写明原因',
+  kept: '这是之前输入、还没有提交的内容。',
   cannot_accept: '记录不一致的条目不能采信：请先裁决，或退回',
   send_back: '退回给督学',
   saved_accept: '已采信 {n} 条',

@@ -23,6 +23,7 @@ const en: typeof zh = {
   no_rounds: 'There is no round that you may see. Ask the administrator.',
   no_page: 'There is no such page',
   not_loaded: 'The page did not open: the server cannot be reached, or it has a newer version. What was saved is safe.',
+  not_opened: 'The page did not open because of an error in this program. What was saved is safe.',
   home: 'To the first page',
   loading: 'Reading…',
   retry: 'Try again',

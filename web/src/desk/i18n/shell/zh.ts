@@ -21,6 +21,7 @@ export default {
   no_rounds: '没有您可以查看的督导轮次。请联系管理员。',
   no_page: '没有这个页面',
   not_loaded: '页面没有打开：连不上服务器，或程序已更新。已保存的内容不受影响。',
+  not_opened: '程序出错，页面没有打开。已保存的内容不受影响。',
   home: '回到首页',
   loading: '正在读取…',
   retry: '重试',
