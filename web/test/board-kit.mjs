@@ -38,7 +38,7 @@ export async function session(url, name) {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const text = await answer.text()
-    return { status: answer.status, json: text ? JSON.parse(text) : null }
+    return { status: answer.status, json: answer.headers.get('content-type')?.includes('json') ? JSON.parse(text) : null }
   }
   const { json } = await ask('POST', '/login', { name, password: PASSWORDS[name] })
   const call = async (method, path, body) => {
@@ -46,7 +46,13 @@ export async function session(url, name) {
     assert(status < 300, `${method} ${path}: ${status} ${JSON.stringify(found)}`)
     return found
   }
-  return { get: (path) => call('GET', path), post: (path, body) => call('POST', path, body), status: async (path, token) => (await ask('GET', path, undefined, token)).status }
+  return {
+    get: (path) => call('GET', path),
+    post: (path, body) => call('POST', path, body),
+    status: async (path, token) => (await ask('GET', path, undefined, token)).status,
+    /** Whether it is there for them. */
+    sees: async (path) => (await ask('GET', path, undefined, json.token)).status === 200,
+  }
 }
 
 /** The command line on a device of its own. */

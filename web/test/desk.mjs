@@ -67,6 +67,10 @@ await scenario('desk', async (desk) => {
   }
   for (const [name, records] of Object.entries(SHEETS)) inspectors[name] = await inspector(name, records)
 
+  const captured = Object.values((await school()).consolidated.items).flatMap(({ fields }) => fields.size?.candidates.flatMap(({ photos }) => photos) ?? [])
+  assert.equal(captured.length, 2)
+  for (const hash of captured) await until('its thumbnail is made', () => supervisor.sees(`/photos/${hash}/thumbnail`))
+
   desk.doing('the bureau opens the board, and leaves it open')
   const board = await desk.open()
   await desk.login(board, 'bureau')
@@ -359,8 +363,12 @@ await scenario('desk', async (desk) => {
   desk.doing('two rooms are ruled to be one, and that is taken back')
   await desk.go(inbox, `/rounds/${ROUND}/conflicts`)
   await inbox.getByLabel('也显示不影响结果的').check()
+  // Of these no thumbnail was made, or not yet: the photos are there.
+  const notMade = { code: 'photo.not_derived', message_zh: '没有', message_en: 'none' }
+  await inbox.route('**/photos/*/thumbnail', (route) => route.fulfill({ status: 404, json: notMade }))
   await inbox.locator('tbody a', { hasText: '301' }).first().click()
   await inbox.locator('.photos img').nth(1).waitFor()
+  await inbox.unroute('**/photos/*/thumbnail')
   await desk.picture(inbox, 'duplicate')
   await inbox.getByText('是同一个，合并').click()
   await inbox.getByLabel('裁决理由').fill('同一间教室')

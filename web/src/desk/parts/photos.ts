@@ -11,6 +11,16 @@ export interface Shown {
   problem: Problem | 'missing' | null
 }
 
+/** The thumbnail; the photo itself where there is none, or not yet. */
+async function small(hash: string, signal: AbortSignal): Promise<Blob> {
+  try {
+    return await api.photo(hash, true, signal)
+  } catch (error) {
+    if (error instanceof Refused && error.problem.code === 'photo.not_derived') return api.photo(hash, false, signal)
+    throw error
+  }
+}
+
 /** Fetches a photo while the component lives; the blob is let go with it. */
 export function usePhoto(hash: () => string, thumbnail: boolean): ShallowRef<Shown> {
   const shown = shallowRef<Shown>({ url: null, blob: null, problem: null })
@@ -24,7 +34,7 @@ export function usePhoto(hash: () => string, thumbnail: boolean): ShallowRef<Sho
     shown.value = { url: null, blob: null, problem: null }
     const mine = (running = new AbortController())
     try {
-      const blob = await api.photo(wanted, thumbnail, mine.signal)
+      const blob = await (thumbnail ? small(wanted, mine.signal) : api.photo(wanted, false, mine.signal))
       if (!mine.signal.aborted) shown.value = { url: URL.createObjectURL(blob), blob, problem: null }
     } catch (error) {
       if (mine.signal.aborted) return
