@@ -214,10 +214,13 @@ impl Engine {
         };
         let put = (keys::IDENTITY.to_owned(), json(&identity));
         let before = self.identity.replace(identity);
-        // What was assigned to somebody else says nothing of this person.
-        let deletes = match before {
-            Some(before) if before.person != session.person => self.drop_packets(|_| true),
-            _ => Vec::new(),
+        let deletes = if before.is_some_and(|before| before.person != session.person) {
+            // The server credits what comes over a connection to whoever opened it.
+            self.open_link_anew(turn);
+            // What was assigned to somebody else says nothing of this person.
+            self.drop_packets(|_| true)
+        } else {
+            Vec::new()
         };
         let reply =
             Reply::Session { person: session.person, device: session.device, expires_ms: session.expires_ms };

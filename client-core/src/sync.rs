@@ -559,6 +559,12 @@ impl Engine {
         }
     }
 
+    /// Ends the connection, and opens another where one is wanted.
+    pub(crate) fn open_link_anew(&mut self, turn: &mut Turn) {
+        self.close_link(turn);
+        self.link = if self.online { Link::Waiting { until_ms: turn.now_ms, attempt: 0 } } else { Link::Off };
+    }
+
     fn close_link(&mut self, turn: &mut Turn) {
         if let Some(link) = self.link.id() {
             turn.effects.push(Effect::Close { link });

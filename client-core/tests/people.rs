@@ -92,6 +92,21 @@ fn whoever_logs_out_leaves_no_token_and_loses_nothing() {
 }
 
 #[test]
+fn whoever_else_logs_in_gets_a_connection_of_their_own() {
+    let mut world = World::new(12, 1);
+    world.run(20);
+    world.done(0, Command::Online { wanted: true }).unwrap();
+    world.run(200);
+    assert_eq!(world.connections, 1);
+    for connections in [2, 2] {
+        let (server, name) = ("https://server.test".to_owned(), "wang".to_owned());
+        world.done(0, Command::Login { server, name, password: "p".to_owned() }).unwrap();
+        world.run(200);
+        assert_eq!(world.connections, connections, "the second time nobody else has logged in");
+    }
+}
+
+#[test]
 fn an_undo_states_again_what_was_there_before() {
     let mut world = World::new(1, 1);
     world.run(20);
