@@ -184,12 +184,17 @@ impl SimulatedDisk {
     }
 
     /// The bytes of a file as they would be if the power went now; `None` where
-    /// its name might be gone.
+    /// its name might be gone, or lead to other bytes.
     #[must_use]
     pub fn flushed(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();
-        let file = state.flushed_names.get(name).filter(|file| state.names.get(name) == Some(file))?;
-        state.files.get(file).filter(|file| file.pending.is_empty()).map(|file| file.flushed.clone())
+        let behind = |names: &BTreeMap<String, u64>| {
+            let file = state.files.get(names.get(name)?)?;
+            file.pending.is_empty().then_some(&file.flushed)
+        };
+        // The name may have been given to another file, and that not be flushed yet.
+        let (before, now) = (behind(&state.flushed_names)?, behind(&state.names)?);
+        (before == now).then(|| now.clone())
     }
 
     /// The beginning of a file as it is whenever the power goes: all that is
