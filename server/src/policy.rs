@@ -122,6 +122,11 @@ pub fn service(role: Role, service: Service) -> Option<Scope> {
     SERVICES.iter().find(|(r, s, _)| *r == role && *s == service).map(|(_, _, scope)| *scope)
 }
 
+/// The roles that have a right on a service.
+pub fn roles(service: Service) -> impl Iterator<Item = Role> {
+    SERVICES.iter().filter(move |(_, offered, _)| *offered == service).map(|(role, ..)| *role)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

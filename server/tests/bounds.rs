@@ -190,6 +190,7 @@ async fn nobody_decides_about_held_changes_of_their_own() {
     edit(&mut doc, "y");
     county.client("supervisor").await.exchange(&county, id, &mut doc).await;
     let items = held(&county).await;
+    assert_eq!(items[0]["released_by"], serde_json::json!(["supervisor"]));
     let decide = format!("/api/rounds/{ROUND}/held/{}", items[0]["number"]);
     let admit = serde_json::json!({ "admit": true });
     for (name, status, code) in [
@@ -201,6 +202,7 @@ async fn nobody_decides_about_held_changes_of_their_own() {
         let (answered, body) = county.server.post(county.token(name), &decide, &admit).await;
         assert_eq!((answered, body["code"].as_str()), (status, code), "{name}: {body}");
     }
+    assert_eq!(held(&county).await[0]["released_by"], serde_json::json!([]), "it is decided");
 }
 
 #[tokio::test]

@@ -201,8 +201,17 @@ impl Device {
     /// If it fails.
     #[must_use]
     pub fn words(&self, arguments: &[&str]) -> String {
+        self.words_in("en", arguments)
+    }
+
+    /// The same in a language.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn words_in(&self, language: &str, arguments: &[&str]) -> String {
         let mut command = clean(&programs().join("duxue"));
-        command.arg("--home").arg(&self.home).args(["--lang", "en"]).args(arguments).stdin(Stdio::null());
+        command.arg("--home").arg(&self.home).args(["--lang", language]).args(arguments).stdin(Stdio::null());
         let output = deadline::output(&mut command);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()

@@ -66,6 +66,8 @@ fn a_supervisor_reads_and_decides_on_what_is_held() {
     }
     let shown = supervisor.words(&["held"]);
     assert!(shown.contains("the right had ended") && shown.contains("undecided"), "{shown}");
+    assert_eq!(shown.matches("supervisor, not their own").count(), 2, "{shown}");
+    assert!(supervisor.words_in("zh", &["held"]).contains("督导负责人（非本人）"));
 
     // What each says is read before anything is decided.
     for (number, room, other) in [(first, "one-01", "two-02"), (second, "two-02", "one-01")] {
@@ -89,6 +91,7 @@ fn a_supervisor_reads_and_decides_on_what_is_held() {
     assert!(!rooms().contains("two-02"));
     let shown = supervisor.words(&["held"]);
     assert!(shown.contains("admitted") && shown.contains("left out"), "{shown}");
+    assert!(!shown.contains("not their own"), "nobody decides any more: {shown}");
 
     let (again, nowhere) = (first.to_string(), "999999");
     assert_eq!(refusal(&supervisor, &["held", "--admit", &again]), "held.decided");
@@ -151,5 +154,7 @@ async fn a_supervisor_reads_what_was_set_aside() {
     assert!(aside["journal"].as_u64().is_some_and(|number| number > 0), "{aside}");
     let shown = supervisor.words(&["set-aside"]);
     assert!(shown.contains("its actor has another change with this number"), "{shown}");
+    assert!(shown.contains("nobody; its device states it again"), "{shown}");
+    assert!(supervisor.words_in("zh", &["set-aside"]).contains("无人；采集设备会重新写入"));
     assert_eq!(refusal(&round.device("elsewhere", &["9901010024"]), &["set-aside"]), "not_found");
 }

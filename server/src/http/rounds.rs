@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duxue_protocol::api::{
-    Assignment, HeldDecided, HeldDecision, HeldView, NewRound, PacketSchool, ReceiptRequest, Role,
+    Assignment, HeldDecided, HeldDecision, HeldView, Instead, NewRound, PacketSchool, ReceiptRequest, Role,
     RoundSummary, SetAsideView, Waiting, WorkPacket,
 };
 use warp::Filter;
@@ -20,7 +20,7 @@ use crate::fault;
 use crate::feed::Change;
 use crate::hub::rows::{HeldRow, SetAsideRow};
 use crate::import;
-use crate::policy::Service;
+use crate::policy::{self, Service};
 use crate::readmodel;
 use crate::receipts;
 use crate::rounds::{DocumentName, Writing};
@@ -249,6 +249,7 @@ async fn held(round: String, app: Arc<App>, token: Token) -> Answer {
             reason: row.reason,
             received_ms: row.received_ms,
             hashes: row.hashes,
+            released_by: policy::roles(Service::Held).filter(|_| row.decision.is_none()).collect(),
             admitted: row.decision.map(|decision| decision.admitted),
         });
     }
@@ -266,6 +267,8 @@ async fn set_aside(round: String, app: Arc<App>, token: Token) -> Answer {
         reason: row.reason,
         received_ms: row.at_ms,
         journal: row.journal,
+        released_by: Vec::new(),
+        instead: Instead::StatedAgain,
     };
     let views: Vec<SetAsideView> = app.hub.set_aside(&round.row.id).await?.into_iter().map(view).collect();
     reply::json(&views)

@@ -466,6 +466,8 @@ export interface HeldView {
   received_ms: number
   hashes: string[]
   admitted: boolean | null
+  /** Who may decide, about nothing of their own; nobody once it is decided. */
+  released_by: Role[]
 }
 
 /** What became of a decision on held changes. */
@@ -497,6 +499,8 @@ export interface SetAsideView {
   reason: string
   received_ms: number
   journal: number
+  released_by: never[]
+  instead: 'stated_again'
 }
 
 export interface AuditView {

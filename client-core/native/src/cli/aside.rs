@@ -19,6 +19,7 @@ pub async fn list(cx: &Context) -> Result<(), Failure> {
             words::document(&cx.out, aside.kind).to_owned(),
             aside.by.as_ref().map(|by| by.person_name.clone()).unwrap_or_default(),
             words::aside(&cx.out, &aside.reason).to_owned(),
+            words::instead(&cx.out, aside.instead).to_owned(),
             times::moment(aside.received_ms),
         ]
     };
@@ -29,6 +30,7 @@ pub async fn list(cx: &Context) -> Result<(), Failure> {
             ("文档", "document"),
             ("谁", "who"),
             ("原因", "reason"),
+            ("由谁处理", "decided by"),
             ("时间", "when"),
         ],
         found.iter().map(row).collect(),

@@ -303,6 +303,7 @@ pub async fn held(cx: &Context, decide: Option<(u64, bool)>) -> Result<(), Failu
             words::held(&cx.out, &held.reason).to_owned(),
             changes,
             state.to_owned(),
+            words::released_by(&cx.out, &held.released_by),
         ]
     };
     cx.out.table(
@@ -314,6 +315,7 @@ pub async fn held(cx: &Context, decide: Option<(u64, bool)>) -> Result<(), Failu
             ("原因", "reason"),
             ("更改数", "changes"),
             ("处理", "state"),
+            ("由谁处理", "decided by"),
         ],
         found.iter().map(row).collect(),
     );

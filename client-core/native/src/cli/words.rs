@@ -3,6 +3,7 @@
 use duxue_document::consolidated::{Entry, Finding, ReviewState, ValueState};
 use duxue_document::path::Section;
 use duxue_document::{DocumentKind, Scalar, Value};
+use duxue_protocol::api::{Instead, Role};
 
 use super::out::Out;
 
@@ -60,6 +61,29 @@ pub fn held<'a>(out: &Out, reason: &'a str) -> &'a str {
         "other_actor" => out.say("标识属于他人或其他设备", "its actor is bound to another person or device"),
         "depends" => out.say("依赖于其他被扣留的更改", "depends on other held changes"),
         other => other,
+    }
+}
+
+/// Who may decide about what is held.
+pub fn released_by(out: &Out, roles: &[Role]) -> String {
+    let role = |role: &Role| match role {
+        Role::Inspector => out.say("督学", "inspector"),
+        Role::Supervisor => out.say("督导负责人", "supervisor"),
+        Role::Bureau => out.say("教体局", "bureau"),
+        Role::Administrator => out.say("管理员", "administrator"),
+    };
+    let roles: Vec<&str> = roles.iter().map(role).collect();
+    if roles.is_empty() {
+        return String::new();
+    }
+    let roles = roles.join(out.say("、", ", "));
+    format!("{roles}{}", out.say("（非本人）", ", not their own"))
+}
+
+/// What happens where nobody may let a change in.
+pub fn instead(out: &Out, instead: Instead) -> &'static str {
+    match instead {
+        Instead::StatedAgain => out.say("无人；采集设备会重新写入", "nobody; its device states it again"),
     }
 }
 

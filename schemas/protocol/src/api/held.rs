@@ -4,7 +4,7 @@ use duxue_document::collections::BTreeSet;
 use duxue_document::{Claim, DocumentId, DocumentKind, EntryPath, OpId, SchoolId};
 use serde::{Deserialize, Serialize};
 
-use super::{ActorBinding, Decision};
+use super::{ActorBinding, Decision, Role};
 
 /// Changes that are durable but kept outside their document until someone
 /// decides.
@@ -30,6 +30,10 @@ pub struct HeldView {
     pub hashes: Vec<String>,
     /// The decision, if there is one: whether they were admitted.
     pub admitted: Option<bool>,
+    /// Who of the round may decide; of these nobody about what they brought or
+    /// wrote themselves. Empty once it is decided.
+    #[serde(default)]
+    pub released_by: Vec<Role>,
 }
 
 /// What held changes say, read from a copy of their document.
@@ -108,6 +112,22 @@ pub struct SetAsideView {
     pub received_ms: i64,
     /// The journal number of the record that holds it.
     pub journal: u64,
+    /// Who may let it in: nobody.
+    #[serde(default)]
+    pub released_by: Vec<Role>,
+    /// What happens in place of that.
+    #[serde(default)]
+    pub instead: Instead,
+}
+
+/// What happens where nobody can let a change in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Instead {
+    /// The device of whoever wrote it states again, in new changes, what still
+    /// holds of it. Another client's author has to see to that.
+    #[default]
+    StatedAgain,
 }
 
 /// A supervisor's decision on held changes.

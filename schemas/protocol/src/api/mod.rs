@@ -59,7 +59,9 @@ mod sessions;
 
 pub use audit::{AuditPage, AuditView, FeedChange};
 pub use conflicts::{CandidateView, ConflictSubject, ConflictView};
-pub use held::{HeldDecided, HeldDecision, HeldPreview, HeldStatement, HeldView, HeldWords, SetAsideView};
+pub use held::{
+    HeldDecided, HeldDecision, HeldPreview, HeldStatement, HeldView, HeldWords, Instead, SetAsideView,
+};
 pub use imports::{CellError, ImportReport, ImportTemplate, TemplateSheet};
 pub use people::{AssignmentView, DeviceView, NewPerson, PersonSummary, PersonView};
 pub use receipts::{ReceiptAnswer, ReceiptRequest};

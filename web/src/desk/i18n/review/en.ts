@@ -154,6 +154,7 @@ const en: typeof zh = {
     set_aside_n: '{n} of the changes can never be merged and moved to the list below; the device that wrote them states again what still holds.',
     aside_empty: 'No change is set aside',
     number: 'Number', document: 'Document', by: 'Brought by', reason: 'Reason', received: 'Received', changes: 'Changes', state: 'Decision',
+    released_by: 'Decided by', role_and: ', ', not_own: '{roles}, not their own', instead: { stated_again: 'nobody; its device states it again' },
     undecided: 'undecided', admitted: 'admitted', left: 'left out',
     admit: 'Admit', leave: 'Leave out', admit_n: 'Admit the {n} selected', leave_n: 'Leave out the {n} selected',
     look: 'Look at item {n}', decided: 'It is decided', loose: '{n} changes depend on what is not on the server: only fragments of them can be read', nothing: 'Nothing can be read in it',

@@ -152,6 +152,7 @@ export default {
     set_aside_n: '其中 {n} 项更改无法合并，已移入“无法采用的更改”；采集设备会重新写入仍然有效的内容。',
     aside_empty: '没有无法采用的更改',
     number: '编号', document: '文档', by: '提交人', reason: '原因', received: '收到时间', changes: '更改数', state: '处理',
+    released_by: '由谁处理', role_and: '、', not_own: '{roles}（非本人）', instead: { stated_again: '无人；采集设备会重新写入' },
     undecided: '待处理', admitted: '已接收', left: '不接收',
     admit: '接收', leave: '不接收', admit_n: '接收所选 {n} 项', leave_n: '不接收所选 {n} 项',
     look: '查看第 {n} 项的内容', decided: '已经处理', loose: '有 {n} 项更改所依赖的内容不在服务器上，只能读出片段', nothing: '没有可读的内容',
