@@ -2,13 +2,16 @@
 // its outcome as JSON on a line of the output. Everything else that anyone
 // prints goes to the error output.
 import { createInterface } from "node:readline"
+import { clone } from "@automerge/automerge"
 import { ImmutableString, Counter, decodeHeads } from "@automerge/automerge-repo"
 import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs"
-import { connect, documentId, login, putQuantity, receipt } from "./duxue.mjs"
+import { bring, connect, documentId, login, putQuantity, receipt } from "./duxue.mjs"
 
 console.log = console.info = console.debug = console.error
 
-let server, token, repo, adapter, closed
+let server, token, repo, adapter
+const closes = []
+const watching = []
 const handles = new Map()
 const heard = new Map()
 
@@ -18,19 +21,27 @@ const commands = {
     token = given ?? (await login(server, name, password))
     const storage = folder ? new NodeFSStorageAdapter(folder) : undefined
     ;({ repo, adapter } = connect(server, token, storage, 100))
-    closed = new Promise(resolve => {
-      const { onClose } = adapter
-      adapter.onClose = event => {
-        resolve({ code: event.code, reason: event.reason })
-        onClose(event)
-      }
-    })
+    const { onClose } = adapter
+    adapter.onClose = event => {
+      closes.push({ code: event.code, reason: event.reason })
+      watching.forEach(look => look())
+      onClose(event)
+    }
   },
 
   token: () => token,
 
-  /** Waits until the server has closed the socket for the first time. */
-  closed: () => closed,
+  /**
+   * Waits until the server has welcomed this client. What is looked for before
+   * is unavailable after a second.
+   */
+  connected: () => when(() => adapter.remotePeerId, again => adapter.on("peer-candidate", again)),
+
+  /** Waits until the server has closed the socket with a reason. */
+  closed: ({ reason }) => {
+    const there = () => closes.find(close => close.reason === reason)
+    return when(there, again => watching.push(again))
+  },
 
   id: ({ round, subject, kind }) => documentId(round, subject, kind),
 
@@ -52,7 +63,19 @@ const commands = {
 
   read: ({ document }) => plain(handles.get(document).doc()),
 
-  heads: ({ document }) => decodeHeads(handles.get(document).heads()),
+  heads: ({ document }) => sorted(handles.get(document)),
+
+  /** Waits until the document has these heads. */
+  untilHeads: ({ document, heads }) => {
+    const handle = handles.get(document)
+    const there = () => JSON.stringify(sorted(handle)) === JSON.stringify(heads)
+    return when(there, again => handle.on("heads-changed", again))
+  },
+
+  /** Goes on under this actor, as a client does that keeps its actor. */
+  keepActor({ document, actor }) {
+    handles.get(document).update(doc => clone(doc, { actor }))
+  },
 
   putQuantity({ document, key, value, captured }) {
     putQuantity(handles.get(document), key, value, captured)
@@ -71,6 +94,8 @@ const commands = {
 
   receipt: ({ document }) => receipt(server, token, adapter, handles.get(document)),
 
+  bring: ({ document }) => bring(adapter, handles.get(document)),
+
   broadcast({ document, message }) {
     handles.get(document).broadcast(message)
   },
@@ -85,14 +110,20 @@ const commands = {
   flush: () => repo.flush(),
 }
 
-/** Resolves once `there` holds; `watch` is told what to call when it may. */
+/** Resolves with what `there` finds; `watch` is told what to call when it may. */
 function when(there, watch) {
   return new Promise(resolve => {
-    const look = () => there() && resolve()
+    const look = () => {
+      const found = there()
+      if (found) resolve(found)
+    }
     watch(look)
     look()
   })
 }
+
+/** A document's heads in the order in which the server shows them. */
+const sorted = handle => decodeHeads(handle.heads()).toSorted()
 
 const at = (value, path) => path.reduce((inner, key) => inner?.[key], value)
 

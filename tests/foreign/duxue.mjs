@@ -1,6 +1,7 @@
 // What the author of a client has to write beside automerge-repo. The samples
 // in docs/sync.md are parts of this file.
 import { createHash } from "node:crypto"
+import { encodeSyncMessage, getAllChanges } from "@automerge/automerge"
 import { Repo, decodeHeads, parseAutomergeUrl, stringifyAutomergeUrl } from "@automerge/automerge-repo"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
 
@@ -37,6 +38,7 @@ export function connect(server, token, storage, retryMs = 5000) {
   const url = new URL("/sync", server.replace(/^http/, "ws"))
   url.searchParams.set("token", token)
   const adapter = new WebSocketClientAdapter(url.href, retryMs)
+  adapter.onError = ({ message }) => console.error(message)
   return { adapter, repo: new Repo({ network: [adapter], storage }) }
 }
 
@@ -59,6 +61,13 @@ export async function receipt(server, token, adapter, handle) {
     if (!answer.missing_heads[handle.documentId]) return answer
     await said
   }
+}
+
+/** Sends what the document holds, where Automerge cannot take what the server has. */
+export function bring(adapter, handle) {
+  const data = encodeSyncMessage({ heads: [], need: [], have: [], changes: getAllChanges(handle.doc()) })
+  const { peerId: senderId, remotePeerId: targetId } = adapter
+  adapter.send({ type: "sync", senderId, targetId, documentId: handle.documentId, data })
 }
 
 /** The next thing that the server says about a document. */

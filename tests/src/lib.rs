@@ -3,6 +3,7 @@
 
 pub mod deadline;
 pub mod folder;
+pub mod foreign;
 pub mod fuzzed;
 pub mod hostile;
 pub mod link;

@@ -3,67 +3,12 @@
 //! servers and restarts, and what they write loses nothing.
 
 use duxue_document::{DocumentId, DocumentKind, RoundId, genesis};
+use duxue_tests::foreign::{
+    Foreign, OTHER_SCHOOL, SCHOOL, captured, document, school, state, survey, values,
+};
 use duxue_tests::node::Node;
-use duxue_tests::processes::{Api, Device};
-use duxue_tests::round::{ROUND, Round, password};
+use duxue_tests::round::{ROUND, Round};
 use serde_json::{Value, json};
-
-const SCHOOL: &str = "9901010012";
-const OTHER_SCHOOL: &str = "9901010024";
-
-fn survey(school: &str) -> String {
-    id(school, DocumentKind::Survey)
-}
-
-fn id(school: &str, kind: DocumentKind) -> String {
-    DocumentId::derive(&RoundId::new(ROUND).expect("a round"), school, kind).to_string()
-}
-
-/// automerge-repo, logged in as a person of the round.
-fn node(round: &Round, name: &str, folder: Option<&str>) -> Node {
-    let folder = folder.map(|folder| round.path(folder));
-    Node::open(json!({ "server": round.url(), "name": name, "password": password(name), "folder": folder }))
-}
-
-/// automerge-repo on what it has kept, without a server.
-fn offline(round: &Round, folder: &str) -> Node {
-    Node::open(json!({ "server": "http://127.0.0.1:1", "token": "none", "folder": round.path(folder) }))
-}
-
-fn captured(counter: u32) -> Value {
-    json!({ "device_time_ms": 1_790_000_000_000_u64, "boot_id": "js", "counter": counter })
-}
-
-fn put_quantity(node: &mut Node, school: &str, key: &str, value: &str) {
-    let details = json!({ "document": survey(school), "key": key, "value": value, "captured": captured(1) });
-    node.call("putQuantity", details);
-}
-
-/// Waits until the document has a quantity, whoever stated it.
-fn until_quantity(node: &mut Node, school: &str, key: &str, value: &str) {
-    let path = json!(["quantities", key, "value"]);
-    node.call("until", json!({ "document": survey(school), "path": path, "equals": value }));
-}
-
-/// Waits until everything of the document is durable at the server.
-fn until_durable(node: &mut Node, school: &str) {
-    let answer = node.call("receipt", json!({ "document": survey(school) }));
-    assert_eq!(answer["held_heads"], json!({}), "{answer}");
-}
-
-fn state(device: &Device, quantity: &str, value: &str) {
-    let _ = device.run(&["quantity", "set", SCHOOL, quantity, value]);
-}
-
-fn school(api: &Api, school: &str) -> Value {
-    api.get(&format!("/rounds/{ROUND}/schools/{school}"))["consolidated"].clone()
-}
-
-/// The candidates of an entry outside items, as the server shows them.
-fn values(seen: &Value, path: &str) -> Vec<Value> {
-    let candidates = seen["entries"][path]["candidates"].as_array().cloned().unwrap_or_default();
-    candidates.into_iter().map(|candidate| candidate["value"]["value"].clone()).collect()
-}
 
 #[test]
 fn with_memory_storage_it_works_with_our_client_across_kills() {
@@ -82,7 +27,7 @@ fn together_across_kills(folder: Option<&str>) {
     let bureau = round.desk("bureau", "bureau");
 
     // Found, read, and edited by both.
-    let mut anna = node(&round, "anna", folder);
+    let mut anna = Node::start(&round, "anna", folder);
     let found = anna.call("find", json!({ "document": survey(SCHOOL) }));
     let containers: Vec<&str> = found.as_object().expect("a map").keys().map(String::as_str).collect();
     for container in genesis::containers(DocumentKind::Survey) {
@@ -90,45 +35,44 @@ fn together_across_kills(folder: Option<&str>) {
     }
     state(&wang, "books", "1200");
     let _ = wang.run(&["sync"]);
-    until_quantity(&mut anna, SCHOOL, "books:whole", "1200");
-    put_quantity(&mut anna, SCHOOL, "computers:whole", "40");
-    until_durable(&mut anna, SCHOOL);
+    anna.until_quantity(SCHOOL, "books:whole", "1200");
+    anna.put_quantity(SCHOOL, "computers:whole", "40");
+    anna.until_durable(SCHOOL);
 
     // The server dies; both go on, and it comes back.
     round.kill();
-    put_quantity(&mut anna, SCHOOL, "multimedia_rooms:whole", "14");
+    anna.put_quantity(SCHOOL, "multimedia_rooms:whole", "14");
     state(&wang, "multimedia_rooms", "15");
     round.start();
-    until_durable(&mut anna, SCHOOL);
+    anna.until_durable(SCHOOL);
     let _ = wang.run(&["sync"]);
-    let mut seen = values(&school(&bureau, SCHOOL), "quantities/multimedia_rooms:whole");
-    seen.sort_by_key(Value::to_string);
+    let seen = values(&school(&bureau, SCHOOL), "quantities/multimedia_rooms:whole");
     assert_eq!(seen, [json!("14"), json!("15")], "both counts are candidates");
 
     // The process dies; what it has kept is there without the server.
     anna.call("flush", json!({}));
     anna.kill();
     if let Some(folder) = folder {
-        let mut anna = offline(&round, folder);
+        let mut anna = Node::offline(&round, folder);
         let kept = anna.call("find", json!({ "document": survey(SCHOOL) }));
         assert_eq!(kept["quantities"]["computers:whole"]["value"], "40");
-        put_quantity(&mut anna, SCHOOL, "pianos:whole", "3");
+        anna.put_quantity(SCHOOL, "pianos:whole", "3");
         anna.call("flush", json!({}));
         anna.kill();
     }
-    let mut anna = node(&round, "anna", folder);
+    let mut anna = Node::start(&round, "anna", folder);
     let found = anna.call("find", json!({ "document": survey(SCHOOL) }));
     assert_eq!(found["quantities"]["computers:whole"]["value"], "40");
-    until_durable(&mut anna, SCHOOL);
+    anna.until_durable(SCHOOL);
     let pianos = if folder.is_some() { vec![json!("3")] } else { Vec::new() };
     assert_eq!(values(&school(&bureau, SCHOOL), "quantities/pianos:whole"), pianos);
 
     // Each still has what the other states.
     state(&wang, "books", "1250");
     let _ = wang.run(&["sync"]);
-    until_quantity(&mut anna, SCHOOL, "books:whole", "1250");
-    put_quantity(&mut anna, SCHOOL, "computers:whole", "41");
-    until_durable(&mut anna, SCHOOL);
+    anna.until_quantity(SCHOOL, "books:whole", "1250");
+    anna.put_quantity(SCHOOL, "computers:whole", "41");
+    anna.until_durable(SCHOOL);
     let _ = wang.run(&["sync"]);
     let shown = wang.run(&["survey", SCHOOL]);
     assert!(json!(shown).to_string().contains("\"41\""), "our client shows what the other stated: {shown:?}");
@@ -142,15 +86,15 @@ fn a_document_begun_without_the_server_is_the_rounds_document() {
     let mut round = Round::open();
     round.inspector("anna", &[SCHOOL]);
     let bureau = round.desk("bureau", "bureau");
-    let token = node(&round, "anna", None).call("token", json!({}));
+    let token = Node::start(&round, "anna", None).call("token", json!({}));
     round.kill();
     let mut anna = Node::open(json!({ "server": round.url(), "token": token }));
     let first: String =
         genesis::chunk(DocumentKind::Survey).iter().map(|byte| format!("{byte:02x}")).collect();
     anna.call("create", json!({ "document": survey(SCHOOL), "genesis": first }));
-    put_quantity(&mut anna, SCHOOL, "books:whole", "7");
+    anna.put_quantity(SCHOOL, "books:whole", "7");
     round.start();
-    until_durable(&mut anna, SCHOOL);
+    anna.until_durable(SCHOOL);
     let seen = school(&bureau, SCHOOL);
     assert_eq!(values(&seen, "quantities/books:whole"), [json!("7")]);
     assert_eq!(seen["findings"], json!([]));
@@ -245,7 +189,7 @@ fn what_it_writes_becomes_entries_or_findings_and_nothing_is_lost() {
         ["room", "add", SCHOOL, "--number", "301", "--purpose", "art", "--length", "7", "--width", "6"];
     let _ = wang.run(&room);
     let _ = wang.run(&["sync"]);
-    let mut anna = node(&round, "anna", None);
+    let mut anna = Node::start(&round, "anna", None);
     let found = anna.call("find", json!({ "document": document }));
     let room = found["rooms"].as_object().and_then(|rooms| rooms.keys().next()).expect("a room").clone();
 
@@ -253,7 +197,7 @@ fn what_it_writes_becomes_entries_or_findings_and_nothing_is_lost() {
     for case in &cases {
         anna.call("edit", json!({ "document": document, "edits": [case.edit] }));
     }
-    until_durable(&mut anna, SCHOOL);
+    anna.until_durable(SCHOOL);
 
     let seen = school(&bureau, SCHOOL);
     let mut expected: Vec<Value> = cases
@@ -292,7 +236,7 @@ fn what_it_writes_becomes_entries_or_findings_and_nothing_is_lost() {
     let seen = school(&bureau, SCHOOL);
     assert_eq!(values(&seen, "quantities/books:whole"), [json!("1300")]);
     assert_eq!(seen["findings"], json!(expected), "the deleted claim is still shown");
-    until_quantity(&mut anna, SCHOOL, "books:whole", "1300");
+    anna.until_quantity(SCHOOL, "books:whole", "1300");
 }
 
 /// A whole map deleted or replaced: what our client captures stays, and stays
@@ -305,13 +249,13 @@ fn a_deleted_map_hides_nothing_from_us() {
     let bureau = round.desk("bureau", "bureau");
     state(&wang, "books", "1200");
     let _ = wang.run(&["sync"]);
-    let mut anna = node(&round, "anna", None);
+    let mut anna = Node::start(&round, "anna", None);
     anna.call("find", json!({ "document": survey(SCHOOL) }));
     let edits = json!([
         { "remove": ["quantities"] }, { "remove": ["answers"] }, { "put": ["rooms"], "value": { "r": 1 } },
     ]);
     anna.call("edit", json!({ "document": survey(SCHOOL), "edits": edits }));
-    until_durable(&mut anna, SCHOOL);
+    anna.until_durable(SCHOOL);
     let _ = wang.run(&["sync"]);
     state(&wang, "computers", "4");
     let _ = wang.run(&["sync"]);
@@ -339,18 +283,18 @@ fn who_has_no_rights_hears_that_the_document_is_unavailable() {
     round.inspector("ben", &[OTHER_SCHOOL]);
     let elsewhere =
         DocumentId::derive(&RoundId::new("elsewhere").expect("a round"), SCHOOL, DocumentKind::Survey);
-    let county = id(ROUND, DocumentKind::County);
+    let county = document(ROUND, DocumentKind::County);
     // who, which document, whether it is there
     let cases = [
         ("anna", survey(SCHOOL), true),
         ("ben", survey(OTHER_SCHOOL), true),
         ("ben", survey(SCHOOL), false),
         ("anna", county, false),
-        ("anna", id(SCHOOL, DocumentKind::Ruling), true),
+        ("anna", document(SCHOOL, DocumentKind::Ruling), true),
         ("anna", elsewhere.to_string(), false),
     ];
     for (who, document, there) in cases {
-        let outcome = node(&round, who, None).attempt("find", json!({ "document": document }));
+        let outcome = Node::start(&round, who, None).attempt("find", json!({ "document": document }));
         let expected = if there { None } else { Some(format!("Document {document} is unavailable")) };
         assert_eq!(outcome.err(), expected, "{who}");
     }
@@ -361,7 +305,7 @@ fn who_has_no_rights_hears_that_the_document_is_unavailable() {
 fn a_token_that_does_not_stand_is_told_and_ends_no_process() {
     let round = Round::open();
     let mut stranger = Node::open(json!({ "server": round.url(), "token": "none" }));
-    let closed = stranger.call("closed", json!({}));
+    let closed = stranger.call("closed", json!({ "reason": "session.missing" }));
     assert_eq!(closed, json!({ "code": 1008, "reason": "session.missing" }));
     assert_eq!(stranger.call("token", json!({})), "none", "it goes on");
 }
@@ -375,18 +319,18 @@ fn a_reader_reads_and_changes_nothing() {
     round.inspector("anna", &[SCHOOL]);
     let supervisor = round.desk("sun", "supervisor");
     let document = survey(SCHOOL);
-    let mut sun = node(&round, "sun", None);
+    let mut sun = Node::start(&round, "sun", None);
     sun.call("find", json!({ "document": document }));
-    put_quantity(&mut sun, SCHOOL, "books:whole", "1");
+    sun.put_quantity(SCHOOL, "books:whole", "1");
     let before = sun.call("heads", json!({ "document": document }));
     state(&wang, "computers", "4");
     let _ = wang.run(&["sync"]);
-    until_quantity(&mut sun, SCHOOL, "computers:whole", "4");
+    sun.until_quantity(SCHOOL, "computers:whole", "4");
     let answer = supervisor.post("/receipts", &json!({ "heads": { &document: before } }));
     assert_eq!(answer["missing_heads"][&document], before, "{answer}");
     let seen = school(&supervisor, SCHOOL);
     assert_eq!(values(&seen, "quantities/books:whole"), Vec::<Value>::new());
-    let mut anna = node(&round, "anna", None);
+    let mut anna = Node::start(&round, "anna", None);
     let found = anna.call("find", json!({ "document": document }));
     assert_eq!(found["quantities"]["books:whole"], Value::Null);
 }
@@ -399,19 +343,19 @@ fn work_that_comes_after_the_assignment_ended_is_held() {
     round.inspector("anna", &[SCHOOL]);
     let supervisor = round.desk("sun", "supervisor");
     let document = survey(SCHOOL);
-    let mut anna = node(&round, "anna", Some("anna"));
+    let mut anna = Node::start(&round, "anna", Some("anna"));
     anna.call("find", json!({ "document": document }));
     anna.call("flush", json!({}));
     drop(anna);
-    let mut anna = offline(&round, "anna");
+    let mut anna = Node::offline(&round, "anna");
     anna.call("find", json!({ "document": document }));
-    put_quantity(&mut anna, SCHOOL, "books:whole", "1200");
+    anna.put_quantity(SCHOOL, "books:whole", "1200");
     let heads = anna.call("heads", json!({ "document": document }));
     anna.call("flush", json!({}));
     drop(anna);
 
     round.assign("anna", "inspector", &[]);
-    let mut anna = node(&round, "anna", Some("anna"));
+    let mut anna = Node::start(&round, "anna", Some("anna"));
     anna.call("find", json!({ "document": document }));
     let answer = anna.call("receipt", json!({ "document": document }));
     assert_eq!(answer["held_heads"], json!({ &document: heads }), "{answer}");
@@ -430,16 +374,16 @@ fn ephemeral_messages_reach_who_may_read_the_document() {
     round.inspector("anna", &[SCHOOL]);
     round.inspector("ben", &[SCHOOL]);
     let document = survey(SCHOOL);
-    let mut anna = node(&round, "anna", None);
-    let mut ben = node(&round, "ben", None);
+    let mut anna = Node::start(&round, "anna", None);
+    let mut ben = Node::start(&round, "ben", None);
     for who in [&mut anna, &mut ben] {
         who.call("find", json!({ "document": document }));
     }
     let message = json!({ "looking_at": "rooms/r1/size" });
     // Only who has the document open is told, and nothing says when that is:
     // once each has the other's edit, both have.
-    put_quantity(&mut anna, SCHOOL, "books:whole", "1");
-    until_quantity(&mut ben, SCHOOL, "books:whole", "1");
+    anna.put_quantity(SCHOOL, "books:whole", "1");
+    ben.until_quantity(SCHOOL, "books:whole", "1");
     anna.call("broadcast", json!({ "document": document, "message": message }));
     ben.call("hear", json!({ "document": document, "message": message }));
 }
