@@ -26,6 +26,8 @@ pub struct Subscriber {
     unanswered: Option<Instant>,
     /// The last message without changes, as sent.
     last_empty: Option<Vec<u8>>,
+    /// Whether the peer brought changes that no message since has acknowledged.
+    owed: bool,
 }
 
 impl Subscriber {
@@ -34,7 +36,7 @@ impl Subscriber {
     #[must_use]
     pub fn new(peer: Arc<Peer>, access: Access) -> Self {
         let state = if access.write == Writing::No { State::new_read_only() } else { State::new() };
-        Self { peer, dirty: false, access, state, unanswered: None, last_empty: None }
+        Self { peer, dirty: false, access, state, unanswered: None, last_empty: None, owed: false }
     }
 
     /// What the session may do.
@@ -86,10 +88,11 @@ impl Subscriber {
         if !recent.receive(doc, &mut self.state, &message) {
             doc.receive_sync_message(&mut self.state, message)?;
         }
-        if had_changes {
+        self.owed |= had_changes;
+        if self.owed {
             // Automerge takes a message without changes from a peer with our
-            // heads as word that nothing needs to be said. But this one had
-            // changes, and silence is not an acknowledgement.
+            // heads as word that nothing needs to be said. But this one, or one
+            // before it, had changes, and silence is not an acknowledgement.
             self.state.last_sent_heads = sent;
             self.last_empty = None;
         }
@@ -111,6 +114,7 @@ impl Subscriber {
             Some(message) => message?,
             None => doc.generate_sync_message(&mut self.state)?,
         };
+        self.owed = false;
         let empty = message.changes.is_empty();
         let bytes = message.encode();
         if !empty {
@@ -145,13 +149,56 @@ mod tests {
         transaction.commit();
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn changes_are_gathered_for_a_peer_until_it_has_answered_the_last() {
+    fn subscriber() -> (Subscriber, impl Sized) {
         let person = "p".parse().expect("an id");
         let caller = Caller { person, device: None, administrator: false, expires_ms: 0 };
-        let (peer, _frames) = Peer::new(1, caller, "peer".to_owned(), &Limits::default().hub());
+        let (peer, frames) = Peer::new(1, caller, "peer".to_owned(), &Limits::default().hub());
         let access = Access { read: true, write: Writing::Yes };
-        let mut subscriber = Subscriber::new(Arc::new(peer), access);
+        (Subscriber::new(Arc::new(peer), access), frames)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_is_acknowledged_though_the_peer_says_first_that_both_have_all() {
+        let (mut subscriber, _frames) = subscriber();
+        let mut ours = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
+        let mut theirs = genesis::document(DocumentKind::Survey, ActorId::from([2; 16]));
+        let mut state = State::new();
+        let hear = |theirs: &mut Automerge, state: &mut State, bytes: Option<Vec<u8>>| {
+            let message = bytes.map(|bytes| Message::decode(&bytes).expect("a message"));
+            message.map(|message| theirs.receive_sync_message(state, message).expect("taken")).is_some()
+        };
+        for _ in 0..3 {
+            let recent = Recent::new(&ours);
+            if let Some(word) = theirs.generate_sync_message(&mut state) {
+                subscriber.receive(&mut ours, &recent, word, false).expect("taken");
+            }
+            let answer = subscriber.generate(&ours, &recent);
+            hear(&mut theirs, &mut state, answer);
+        }
+        // Both write; each message is on its way before the other's has come.
+        edit(&mut ours, 1);
+        edit(&mut theirs, 2);
+        let sent = subscriber.generate(&ours, &Recent::new(&ours));
+        let mut brings = theirs.generate_sync_message(&mut state).expect("a change");
+        assert!(hear(&mut theirs, &mut state, sent));
+        let has_all = theirs.generate_sync_message(&mut state).expect("an answer");
+        assert!(has_all.changes.is_empty());
+        // The server takes both before it answers.
+        brings.changes = Vec::<Vec<u8>>::new().into();
+        ours.merge(&mut theirs).expect("merges");
+        let recent = Recent::new(&ours);
+        for (message, had_changes) in [(brings, true), (has_all, false)] {
+            subscriber.receive(&mut ours, &recent, message, had_changes).expect("taken");
+        }
+        let said = subscriber.generate(&ours, &recent);
+        assert!(hear(&mut theirs, &mut state, said), "silence is no acknowledgement");
+        assert_eq!(state.their_heads, Some(ours.get_heads()));
+        assert!(subscriber.generate(&ours, &recent).is_none(), "once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_are_gathered_for_a_peer_until_it_has_answered_the_last() {
+        let (mut subscriber, _frames) = subscriber();
         let mut ours = genesis::document(DocumentKind::Survey, ActorId::from([1; 16]));
         let (mut theirs, mut state) = (ours.clone(), State::new());
         // The peer's first word, and what it answers to each message.
