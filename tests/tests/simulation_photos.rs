@@ -88,7 +88,7 @@ fn a_server_put_back_to_a_backup_asks_for_photos_again() {
     take_pictures(&mut world, 0, 2);
     take_pictures(&mut world, 1, 2);
     healed(&mut world);
-    world.machine.restore(&backup);
+    world.put_back(&backup);
     healed(&mut world);
     assert_eq!(world.photos.len(), 4);
 }

@@ -267,7 +267,7 @@ impl Machine {
     }
 
     /// Puts a backup back on a new disk and starts.
-    pub fn restore(&mut self, backup: &Backup) {
+    pub(super) fn restore(&mut self, backup: &Backup) {
         self.kill();
         self.disk = SimulatedDisk::new(self.seed);
         for (name, bytes) in &backup.journal {
