@@ -152,6 +152,8 @@ export async function run(world) {
   }
   await row.locator('[data-test="more"]').click()
   await row.locator('[data-test="note"]').fill('点名核对')
+  await page.reload()
+  assert.equal(await row.locator('[data-test="note"]').inputValue(), '点名核对')
   await row.locator('[data-test="camera"]').setInputFiles(world.photos.small)
   await row.locator('img').waitFor()
   await phone.picture('quantity-more')
