@@ -82,8 +82,7 @@ pub trait Foreign: Sized {
     }
 
     /// The same by the protocol, where the library shows what the server has
-    /// said. Not while others write: to who says what the server has it says
-    /// nothing.
+    /// said.
     fn until_acknowledged(&mut self, school: &str) {
         self.until_durable(school);
     }

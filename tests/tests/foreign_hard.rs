@@ -176,18 +176,23 @@ fn what_an_older_backup_lost_is_brought_again<C: Foreign>() {
     assert_eq!(server_heads(&supervisor, SCHOOL), anna.heads(SCHOOL));
 }
 
+/// Anna writes under an actor that she keeps, and a reader has it.
+fn write_under_a_kept_actor<C: Foreign>(round: &Round, reader: &mut C) {
+    let mut anna: C = start(round, "anna", "anna");
+    anna.keep_actor(SCHOOL, KEPT);
+    anna.put_quantity(SCHOOL, BOOKS, "1");
+    anna.until_durable(SCHOOL);
+    reader.until_quantity(SCHOOL, BOOKS, "1");
+    anna.close();
+}
+
 /// Another who has an actor's changes brings them first, and is their author to
 /// a server that has forgotten the real one, whose next changes are held.
 fn who_brings_an_actors_changes_first_is_their_author<C: Foreign>() {
     let (mut round, supervisor) = open();
     let mut ben: C = start(&round, "ben", "ben");
     back_up(&mut round);
-    let mut anna: C = start(&round, "anna", "anna");
-    anna.keep_actor(SCHOOL, KEPT);
-    anna.put_quantity(SCHOOL, BOOKS, "1");
-    anna.until_durable(SCHOOL);
-    ben.until_quantity(SCHOOL, BOOKS, "1");
-    anna.close();
+    write_under_a_kept_actor(&round, &mut ben);
     put_back(&mut round);
     ben.until_durable(SCHOOL);
     assert_eq!(books(&supervisor), [json!("1")]);
@@ -214,12 +219,7 @@ fn who_holds_what_a_put_back_author_wrote_over_is_told<C: Foreign>() {
     folder::copy(&round.path("anna"), &round.path("anna-before"));
     back_up(&mut round);
     let mut ben: C = start(&round, "ben", "ben");
-    let mut anna: C = start(&round, "anna", "anna");
-    anna.keep_actor(SCHOOL, KEPT);
-    anna.put_quantity(SCHOOL, BOOKS, "1");
-    anna.until_durable(SCHOOL);
-    ben.until_quantity(SCHOOL, BOOKS, "1");
-    anna.close();
+    write_under_a_kept_actor(&round, &mut ben);
     ben.close();
     put_back(&mut round);
 
