@@ -13,3 +13,4 @@ pub mod reference;
 pub mod round;
 pub mod simulation;
 pub mod small_disk;
+pub mod tus;

@@ -302,3 +302,25 @@ impl Api {
         if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
     }
 }
+
+/// Sends any request with a session's token; its answer, errors among them,
+/// and nothing where none came.
+#[must_use]
+pub fn request(
+    token: &str,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<ureq::http::Response<ureq::Body>> {
+    let request = ureq::http::Request::builder().method(method).uri(url);
+    let request = request.header("authorization", format!("Bearer {token}"));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .timeout_global(Some(DEADLINE))
+        .build()
+        .into();
+    agent.run(request.body(body).ok()?).ok()
+}

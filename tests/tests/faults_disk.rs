@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 
 use duxue_document::PhotoHash;
-use duxue_tests::deadline::DEADLINE;
-use duxue_tests::processes::{Api, Device, Start};
+use duxue_tests::processes::{Api, Device, Start, request};
 use duxue_tests::round::{ROUND, Round, password};
 use duxue_tests::small_disk::SmallDisk;
+use duxue_tests::tus;
 use serde_json::Value;
 
 /// A school of the demonstration county.
@@ -30,12 +30,8 @@ impl Desk {
 
     /// A request's status and the code of its problem.
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
-        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        let request = request.header("authorization", format!("Bearer {}", self.api.token()));
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
-        let agent: ureq::Agent = agent.build().into();
-        let mut answer = agent.run(request.body(body).expect("a request")).expect("an answer");
+        let url = format!("{}{path}", self.url);
+        let mut answer = request(self.api.token(), method, &url, headers, body).expect("an answer");
         (answer.status().as_u16(), answer.body_mut().read_to_vec().expect("a body"))
     }
 
@@ -125,11 +121,7 @@ const NO_ROOM: &str = "photo.no_room";
 
 /// Why a photo would not be taken now; nothing if it would be.
 fn photo_is_refused(inspector: &Desk) -> Option<String> {
-    use base64::Engine;
-    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let hash = PhotoHash::of(b"never sent").to_string();
-    let pairs = [("sha256", hash.as_str()), ("round", ROUND), ("school", SCHOOL)];
-    let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(value))).join(",");
+    let metadata = tus::metadata(&PhotoHash::of(b"never sent").to_string(), SCHOOL);
     let length = LARGE.to_string();
     let headers =
         [("tus-resumable", "1.0.0"), ("upload-length", length.as_str()), ("upload-metadata", &metadata)];

@@ -12,6 +12,7 @@ use duxue_tests::deadline::DEADLINE;
 use duxue_tests::folder;
 use duxue_tests::processes::{Api, Start};
 use duxue_tests::round::{ROUND, Round, password};
+use duxue_tests::tus;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use serde_json::Value;
@@ -173,11 +174,7 @@ fn upload_bytes() -> Vec<u8> {
 
 /// Creates an upload of these bytes and gives its path.
 fn create(url: &str, token: &str, bytes: &[u8]) -> String {
-    use base64::Engine;
-    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let pairs =
-        [("sha256", PhotoHash::of(bytes).to_string()), ("round", ROUND.into()), ("school", SCHOOL.into())];
-    let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(&value))).join(",");
+    let metadata = tus::metadata(&PhotoHash::of(bytes).to_string(), SCHOOL);
     let authorized = format!("Bearer {token}");
     let created = ureq::post(format!("{url}/api/files"))
         .header("authorization", &authorized)

@@ -10,8 +10,9 @@ use automerge::transaction::Transactable;
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, genesis};
 use duxue_tests::deadline::DEADLINE;
 use duxue_tests::hostile::{self, Attacker, chunk, message, short_change_of};
-use duxue_tests::processes::{Api, Start};
+use duxue_tests::processes::{Api, Start, request};
 use duxue_tests::round::{ROUND, Round, password};
+use duxue_tests::tus;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
@@ -315,16 +316,10 @@ impl Upload<'_> {
         headers: &[(&str, String)],
         body: &[u8],
     ) -> (u16, String, String) {
-        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        let request = request.header("authorization", format!("Bearer {}", self.api.token()));
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .timeout_global(Some(DEADLINE))
-            .build()
-            .into();
-        let mut answer = agent.run(request.body(body).expect("a request")).expect("an answer");
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let url = format!("{}{path}", self.url);
+        let mut answer = request(self.api.token(), method, &url, &headers, body).expect("an answer");
         let location =
             answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let location = location.to_owned();
@@ -366,8 +361,7 @@ fn base64(bytes: &[u8]) -> String {
 
 /// tus metadata of a photo of the school.
 fn metadata(hash: &str) -> String {
-    let pair = |(name, value): (&str, &str)| format!("{name} {}", base64(value.as_bytes()));
-    [("sha256", hash), ("round", ROUND), ("school", SCHOOL)].map(pair).join(",")
+    tus::metadata(hash, SCHOOL)
 }
 
 #[test]

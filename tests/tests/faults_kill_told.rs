@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use automerge::sync::{Message, State, SyncDoc};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, Automerge, ROOT};
-use base64::Engine;
 use duxue_document::{DocumentId, DocumentKind, PhotoHash, genesis};
 use duxue_protocol::wire::Message as Wire;
 use duxue_tests::deadline::DEADLINE;
 use duxue_tests::foreign::survey;
 use duxue_tests::hostile::Attacker;
-use duxue_tests::processes::{Api, Start};
-use duxue_tests::round::{ROUND, Round, password};
+use duxue_tests::processes::{Api, Start, request};
+use duxue_tests::round::{Round, password};
+use duxue_tests::tus;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use serde_json::json;
@@ -92,13 +92,9 @@ impl Scene {
     }
 
     fn request(&self, method: &str, url: &str, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let request = ureq::http::Request::builder().method(method).uri(url);
-        let request = request.header("authorization", format!("Bearer {token}"));
-        let request = request.header("tus-resumable", "1.0.0");
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
-        let agent: ureq::Agent = agent.build().into();
-        let answer = agent.run(request.body(body).ok()?).ok()?;
+        let headers: Vec<(&str, &str)> =
+            [("tus-resumable", "1.0.0")].iter().chain(headers).copied().collect();
+        let answer = request(token, method, url, &headers, body)?;
         let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let offset = header("upload-offset").and_then(|offset| offset.parse().ok());
         Some((answer.status().as_u16(), offset, header("location")))
@@ -149,10 +145,7 @@ async fn write(scene: &Scene, token: &str, doc: &mut Automerge, tell: &Sender<()
 fn upload(scene: &Scene, token: &str, number: &mut u64, tell: &Sender<()>) -> Option<()> {
     *number += 1;
     let bytes: Vec<u8> = number.to_be_bytes().into_iter().cycle().take(PHOTO).collect();
-    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let hash = PhotoHash::of(&bytes).to_string();
-    let pairs = [("sha256", hash.as_str()), ("round", ROUND), ("school", SCHOOL)];
-    let metadata = pairs.map(|(name, value)| format!("{name} {}", base64(value))).join(",");
+    let metadata = tus::metadata(&PhotoHash::of(&bytes).to_string(), SCHOOL);
     let length = PHOTO.to_string();
     let headers = [("upload-length", length.as_str()), ("upload-metadata", &metadata)];
     let created = scene.request("POST", &format!("{}/api/files", scene.url), token, &headers, &[])?;
